@@ -1,0 +1,41 @@
+# Pilothouse. `make help` lists what there is; `make run` and `make test` need Python 3.11+, git and make, nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Without this, a folder called `operator` or `http` on the path would shadow the standard library.
+export PYTHONSAFEPATH := 1
+
+##@ Everyday
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*##/ {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## Make the virtual environment with every pinned package
+
+$(VENV)/.installed: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Pilothouse needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet 'uv==0.13.9'
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps 'uv==0.13.9' -e .
+	touch $@
+
+lock: ## Pin every package anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock
+
+##@ Quality
+lint: setup ## Format check, ruff, mypy, import contracts, layout guards
+	@for d in operator proxy crds; do test ! -e $$d/__init__.py || { echo "$$d/__init__.py shadows the standard library or splits the packages: remove it"; exit 1; }; done
+	@! grep -rn --include='*.py' "__name__ == .__main__." crds operator proxy | grep -v '__main__.py' || { echo 'only __main__.py may be run as a script'; exit 1; }
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config pyproject.toml
+
+format: setup ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: help setup lock lint format

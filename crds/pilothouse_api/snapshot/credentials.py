@@ -1,0 +1,26 @@
+"""What a proxy signs in with. The only part of a snapshot that is secret."""
+
+import msgspec
+
+from pilothouse_api.secret import Secret
+
+
+class AccessKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="accessKey"):
+    """AWS signature credentials; `session_token` for temporary ones."""
+
+    access_key_id: str
+    secret_access_key: Secret
+    session_token: Secret | None = None
+
+
+class APIKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="apiKey"):
+    """One key, sent as the provider wants it (`api-key`, `Authorization: Bearer`)."""
+
+    key: Secret
+
+
+class NoCredential(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="none"):
+    """The provider asks for none (a model server inside the cluster)."""
+
+
+Credential = AccessKey | APIKey | NoCredential

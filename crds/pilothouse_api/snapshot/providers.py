@@ -1,0 +1,36 @@
+"""A provider as a proxy sees it."""
+
+import msgspec
+
+from pilothouse_api.names import UpstreamModel
+from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
+from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
+from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+
+Endpoint = AzureOpenAIEndpoint | BedrockEndpoint | OpenAIEndpoint
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One model that a provider serves under a name of its own."""
+
+    upstream: UpstreamModel
+    family: str | None = None
+    """Whose capabilities apply where the upstream name does not tell (an opaque ARN, a deployment name)."""
+    max_output_tokens: int | None = None
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How to reach the endpoint. Times in milliseconds."""
+
+    connect_timeout_ms: int = 5_000
+    pool_size: int = 256
+    ca_bundle: str | None = None
+    """PEM certificates to trust instead of the system's."""
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`models` by the provider's own names. An empty table serves every name as it was asked."""
+
+    endpoint: Endpoint
+    models: dict[str, Model] = {}
+    connection: Connection = Connection()

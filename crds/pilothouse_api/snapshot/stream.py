@@ -1,0 +1,92 @@
+"""The control stream between operator and proxy.
+
+`GET /v1/snapshots` (NDJSON, these lines), `POST /v1/acks`, `POST /v1/reports`. Bodies are JSON of these structs. The
+operator learns who speaks (pod, namespace, scope) from the token alone.
+"""
+
+import enum
+
+import msgspec
+
+from pilothouse_api.names import QuotaKey, Scope, SnapshotVersion
+
+HEARTBEAT_S = 15
+"""A proxy that hears nothing for three heartbeats reconnects."""
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The caller of a sidecar: the ServiceAccount of its pod."""
+
+    namespace: str
+    service_account: str
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="hello"):
+    """First line of a stream."""
+
+    scope: Scope
+    subject: Subject
+    replica: str
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="snapshot"):
+    """A snapshot, whole. `version` is the hash of `snapshot`'s bytes as they stand in the line.
+
+    `seen` holds the highest resourceVersion per kind that went into it (integers as text). A proxy refuses, for 30 s,
+    one that is older in some kind and newer in none: a replica that lags must not roll it back.
+    """
+
+    version: SnapshotVersion
+    snapshot: msgspec.Raw
+    seen: dict[str, str] = {}
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="heartbeat"):
+    """Nothing has changed; the line is alive."""
+
+
+StreamLine = Hello | Publication | Heartbeat
+
+
+class AckState(enum.StrEnum):
+    """What became of a snapshot."""
+
+    APPLIED = "applied"
+    REJECTED = "rejected"
+
+
+class Ack(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`path` names the key of the snapshot that could not be built (`routes.team-a/chat.targets[0]`), `reason` why."""
+
+    version: SnapshotVersion
+    state: AckState
+    path: str = ""
+    reason: str = ""
+
+
+class LimitUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much of one limit the counters of one proxy have used in the current window."""
+
+    resource: str
+    window: str
+    used: int
+    """Of the fullest counter."""
+    counters: int
+    """How many subjects or namespaces have one."""
+    exceeded: int = 0
+    """How many of them are at their limit."""
+    resets_in_s: int = 0
+    """Until the fullest counter is empty again if nothing more is used."""
+    top: tuple[tuple[str, int], ...] = ()
+    """At most ten (counter, used), the fullest first."""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A proxy's view of itself: a whole state, not an increment, so that a repeated or lost one does no harm.
+
+    `boot` is new with every start of the process; `sequence` rises within it: an older one is dropped.
+    """
+
+    boot: str
+    sequence: int
+    quotas: dict[QuotaKey, tuple[LimitUse, ...]] = {}

@@ -1,0 +1,115 @@
+"""What the compiler is given: every resource seen, and what was gathered for them. Frozen values."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pilothouse_api.conditions import Condition, Problem
+from pilothouse_api.names import ProviderKey, Scope
+from pilothouse_api.snapshot.credentials import Credential
+from pilothouse_api.snapshot.identity import Identity
+from pilothouse_api.snapshot.snapshot import Snapshot
+
+
+class Kind(enum.StrEnum):
+    """Our kinds."""
+
+    PROVIDER = "LLMProvider"
+    ROUTE = "ModelRoute"
+    QUOTA = "UsageQuota"
+
+    @property
+    def plural(self) -> str:
+        """As in URLs."""
+        return _PLURALS[self]
+
+
+_PLURALS = {Kind.PROVIDER: "llmproviders", Kind.ROUTE: "modelroutes", Kind.QUOTA: "usagequotas"}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ResourceKey:
+    """Identifies a resource."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A resource as the source saw it, `spec` and `status` unparsed: parsing is the compiler's, so that faults become verdicts."""
+
+    key: ResourceKey
+    uid: str
+    resource_version: str
+    generation: int
+    created: str
+    """RFC 3339."""
+    spec: Mapping[str, Any]
+    status: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    problem: Problem | None = None
+    """Set by a source that could read the resource's name but not its content; the compiler reports it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """All that a source sees, complete. Resources being deleted are not in it. `seen`: highest resourceVersion per plural."""
+
+    resources: Mapping[ResourceKey, Resource]
+    namespaces: Mapping[str, Mapping[str, str]]
+    """Labels by namespace."""
+    seen: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SecretRef:
+    """One key of one Secret. A provider refers to Secrets of its own namespace only."""
+
+    namespace: str
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialState:
+    """Either or both: a `problem` beside a credential means that the last good one still serves."""
+
+    credential: Credential | None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Everything that a compilation depends on."""
+
+    world: World
+    credentials: Mapping[ProviderKey, CredentialState]
+    identity: Identity
+    scopes: frozenset[Scope]
+    """The scopes to build snapshots for: those that some proxy has, or may soon ask for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the compiler finds of one resource: conditions that follow from the inputs alone (not Programmed or usage).
+
+    `facts` are further status fields (camelCase, JSON values): `kind`, resolved `targets`, …
+    """
+
+    generation: int
+    conditions: tuple[Condition, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """The whole outcome."""
+
+    snapshots: Mapping[Scope, Snapshot]
+    verdicts: Mapping[ResourceKey, Verdict]

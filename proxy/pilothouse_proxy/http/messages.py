@@ -1,0 +1,91 @@
+"""What passes between the sockets and the rest of the proxy. Pure values."""
+
+import enum
+from dataclasses import dataclass, field
+
+Headers = list[tuple[bytes, bytes]]
+"""In the order of the wire, names in lower case, values without surrounding blanks."""
+
+
+class Request:
+    """One request as received, body complete (its size bounded by `limits`)."""
+
+    __slots__ = ("body", "headers", "method", "path", "peer", "query")
+
+    def __init__(self, *, method: bytes, path: bytes, query: bytes, headers: Headers, body: bytes, peer: str) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.body = body
+        self.peer = peer
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a header (name in lower case)."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a connection goes; the key of the pool. `ca_bundle` is PEM text, None = the system's trust."""
+
+    scheme: str
+    host: str
+    port: int
+    ca_bundle: str | None = None
+    connect_timeout_s: float = 5.0
+    pool_size: int = 256
+
+
+@dataclass(slots=True, kw_only=True)
+class UpstreamRequest:
+    """One request to send. `target` is the raw path and query.
+
+    The client adds `host`, `content-length` and `connection`.
+    """
+
+    origin: Origin
+    method: bytes
+    target: bytes
+    headers: Headers = field(default_factory=list)
+    body: bytes = b""
+
+
+class Phase(enum.StrEnum):
+    """Which wait ran out."""
+
+    CONNECT = "connect"
+    FIRST_BYTE = "first byte"
+    IDLE = "idle"
+    TOTAL = "total"
+
+
+class HTTPError(Exception):
+    """What the other side, or the way to it, did wrong. The text never holds a header or a body."""
+
+
+class ConnectError(HTTPError):
+    """No connection: name, route, refusal, TLS. Nothing was sent: always safe to try again."""
+
+
+class TimedOut(HTTPError):
+    """A wait ran out."""
+
+    def __init__(self, phase: Phase, seconds: float) -> None:
+        super().__init__(f"no answer within {seconds:g} s ({phase})")
+        self.phase = phase
+
+
+class Closed(HTTPError):
+    """The connection ended before the message did."""
+
+
+class ProtocolError(HTTPError):
+    """What arrived is not HTTP/1.1 as RFC 9112 wants it."""
+
+
+class TooLarge(HTTPError):
+    """A message or a part of it is over its limit."""

@@ -1,0 +1,144 @@
+"""Interfaces with more than one implementation; they stand below all of these."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pilothouse_api.names import ModelName, UpstreamModel
+from pilothouse_api.snapshot.credentials import Credential
+from pilothouse_api.snapshot.providers import Connection, Endpoint, Model
+from pilothouse_proxy.errors import Failure
+from pilothouse_proxy.exchange.usage import Usage
+from pilothouse_proxy.http.messages import Headers, UpstreamRequest
+
+
+class Operation(enum.StrEnum):
+    """What a client asks of a model."""
+
+    CHAT = "chat"
+    EMBEDDINGS = "embeddings"
+
+
+class DialectName(enum.StrEnum):
+    """A wire format."""
+
+    OPENAI_CHAT = "openai.chat"
+    OPENAI_EMBEDDINGS = "openai.embeddings"
+    BEDROCK_CONVERSE = "bedrock.converse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peek:
+    """What routing and quotas must know of a client's body, read without decoding the rest."""
+
+    model: ModelName
+    stream: bool = False
+    include_usage: bool = False
+    max_output_tokens: int | None = None
+    choices: int = 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One attempt's view of a request: what the client sent, and the target that was chosen for it."""
+
+    operation: Operation
+    request_id: str
+    created: int
+    """Unix seconds, for the answer's `created`."""
+    peek: Peek
+    body: bytes
+    """As the client sent it."""
+    model: Model
+    """The target's upstream name and facts."""
+    decoded: object = field(default=None)
+    """Where a translation keeps the neutral request between the attempts of one request."""
+
+    @property
+    def upstream(self) -> UpstreamModel:
+        return self.model.upstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A complete answer in the client's dialect. `finish_reason` as OpenAI names it, for metrics."""
+
+    body: bytes
+    usage: Usage | None
+    finish_reason: str = ""
+
+
+class StreamRelay(Protocol):
+    """Turns the upstream's bytes into the client's, event by event; sans-I/O."""
+
+    usage: Usage | None
+    finish_reason: str
+    content: bool
+    """Whether a byte that shows content has been returned: until then the attempt can be failed over unseen."""
+    complete: bool
+    """Whether the stream has ended as its dialect demands ([DONE], messageStop)."""
+    failure: Failure | None
+    """Set when the upstream reported an error inside the stream, or broke its format. Nothing is relayed after it."""
+
+    def feed(self, received: bytes) -> bytes:
+        """Bytes for the client, possibly none. Whole events only."""
+        ...
+
+    def end(self) -> bytes:
+        """Call at the upstream's end of body: the last bytes for the client. Sets `failure` if the stream was cut."""
+        ...
+
+    def error_event(self, failure: Failure) -> bytes:
+        """The event that tells the client, after content went out, that its stream has failed."""
+        ...
+
+
+class Translation(Protocol):
+    """From one client dialect to one provider dialect and back. Stateless; one instance serves all requests."""
+
+    def request(self, call: Call) -> bytes:
+        """The upstream body.
+
+        Raises:
+            GatewayError: 400 that names the parameter which the target cannot honour, or is malformed.
+        """
+        ...
+
+    def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
+        """The client's answer to a 2xx upstream answer.
+
+        Raises:
+            UpstreamBroken: the body is not what the dialect promises.
+        """
+        ...
+
+    def relay(self, call: Call, headers: Headers) -> StreamRelay:
+        """For a 2xx answer to a request with `stream`."""
+        ...
+
+
+class Provider(Protocol):
+    """A kind of provider: where a request goes, how it is signed, what an error answer means. Pure functions."""
+
+    kind: str
+    dialects: Mapping[Operation, DialectName]
+    """What it speaks, per operation; an operation that is missing here gets a 400 that says so."""
+
+    def prepare(
+        self, *, endpoint: Endpoint, connection: Connection, credential: Credential, call: Call, body: bytes, now: float
+    ) -> UpstreamRequest:
+        """The signed request. `now` in Unix seconds."""
+        ...
+
+    def classify(self, *, status: int, headers: Headers, body: bytes, now: float) -> Failure:
+        """What a non-2xx answer means. `body` may be empty, HTML or cut short."""
+        ...
+
+
+class Clock(Protocol):
+    """Time as the shell hands it in."""
+
+    def monotonic(self) -> float: ...
+
+    def wall(self) -> float: ...
