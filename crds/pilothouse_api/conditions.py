@@ -60,7 +60,7 @@ class Reason(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What is wrong, where, and what to do. `field` is a path in the resource (`spec.targets[1].model`), may be empty."""
+    """What is wrong, where, and what to do. `field` is a path in the resource (`spec.targets[1].model`) or empty."""
 
     reason: Reason
     message: str

@@ -22,7 +22,7 @@ class Source(Protocol):
 
     @property
     def world(self) -> World | None:
-        """The newest complete view; None until there has been one. Never an incomplete one: an empty World erases the fleet."""
+        """The newest complete view; None until there is one. Never an incomplete one: it would erase the fleet."""
         ...
 
     async def run(self, changed: Changed) -> None:

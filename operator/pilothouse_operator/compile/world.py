@@ -42,7 +42,7 @@ class ResourceKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """A resource as the source saw it, `spec` and `status` unparsed: parsing is the compiler's, so that faults become verdicts."""
+    """A resource as the source saw it, unparsed: parsing is the compiler's, so that faults become verdicts."""
 
     key: ResourceKey
     uid: str
@@ -59,7 +59,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """All that a source sees, complete. Resources being deleted are not in it. `seen`: highest resourceVersion per plural."""
+    """All that a source sees, complete, without what is being deleted. `seen`: highest resourceVersion per plural."""
 
     resources: Mapping[ResourceKey, Resource]
     namespaces: Mapping[str, Mapping[str, str]]
