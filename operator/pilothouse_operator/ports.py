@@ -3,15 +3,18 @@
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NewType, Protocol
 
 from pilothouse_api.conditions import Problem
 from pilothouse_api.names import Scope
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.identity import Identity
-from pilothouse_api.snapshot.stream import Subject
-from pilothouse_operator.compile.world import SecretRef, World
+from pilothouse_api.snapshot.stream import LimitUse, Subject
+from pilothouse_operator.compile.world import ResourceKey, SecretRef, SignIn, Verdict, World
+
+FieldPath = NewType("FieldPath", str)
+"""Where in a resource: `spec.targets[1].model`."""
 
 Changed = Callable[[], None]
 """Called, on the main loop, whenever something may have changed. Cheap; the reconciler debounces."""
@@ -91,8 +94,8 @@ class CallerDirectory(Protocol):
 class Issuer(Protocol):
     """Turns what Secrets hold into a credential that a proxy may have."""
 
-    def issue(self, spec: object, read: Callable[[SecretRef], Secret | Problem]) -> Credential | Problem:
-        """`spec` is the provider's parsed `auth`."""
+    def issue(self, sign_in: SignIn, read: Callable[[SecretRef, FieldPath], Secret | Problem]) -> Credential | Problem:
+        """`read` finds the value of one reference, or says what is wrong with the field that holds it."""
         ...
 
 
@@ -112,6 +115,60 @@ class ProxyVerifier(Protocol):
 
     async def verify(self, token: str) -> ProxyIdentity | None:
         """None: refused. Raises ConnectionError while nobody can tell (the API server is away)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """What proxies say of a configuration that they could not build: the first one's words."""
+
+    path: str
+    reason: str
+    proxies: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """How far the present generation of one route or quota has come, over all replicas.
+
+    `total` counts the connected proxies whose scope has the resource, `applied` those that run this generation.
+    `laggards`: at most five pods that do not. `unreachable`: replicas that did not answer, whose proxies are unknown.
+    """
+
+    applied: int
+    total: int
+    laggards: tuple[str, ...] = ()
+    rejection: Rejection | None = None
+    unreachable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaUsage:
+    """What the proxies report of one quota, put together: each counts alone, so that equal counters are added up."""
+
+    limits: tuple[LimitUse, ...]
+    proxies: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """All that status is made of. A resource without a rollout is in no snapshot."""
+
+    world: World
+    verdicts: Mapping[ResourceKey, Verdict]
+    rollouts: Mapping[ResourceKey, Rollout]
+    usage: Mapping[ResourceKey, QuotaUsage]
+
+
+class StatusSink(Protocol):
+    """Where verdicts go: the status of resources in a cluster, the terminal of `pilothouse up`."""
+
+    def update(self, observation: Observation) -> None:
+        """Replaces what was to be shown before; without I/O."""
+        ...
+
+    async def run(self) -> None:
+        """Until cancelled."""
         ...
 
 

@@ -89,4 +89,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     boot: str
     sequence: int
+    applied: SnapshotVersion | None = None
+    """What it runs: heals an ack that was lost, or that met a replica which did not know the version yet."""
     quotas: dict[QuotaKey, tuple[LimitUse, ...]] = {}

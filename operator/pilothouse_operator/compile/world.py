@@ -76,6 +76,28 @@ class SecretRef:
     key: str
 
 
+class SignInKind(enum.StrEnum):
+    """How a provider is signed in to; the values are the manifest's."""
+
+    ACCESS_KEY = "accessKey"
+    API_KEY = "apiKey"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """A provider's `auth` without its manifest: the kind, and which Secret key holds which value.
+
+    `values` by field name: `accessKeyId`, `secretAccessKey`, `sessionToken`; `apiKey`. `path` is the field path of
+    the kind (`spec.bedrock.auth.accessKey`). `uid` is the provider's: a recreated one inherits no credential.
+    """
+
+    uid: str
+    kind: SignInKind
+    path: str = ""
+    values: Mapping[str, SecretRef] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialState:
     """Either or both: a `problem` beside a credential means that the last good one still serves."""
