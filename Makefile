@@ -38,4 +38,21 @@ format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-.PHONY: help setup lock lint format
+sizes: setup ## Show file and function sizes by room (more than 500 or 50 lines wants a reason)
+	@$(BIN)/python tests/sizes.py
+
+##@ Tests
+test: lint test-units test-cluster test-clients ## Everything: lint, types, import rules, unit, golden, integration, real API server, foreign clients
+
+test-quick: setup ## The inner loop: unit and golden tests (under a minute)
+	$(BIN)/pytest tests/unit tests/golden -q -x -n 2
+
+test-units: setup ## Unit, golden and integration tests, with coverage
+	$(BIN)/pytest tests/unit tests/golden tests/integration -q -n 2 --cov --cov-report=term:skip-covered
+
+clean: ## Remove what setup and the tests made in this folder
+	rm -rf $(VENV) .cache .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist
+
+include $(sort $(wildcard mk/*.mk))
+
+.PHONY: help setup lock lint format sizes test test-quick test-units clean
