@@ -1,0 +1,24 @@
+"""Any server that speaks the OpenAI API."""
+
+from pydantic import Field
+
+from pilothouse_api.resources.refs import SecretValue
+from pilothouse_api.resources.rules import Part
+from pilothouse_api.resources.urls import BasePathURL
+
+
+class OpenAIAuth(Part):
+    """How requests to an OpenAI-compatible server are authorised."""
+
+    api_key: SecretValue = Field(description="The key, sent as `Authorization: Bearer`.")
+
+
+class OpenAISpec(Part):
+    """Any server that speaks the OpenAI API."""
+
+    base_url: BasePathURL = Field(
+        alias="baseURL", description="Base URL with its version path, such as `https://api.openai.com/v1`."
+    )
+    auth: OpenAIAuth | None = Field(
+        default=None, description="How to sign in. Leave it out for a server that asks for no key."
+    )
