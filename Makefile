@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Without this, a folder called `operator` or `http` on the path would shadow the standard library.
 export PYTHONSAFEPATH := 1
+export PYTHONPATH := $(CURDIR)
 
 ##@ Everyday
 help: ## Show this list

@@ -1,0 +1,5 @@
+"""Runs the measurement."""
+
+from tests.load.bench.proxy import run
+
+run()
