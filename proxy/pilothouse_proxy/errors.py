@@ -172,6 +172,32 @@ class Failure:
         return TABLE[self.kind].failure_class
 
 
+_WITHHELD: Mapping[Kind, str] = {
+    Kind.UPSTREAM_QUOTA: "the gateway's quota at the provider is used up",
+    Kind.UPSTREAM_AUTH: "the provider refused the gateway's credential",
+    Kind.UPSTREAM_PERMISSION: "the provider does not let the gateway's credential use this model",
+    Kind.UPSTREAM_MODEL_MISSING: "the provider does not serve this model",
+    Kind.MISCONFIGURED: "the provider cannot serve this model the way the gateway is configured",
+}
+"""What a client reads instead of the provider's own words, which name accounts, roles and hosts."""
+
+
+def fit_for_client(failure: Failure, *, hint: str = "") -> Failure:
+    """The failure with the provider's words where they belong; what `classify` ends with.
+
+    What the configuration is to blame for gets our own sentence, with `hint` (ours too) saying what to do; the
+    provider's words stay in `note`. Those about a credential are kept nowhere: they may quote the signed headers.
+    """
+    message, note = failure.message, failure.note
+    named = f" ({failure.code})" if failure.code else ""
+    if failure.kind in _WITHHELD:
+        note = "" if failure.kind is Kind.UPSTREAM_AUTH else _clip(message)
+        message = _WITHHELD[failure.kind] + named + (f": {hint}" if hint else "")
+    if not message:
+        message = f"the provider answered {failure.status or 'with an error'}{named}"
+    return replace(failure, message=_clip(message), note=note)
+
+
 class GatewayError(Exception):
     """Raised once, at the edge, with what the client is told."""
 
