@@ -5,10 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from pilothouse_api.names import ModelName, UpstreamModel
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.providers import Connection, Endpoint, Model
 from pilothouse_proxy.errors import Failure
+from pilothouse_proxy.exchange.events import Event
+from pilothouse_proxy.exchange.reply import Reply
+from pilothouse_proxy.exchange.request import Request as ChatRequest
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http.messages import Headers, UpstreamRequest
 
@@ -28,8 +33,7 @@ class DialectName(enum.StrEnum):
     BEDROCK_CONVERSE = "bedrock.converse"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Peek:
+class Peek(msgspec.Struct, frozen=True, kw_only=True):
     """What routing and quotas must know of a client's body, read without decoding the rest."""
 
     model: ModelName
@@ -37,6 +41,8 @@ class Peek:
     include_usage: bool = False
     max_output_tokens: int | None = None
     choices: int = 1
+    members: Mapping[str, msgspec.Raw] = {}
+    """The body's top-level members, undecoded."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,6 +73,8 @@ class Answer:
     body: bytes
     usage: Usage | None
     finish_reason: str = ""
+    unknown: tuple[str, ...] = ()
+    """What the provider sent that the client's dialect has no place for, by name; for a metric."""
 
 
 class StreamRelay(Protocol):
@@ -80,6 +88,8 @@ class StreamRelay(Protocol):
     """Whether the stream has ended as its dialect demands ([DONE], messageStop)."""
     failure: Failure | None
     """Set when the upstream reported an error inside the stream, or broke its format. Nothing is relayed after it."""
+    unknown: tuple[str, ...]
+    """What the provider sent that the client's dialect has no place for, by name; for a metric."""
 
     def feed(self, received: bytes) -> bytes:
         """Bytes for the client, possibly none. Whole events only."""
@@ -116,6 +126,66 @@ class Translation(Protocol):
     def relay(self, call: Call, headers: Headers) -> StreamRelay:
         """For a 2xx answer to a request with `stream`."""
         ...
+
+
+class EventDecoder(Protocol):
+    """A provider's stream to neutral events; sans-I/O."""
+
+    def feed(self, received: bytes) -> list[Event]:
+        """The events that are whole now. After Settled or Failed there are none."""
+        ...
+
+    def end(self) -> list[Event]:
+        """Call at the end of the body: Failed if the stream was cut, Settled if only the token counts are missing."""
+        ...
+
+
+class EventEncoder(Protocol):
+    """Neutral events to a client's stream."""
+
+    def encode(self, event: Event) -> bytes:
+        """The bytes that tell of it, possibly none. Failed is not told: see `error_event`."""
+        ...
+
+    def error_event(self, failure: Failure) -> bytes: ...
+
+
+class ClientDialect(Protocol):
+    """The half of a dialect that faces clients: requests in, answers out."""
+
+    def decode_request(self, call: Call) -> ChatRequest:
+        """The neutral request.
+
+        Raises:
+            GatewayError: 400 that names the parameter which is malformed.
+        """
+        ...
+
+    def encode_reply(self, call: Call, reply: Reply) -> bytes: ...
+
+    def event_encoder(self, call: Call) -> EventEncoder: ...
+
+
+class ProviderDialect(Protocol):
+    """The half of a dialect that faces providers: requests out, answers in."""
+
+    def encode_request(self, request: ChatRequest, model: Model) -> bytes:
+        """The upstream body.
+
+        Raises:
+            GatewayError: 400 that names the parameter which the model cannot honour.
+        """
+        ...
+
+    def decode_reply(self, request: ChatRequest, model: Model, body: bytes) -> Reply:
+        """The neutral answer.
+
+        Raises:
+            UpstreamBroken: the body is not what the dialect promises.
+        """
+        ...
+
+    def event_decoder(self, request: ChatRequest, call: Call) -> EventDecoder: ...
 
 
 class Provider(Protocol):

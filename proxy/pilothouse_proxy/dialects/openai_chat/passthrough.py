@@ -1,0 +1,60 @@
+"""Chat completions to a provider that speaks them: bytes pass, unknown members survive as they came.
+
+Only `model` is replaced, and on streams `stream_options.include_usage` is set, because all accounting rests on it; the
+relay keeps the usage chunk from a client that did not ask for it.
+"""
+
+import msgspec
+
+from pilothouse_proxy.dialects.openai_chat import relay
+from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
+from pilothouse_proxy.errors import UpstreamBroken
+from pilothouse_proxy.exchange import members
+from pilothouse_proxy.http.messages import Headers
+from pilothouse_proxy.ports import Answer, Call, StreamRelay
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+class _Reply(msgspec.Struct):
+    choices: list[_Choice]
+    usage: wire_usage.WireUsage | None = None
+
+
+_reply = msgspec.json.Decoder(_Reply)
+_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+_TRUE = msgspec.Raw(b"true")
+
+
+class PassThrough:
+    """`Translation` from openai.chat to openai.chat."""
+
+    def request(self, call: Call) -> bytes:
+        """The client's body under the upstream's model name."""
+        peek = call.peek
+        if not peek.stream or peek.include_usage:
+            return members.replaced(peek.members, model=call.upstream)
+        options: dict[str, msgspec.Raw] = {}
+        if "stream_options" in peek.members:
+            options = members.value(peek.members, "stream_options", _options) or {}
+        options["include_usage"] = _TRUE
+        return members.replaced(peek.members, model=call.upstream, stream_options=options)
+
+    def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
+        """The provider's body, byte for byte, whatever extra members it has (content filter results, citations …)."""
+        try:
+            reply = _reply.decode(body)
+        except (ValueError, RecursionError) as error:
+            raise UpstreamBroken(f"the provider's answer is not a chat completion: {error}") from None
+        reasons = [choice.finish_reason for choice in reply.choices if choice.finish_reason]
+        return Answer(
+            body=body,
+            usage=None if reply.usage is None else wire_usage.decode(reply.usage),
+            finish_reason=reasons[0] if reasons else "",
+        )
+
+    def relay(self, call: Call, headers: Headers) -> StreamRelay:
+        """Events as they came, but for the usage chunk of a client that did not ask for it."""
+        return relay.Relay(include_usage=call.peek.include_usage)

@@ -1,0 +1,63 @@
+"""The read-only view of a client's body: what routing and quotas must know, in one pass over the bytes."""
+
+import msgspec
+
+from pilothouse_api.names import ModelName
+from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.exchange import members as members_
+from pilothouse_proxy.ports import Peek
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+_LIST = ord("[")
+
+_text = msgspec.json.Decoder(str)
+_switch = msgspec.json.Decoder(bool | None)
+_count: msgspec.json.Decoder[int | None] = msgspec.json.Decoder(int | None)
+_stream_options = msgspec.json.Decoder(_StreamOptions | None)
+_some = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def read(body: bytes) -> Peek:
+    """The view. Values that routing does not need are left to whoever decodes them.
+
+    Raises:
+        GatewayError: INVALID_REQUEST that names the parameter.
+    """
+    members = members_.read(body)
+    if "model" not in members:
+        raise GatewayError(Kind.INVALID_REQUEST, "you must provide a model parameter", param="model")
+    model = members_.value(members, "model", _text)
+    if not model:
+        raise GatewayError(Kind.INVALID_REQUEST, "`model` must not be empty", param="model")
+    if "messages" not in members:
+        raise GatewayError(Kind.INVALID_REQUEST, "missing required parameter: `messages`", param="messages")
+    if memoryview(members["messages"])[0] != _LIST or not _filled(members["messages"]):
+        raise GatewayError(Kind.INVALID_REQUEST, "`messages` must be a list that is not empty", param="messages")
+    options = members_.value(members, "stream_options", _stream_options) if "stream_options" in members else None
+    limit = _positive(members, "max_completion_tokens")
+    return Peek(
+        model=ModelName(model),
+        stream=bool("stream" in members and members_.value(members, "stream", _switch)),
+        include_usage=options is not None and bool(options.include_usage),
+        max_output_tokens=limit if limit is not None else _positive(members, "max_tokens"),
+        choices=_positive(members, "n") or 1,
+        members=members,
+    )
+
+
+def _positive(members: members_.Members, name: str) -> int | None:
+    if name not in members:
+        return None
+    value = members_.value(members, name, _count)
+    if value is not None and value < 1:
+        raise GatewayError(Kind.INVALID_REQUEST, f"`{name}` must be at least 1", param=name)
+    return value
+
+
+def _filled(raw: msgspec.Raw) -> bool:
+    """Whether a JSON list has an element; a longer one need not be looked through for that."""
+    return len(memoryview(raw)) > 64 or bool(_some.decode(raw))

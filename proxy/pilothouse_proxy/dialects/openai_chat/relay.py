@@ -1,0 +1,114 @@
+"""A stream of chat completion chunks passed on as it comes, while usage, finish and failure are read off it.
+
+An ordinary chunk is known by a look at its bytes: inside a JSON string a quote is escaped, so `"finish_reason":null`
+can only be the member itself. Everything else is decoded, in part.
+"""
+
+import msgspec
+
+from pilothouse_proxy import errors
+from pilothouse_proxy.dialects.openai_chat import errors as wire_errors
+from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
+from pilothouse_proxy.errors import Failure, Kind
+from pilothouse_proxy.exchange.usage import Usage
+from pilothouse_proxy.framing import sse
+from pilothouse_proxy.ports import StreamRelay
+
+DONE = b"data: [DONE]\n\n"
+
+_UNFINISHED = b'"finish_reason":null'
+_NO_USAGE = b'"usage":null'
+_USAGE = b'"usage"'
+_ERROR = b'"error"'
+_NOTHING = frozenset({b"null", b'""', b"[]", b"{}"})
+
+
+class _Choice(msgspec.Struct):
+    # Chunks of Azure's asynchronous content filter have no delta, and some of them come after the finish reason.
+    delta: dict[str, msgspec.Raw] | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct):
+    # Azure's first chunk has no choices but the prompt's filter results.
+    choices: list[_Choice] | None = None
+    usage: wire_usage.WireUsage | None = None
+    error: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_chunk = msgspec.json.Decoder(_Chunk)
+
+
+class Relay(StreamRelay):
+    """`StreamRelay` between two speakers of openai.chat."""
+
+    __slots__ = ("_events", "_include_usage", "complete", "content", "failure", "finish_reason", "unknown", "usage")
+
+    def __init__(self, *, include_usage: bool) -> None:
+        self.usage: Usage | None = None
+        self.finish_reason = ""
+        self.content = False
+        self.complete = False
+        self.failure: Failure | None = None
+        self.unknown: tuple[str, ...] = ()
+        self._include_usage = include_usage
+        self._events = sse.Decoder()
+
+    def feed(self, received: bytes) -> bytes:
+        """Whole events, byte for byte; nothing after [DONE] or a failure."""
+        if self.complete or self.failure is not None:
+            return b""
+        passed: list[bytes] = []
+        for event in self._events.feed(received):
+            data = event.data
+            ordinary = self.content and _UNFINISHED in data and (_NO_USAGE in data or _USAGE not in data)
+            if (ordinary and _ERROR not in data) or not data or self._read(event):
+                passed.append(event.raw)
+            if self.complete or self.failure is not None:
+                break
+        if self._events.broken is not None and self.failure is None and not self.complete:
+            self.failure = Failure(kind=Kind.STREAM_BROKEN, message=str(self._events.broken))
+        return b"".join(passed)
+
+    def end(self) -> bytes:
+        """What [DONE] without its blank line still says; else a stream that has not ended is broken."""
+        if self.complete or self.failure is not None:
+            return b""
+        if any(event.raw.rstrip() == DONE.rstrip() for event in self._events.end()):
+            self.complete = True
+            return DONE
+        self.failure = Failure(
+            kind=Kind.STREAM_BROKEN, message="the provider's stream ended before it was complete (no [DONE])"
+        )
+        return b""
+
+    def error_event(self, failure: Failure) -> bytes:
+        """One event with OpenAI's error object; the SDKs raise it."""
+        return b"data: " + errors.failure_body(failure) + b"\n\n"
+
+    def _read(self, event: sse.Event) -> bool:
+        """Take note of what an event says; whether the client gets it."""
+        data = event.data.strip()
+        if data == b"[DONE]":
+            self.complete = True
+            return True
+        try:
+            chunk = _chunk.decode(data)
+        except (ValueError, RecursionError) as error:
+            self.failure = Failure(
+                kind=Kind.STREAM_BROKEN, message=f"the provider's stream holds an event that is not a chunk: {error}"
+            )
+            return False
+        if event.name == b"error" or bytes(chunk.error) != b"null":
+            self.failure = wire_errors.from_event(msgspec.json.decode(data))
+            return False
+        for choice in chunk.choices or ():
+            self.finish_reason = choice.finish_reason or self.finish_reason
+            if choice.delta and not self.content:
+                self.content = any(
+                    name != "role" and bytes(value) not in _NOTHING for name, value in choice.delta.items()
+                )
+        if chunk.usage is None:
+            return True
+        self.usage = wire_usage.decode(chunk.usage)
+        return bool(chunk.choices) or self._include_usage

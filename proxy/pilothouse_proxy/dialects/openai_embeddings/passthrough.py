@@ -1,0 +1,42 @@
+"""OpenAI's embeddings to a provider that speaks them: only the model's name is replaced, vectors are never decoded."""
+
+import msgspec
+
+from pilothouse_proxy.errors import UpstreamBroken
+from pilothouse_proxy.exchange import members
+from pilothouse_proxy.exchange.usage import Usage
+from pilothouse_proxy.http.messages import Headers
+from pilothouse_proxy.ports import Answer, Call, StreamRelay
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int = 0
+
+
+class _Reply(msgspec.Struct):
+    data: msgspec.Raw
+    usage: _Usage | None = None
+
+
+_reply = msgspec.json.Decoder(_Reply)
+
+
+class PassThrough:
+    """`Translation` from openai.embeddings to openai.embeddings."""
+
+    def request(self, call: Call) -> bytes:
+        """The client's body under the upstream's model name."""
+        return members.replaced(call.peek.members, model=call.upstream)
+
+    def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
+        """The provider's body, byte for byte."""
+        try:
+            reply = _reply.decode(body)
+        except (ValueError, RecursionError) as error:
+            raise UpstreamBroken(f"the provider's embeddings are not what the API promises: {error}") from None
+        usage = None if reply.usage is None else Usage(input_tokens=reply.usage.prompt_tokens)
+        return Answer(body=body, usage=usage)
+
+    def relay(self, call: Call, headers: Headers) -> StreamRelay:
+        """Embeddings are never streamed."""
+        raise UpstreamBroken("the provider streams an answer to an embeddings request, which the API does not have")

@@ -1,0 +1,80 @@
+"""A streamed answer in neutral words: Started, any number of pieces, Finished, Settled; or it ends in Failed."""
+
+import msgspec
+
+from pilothouse_proxy.errors import Failure
+from pilothouse_proxy.exchange.parts import RedactedThinking, Thinking
+from pilothouse_proxy.exchange.reply import Finish
+from pilothouse_proxy.exchange.usage import Usage
+
+
+class Started(msgspec.Struct, frozen=True, gc=False):
+    """The model has begun to answer; nothing is shown yet."""
+
+
+class TextDelta(msgspec.Struct, frozen=True, gc=False):
+    text: str
+
+
+class ThinkingDelta(msgspec.Struct, frozen=True, gc=False):
+    text: str
+
+
+class ThinkingEnded(msgspec.Struct, frozen=True):
+    """A whole block of reasoning that must go back as it is: signed or redacted. Its text came before, in deltas."""
+
+    block: Thinking | RedactedThinking
+
+
+class ToolCallStarted(msgspec.Struct, frozen=True, gc=False):
+    """`index` counts the reply's tool calls from 0."""
+
+    index: int
+    id: str
+    name: str
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
+    """A piece of the call's arguments: of JSON text."""
+
+    index: int
+    arguments: str
+
+
+class Finished(msgspec.Struct, frozen=True, gc=False):
+    """The model has stopped: the content is complete."""
+
+    finish: Finish
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """The last event of a whole stream."""
+
+    usage: Usage
+    service_tier: str | None = None
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The provider reported an error inside its stream, or broke the format. Nothing follows."""
+
+    failure: Failure
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """Something that no other dialect has a place for."""
+
+    name: str
+
+
+Event = (
+    Started
+    | TextDelta
+    | ThinkingDelta
+    | ThinkingEnded
+    | ToolCallStarted
+    | ToolCallDelta
+    | Finished
+    | Settled
+    | Failed
+    | Unknown
+)

@@ -1,0 +1,65 @@
+"""The top-level members of a JSON body, read and rewritten without touching their values.
+
+One pass finds them all; what is not asked for is never decoded. A member that comes twice is read, and sent on, once
+(the last of them, as most parsers have it): gateway and provider can never see different values under one name.
+"""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from pilothouse_proxy.errors import GatewayError, Kind
+
+Members = Mapping[str, msgspec.Raw]
+
+T = TypeVar("T")
+
+_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encode = msgspec.json.encode
+
+
+def read(body: bytes) -> Members:
+    """The members of a client's JSON object.
+
+    Raises:
+        GatewayError: INVALID_REQUEST, the body is not one JSON object.
+    """
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise GatewayError(Kind.INVALID_REQUEST, f"the request body must be a JSON object: {error}") from None
+    except RecursionError:
+        raise GatewayError(Kind.INVALID_REQUEST, "the request body is nested too deeply") from None
+    except ValueError as error:  # msgspec.DecodeError and UnicodeDecodeError
+        raise GatewayError(Kind.INVALID_REQUEST, f"the request body is not valid JSON: {error}") from None
+
+
+def value(members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T:
+    """One member, which is there, decoded.
+
+    Raises:
+        GatewayError: INVALID_REQUEST that names it.
+    """
+    try:
+        return decoder.decode(members[name])
+    except RecursionError:
+        raise GatewayError(Kind.INVALID_REQUEST, f"`{name}` is nested too deeply", param=name) from None
+    except ValueError as error:  # msgspec.DecodeError and UnicodeDecodeError
+        raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
+
+
+def replaced(members: Members, **replacements: object) -> bytes:
+    """The body again, with some members replaced or added; all other values byte for byte."""
+    pieces: list[bytes | msgspec.Raw] = []
+    separator = b"{"
+    for name, value in replacements.items():
+        pieces.append(separator + _encode(name) + b":" + _encode(value))
+        separator = b","
+    for name, raw in members.items():
+        if name not in replacements:
+            pieces.append(separator + _encode(name) + b":")
+            pieces.append(raw)
+            separator = b","
+    pieces.append(b"}")
+    return b"".join(pieces)

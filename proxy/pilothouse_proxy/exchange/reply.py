@@ -1,0 +1,31 @@
+"""A complete answer in neutral words."""
+
+import enum
+
+import msgspec
+
+from pilothouse_proxy.exchange.parts import Citation, RedactedThinking, Text, Thinking, ToolCall
+from pilothouse_proxy.exchange.usage import Usage
+
+
+class Finish(enum.StrEnum):
+    """Why the model stopped, as OpenAI names it."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+    CONTENT_FILTER = "content_filter"
+
+
+ReplyPart = Text | ToolCall | Thinking | RedactedThinking
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """`parts` in the model's order. `unknown` names what the provider sent and no other dialect has a place for."""
+
+    parts: tuple[ReplyPart, ...]
+    finish: Finish
+    usage: Usage
+    citations: tuple[Citation, ...] = ()
+    service_tier: str | None = None
+    unknown: tuple[str, ...] = ()
