@@ -42,6 +42,7 @@ class Reason(enum.StrEnum):
     PROVIDER_NOT_FOUND = "ProviderNotFound"
     MODEL_NOT_FOUND = "ModelNotFound"
     PROVIDER_NOT_ACCEPTED = "ProviderNotAccepted"
+    CREDENTIALS_NOT_READY = "CredentialsNotReady"
     PROGRAMMED = "Programmed"
     PROGRESSING = "Progressing"
     REJECTED_BY_PROXY = "RejectedByProxy"

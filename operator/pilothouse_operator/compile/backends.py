@@ -1,0 +1,53 @@
+"""Every provider of the world, as routes may refer to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pilothouse_api.conditions import Problem, Reason
+from pilothouse_api.names import ProviderKey
+from pilothouse_api.resources.provider import LLMProviderSpec
+from pilothouse_api.snapshot.credentials import NoCredential
+from pilothouse_api.snapshot.providers import Provider
+from pilothouse_operator.compile.lowering import lower
+from pilothouse_operator.compile.reading import Reading, read
+from pilothouse_operator.compile.sign_ins import needs_credential
+from pilothouse_operator.compile.world import CredentialState, Inputs, Kind
+
+_UNREAD = CredentialState(
+    credential=None, problem=Problem(reason=Reason.PENDING, message="its Secrets have not been read yet")
+)
+_FREE = CredentialState(credential=NoCredential())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """One LLMProvider. `provider` is None where it cannot be used at all: `problems` say why."""
+
+    key: ProviderKey
+    reading: Reading[LLMProviderSpec]
+    provider: Provider | None
+    problems: tuple[Problem, ...]
+    state: CredentialState
+
+    @property
+    def namespace(self) -> str:
+        """Of the LLMProvider."""
+        return self.reading.resource.key.namespace
+
+
+def backends(inputs: Inputs) -> Mapping[ProviderKey, Backend]:
+    """All of them, usable or not, in the order of their keys."""
+    found = (_backend(inputs, reading) for reading in read(inputs.world, Kind.PROVIDER, LLMProviderSpec).values())
+    return {backend.key: backend for backend in found}
+
+
+def _backend(inputs: Inputs, reading: Reading[LLMProviderSpec]) -> Backend:
+    resource = reading.resource
+    key = ProviderKey(f"{resource.key.namespace}/{resource.key.name}")
+    if reading.spec is None:
+        return Backend(key=key, reading=reading, provider=None, problems=reading.problems, state=_UNREAD)
+    state = inputs.credentials.get(key, _UNREAD) if needs_credential(reading.spec) else _FREE
+    lowered = lower(reading.spec)
+    if isinstance(lowered, Problem):
+        return Backend(key=key, reading=reading, provider=None, problems=(lowered,), state=state)
+    return Backend(key=key, reading=reading, provider=lowered, problems=(), state=state)

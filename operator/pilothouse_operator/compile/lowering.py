@@ -1,0 +1,60 @@
+"""An LLMProvider's spec → the provider of a snapshot, or what is wrong with it."""
+
+from cryptography import x509
+
+from pilothouse_api.conditions import Problem, Reason
+from pilothouse_api.names import UpstreamModel
+from pilothouse_api.resources.durations import milliseconds
+from pilothouse_api.resources.provider import ConnectionSpec, LLMProviderSpec, ProviderModel
+from pilothouse_api.snapshot.providers import Connection, Endpoint, Model, Provider
+from pilothouse_operator.compile.providers import azure_openai, bedrock, openai
+
+
+def lower(spec: LLMProviderSpec) -> Provider | Problem:
+    """Everything of a provider that proxies need but its credential."""
+    endpoint = _endpoint(spec)
+    if isinstance(endpoint, Problem):
+        return endpoint
+    connection = _connection(spec.connection) if spec.connection is not None else Connection()
+    if isinstance(connection, Problem):
+        return connection
+    return Provider(
+        endpoint=endpoint, models={model.name: _model(model) for model in spec.models}, connection=connection
+    )
+
+
+def _endpoint(spec: LLMProviderSpec) -> Endpoint | Problem:
+    if spec.bedrock is not None:
+        return bedrock.lower(spec.bedrock)
+    if spec.azure_openai is not None:
+        return azure_openai.lower(spec.azure_openai)
+    if spec.openai is not None:
+        return openai.lower(spec.openai)
+    raise AssertionError("the rules of LLMProviderSpec let no spec through without a kind")
+
+
+def _model(model: ProviderModel) -> Model:
+    return Model(
+        upstream=UpstreamModel(model.upstream_model or model.name),
+        family=model.family,
+        max_output_tokens=model.max_output_tokens,
+    )
+
+
+def _connection(spec: ConnectionSpec) -> Connection | Problem:
+    bundle = spec.tls.ca_bundle if spec.tls is not None else None
+    if bundle is not None and not _are_certificates(bundle):
+        # A proxy would refuse the whole snapshot for it.
+        return Problem(
+            reason=Reason.INVALID,
+            message="holds no certificates in PEM form, or a damaged one: paste the CA's file unchanged",
+            field="spec.connection.tls.caBundle",
+        )
+    return Connection(connect_timeout_ms=milliseconds(spec.connect_timeout), pool_size=spec.pool_size, ca_bundle=bundle)
+
+
+def _are_certificates(bundle: str) -> bool:
+    try:
+        return bundle.isascii() and bool(x509.load_pem_x509_certificates(bundle.encode()))
+    except ValueError:
+        return False

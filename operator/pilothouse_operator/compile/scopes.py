@@ -1,0 +1,134 @@
+"""What each scope gets: no more than its callers can use.
+
+Gateways get everything that is served. The sidecars of a namespace get the routes that are visible there, the providers
+behind them, and the quotas that bind their callers; never a static key of another namespace, and never who may call.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, QuotaKey, RouteKey, Scope, sidecar_scope
+from pilothouse_api.snapshot.credentials import Credential, NoCredential
+from pilothouse_api.snapshot.identity import Identity
+from pilothouse_api.snapshot.providers import Provider
+from pilothouse_api.snapshot.quotas import Quota
+from pilothouse_api.snapshot.routes import Route
+from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
+from pilothouse_operator.compile.backends import Backend
+from pilothouse_operator.compile.routes import Lowered
+
+_SIDECAR_PREFIX = sidecar_scope("")
+
+
+class Scopes:
+    """Cuts the snapshot of one scope out of all that is served."""
+
+    def __init__(
+        self,
+        *,
+        backends: Mapping[ProviderKey, Backend],
+        routes: Mapping[RouteKey, Lowered],
+        quotas: Mapping[QuotaKey, Quota],
+        identity: Identity,
+    ) -> None:
+        self._backends = backends
+        self._routes = routes
+        self._quotas = quotas
+        self._identity = identity
+        self._own: dict[str, list[Lowered]] = defaultdict(list)
+        self._opened: dict[str, list[Lowered]] = defaultdict(list)
+        self._bound: dict[str, list[Lowered]] = defaultdict(list)
+        self._open: dict[RouteKey, Route] = {}
+        for route in routes.values():
+            self._own[route.namespace].append(route)
+            for namespace in route.route.access or ():
+                self._opened[namespace].append(route)
+            if route.route.access is None:
+                self._add_open(route)
+
+    def _add_open(self, route: Lowered) -> None:
+        # What most namespaces see of a route that is open to all is the same: cut once, not once a scope. Only where
+        # one of its static keys is at home does it look different.
+        self._open[route.key] = self._narrowed(route, None)
+        for home in {self._backends[target.provider].namespace for target in route.route.targets}:
+            self._bound[home].append(route)
+
+    def cut(self, scope: Scope) -> Snapshot:
+        """The snapshot of `scope`.
+
+        Raises:
+            ValueError: neither the gateways' scope nor that of a namespace's sidecars.
+        """
+        if scope == GATEWAY_SCOPE:
+            routes = {key: lowered.route for key, lowered in self._routes.items()}
+            return self._snapshot(scope, routes, self._quotas, self._identity)
+        if not scope.startswith(_SIDECAR_PREFIX) or scope == _SIDECAR_PREFIX:
+            raise ValueError(f"no scope: {scope!r}")
+        namespace = scope.removeprefix(_SIDECAR_PREFIX)
+        routes = self._open | {route.key: self._narrowed(route, namespace) for route in self._particular(namespace)}
+        return self._snapshot(scope, routes, self._binding(namespace, routes), Identity())
+
+    def _particular(self, namespace: str) -> Iterable[Lowered]:
+        """Routes that look different from this namespace than what all the others see of them."""
+        yield from self._opened[namespace]
+        yield from self._bound[namespace]
+        yield from self._own[namespace]
+
+    def _narrowed(self, lowered: Lowered, namespace: str | None) -> Route:
+        """Without other namespaces' names, and without targets whose static key must not come here.
+
+        `namespace` None is any in which the route and its providers are not at home.
+        """
+        route = lowered.route
+        kept = tuple(target for target in route.targets if self._may_go(target.provider, namespace))
+        return msgspec.structs.replace(
+            route,
+            access=_access_seen(lowered, namespace),
+            targets=kept,
+            withheld=len(route.targets) - len(kept),
+        )
+
+    def _may_go(self, provider: ProviderKey, namespace: str | None) -> bool:
+        backend = self._backends[provider]
+        return backend.namespace == namespace or isinstance(backend.state.credential, NoCredential)
+
+    def _binding(self, namespace: str, routes: Mapping[RouteKey, Route]) -> Mapping[QuotaKey, Quota]:
+        """Quotas of the namespace itself, and those of other namespaces' routes that are visible here."""
+        binding = {}
+        for key, quota in self._quotas.items():
+            if quota.namespace == namespace:
+                binding[key] = quota
+            elif visible := tuple(route for route in quota.routes if route in routes):
+                binding[key] = msgspec.structs.replace(quota, routes=visible)
+        return binding
+
+    def _snapshot(
+        self, scope: Scope, routes: Mapping[RouteKey, Route], quotas: Mapping[QuotaKey, Quota], identity: Identity
+    ) -> Snapshot:
+        used = sorted({target.provider for route in routes.values() for target in route.targets})
+        providers: dict[ProviderKey, Provider] = {}
+        credentials: dict[ProviderKey, Credential] = {}
+        for key in used:
+            backend = self._backends[key]
+            if backend.provider is not None and backend.state.credential is not None:
+                providers[key] = backend.provider
+                credentials[key] = backend.state.credential
+        return Snapshot(
+            schema=SCHEMA,
+            scope=scope,
+            providers=providers,
+            credentials=credentials,
+            routes=dict(routes),
+            quotas=dict(quotas),
+            identity=identity,
+        )
+
+
+def _access_seen(lowered: Lowered, namespace: str | None) -> tuple[str, ...] | None:
+    if lowered.namespace == namespace:
+        return ()
+    if lowered.route.access is None or namespace is None:
+        return None
+    return (namespace,)

@@ -1,0 +1,100 @@
+"""Problems → the conditions of a resource. Every condition of a kind is there from the first visit."""
+
+from collections.abc import Sequence
+
+from pilothouse_api.conditions import Condition, ConditionStatus, ConditionType, Problem, Reason
+from pilothouse_api.snapshot.credentials import NoCredential
+from pilothouse_operator.compile.backends import Backend
+from pilothouse_operator.compile.routes import Lowered
+from pilothouse_operator.compile.world import Verdict
+
+MAX_MESSAGE = 1_024
+"""Characters; the API conventions' bound is 32,768, ours keeps a whole status small."""
+
+_UNSEEN = "not looked at while the resource is not accepted"
+
+
+def text(problem: Problem) -> str:
+    """`spec.targets[1].model: what is wrong`."""
+    return f"{problem.field}: {problem.message}" if problem.field else problem.message
+
+
+def summary(problems: Sequence[Problem]) -> str:
+    """All problems in one message, or as many as fit and how many more there are."""
+    texts = [text(problem) for problem in problems]
+    whole = "; ".join(texts)
+    shown = len(texts)
+    while len(whole) > MAX_MESSAGE and shown > 1:
+        shown -= 1
+        whole = "; ".join(texts[:shown]) + f"; and {len(texts) - shown} more"
+    return whole if len(whole) <= MAX_MESSAGE else whole[: MAX_MESSAGE - 1] + "…"
+
+
+def accepted(problems: Sequence[Problem], *, ignored: Sequence[str] = (), notes: Sequence[Problem] = ()) -> Condition:
+    """Accepted: False for the first problem's reason; `ignored` fields and `notes` are told beside a True."""
+    if problems:
+        return _condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, problems[0].reason, summary(problems))
+    remarks = [
+        Problem(reason=Reason.ACCEPTED, message="is not known to this version and has no effect", field=path)
+        for path in ignored
+    ]
+    message = summary([*notes, *remarks]) if notes or remarks else "the resource is valid"
+    return _condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, Reason.ACCEPTED, message)
+
+
+def of_provider(backend: Backend) -> Verdict:
+    """Accepted and CredentialsReady."""
+    reading = backend.reading
+    spec = reading.spec
+    facts: dict[str, object] = {} if spec is None else {"kind": spec.kind.value}
+    if spec is not None and spec.models:
+        facts["models"] = len(spec.models)
+    conditions = (accepted(backend.problems, ignored=reading.ignored), _credentials_ready(backend))
+    return Verdict(generation=reading.resource.generation, conditions=conditions, facts=facts)
+
+
+def _credentials_ready(backend: Backend) -> Condition:
+    kind = ConditionType.CREDENTIALS_READY
+    credential, problem = backend.state.credential, backend.state.problem
+    if backend.reading.spec is None:
+        return _condition(kind, ConditionStatus.UNKNOWN, Reason.PENDING, _UNSEEN)
+    if problem is None:
+        if isinstance(credential, NoCredential):
+            return _condition(kind, ConditionStatus.TRUE, Reason.NOT_NEEDED, "the provider asks for no credential")
+        return _condition(kind, ConditionStatus.TRUE, Reason.ISSUED, "the credential is in use")
+    status = ConditionStatus.UNKNOWN if problem.reason is Reason.PENDING else ConditionStatus.FALSE
+    found = [problem]
+    if credential is not None:
+        found.append(Problem(reason=problem.reason, message="the last good credential serves until this is mended"))
+    return _condition(kind, status, problem.reason, summary(found))
+
+
+def of_route(lowered: Lowered, conflict: Problem | None, *, ignored: Sequence[str]) -> Verdict:
+    """Accepted and ResolvedRefs of a route that could be read."""
+    usable = len(lowered.route.targets)
+    conditions = (
+        accepted(() if conflict is None else (conflict,), ignored=ignored),
+        _resolved(lowered.problems),
+    )
+    targets = {"usable": usable, "total": lowered.declared, "summary": f"{usable}/{lowered.declared}"}
+    return Verdict(generation=lowered.resource.generation, conditions=conditions, facts={"targets": targets})
+
+
+def of_unread_route(generation: int, problems: Sequence[Problem]) -> Verdict:
+    """Accepted and ResolvedRefs of a route that could not be read."""
+    unseen = _condition(ConditionType.RESOLVED_REFS, ConditionStatus.UNKNOWN, Reason.PENDING, _UNSEEN)
+    return Verdict(generation=generation, conditions=(accepted(problems), unseen))
+
+
+def _resolved(problems: Sequence[Problem]) -> Condition:
+    kind = ConditionType.RESOLVED_REFS
+    faults = [problem for problem in problems if problem.reason is not Reason.PENDING]
+    if faults:
+        return _condition(kind, ConditionStatus.FALSE, faults[0].reason, summary(faults))
+    if problems:
+        return _condition(kind, ConditionStatus.UNKNOWN, Reason.PENDING, summary(problems))
+    return _condition(kind, ConditionStatus.TRUE, Reason.RESOLVED_REFS, "every target can serve")
+
+
+def _condition(kind: ConditionType, status: ConditionStatus, reason: Reason, message: str) -> Condition:
+    return Condition(type=kind, status=status, reason=reason, message=message)
