@@ -91,8 +91,8 @@ def from_exception(
     In a stream, `name` is the header `:exception-type` and `payload` the frame's.
     """
     document = _document(payload)
-    name = name or _text(document, "__type").rpartition("#")[2]
-    name = name.partition(":")[0]
+    name = name or _text(document, "__type") or _text(document, "code")
+    name = name.partition(":")[0].rpartition("#")[2]
     message = _text(document, "message") or _text(document, "Message") or _text(document, "originalMessage")
     kind, hint = _kind(name, message, status)
     original = document.get("originalStatusCode")

@@ -1,0 +1,63 @@
+"""Azure OpenAI as a `ports.Provider`."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pilothouse_api.snapshot.credentials import APIKey, Credential
+from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
+from pilothouse_api.snapshot.providers import Connection, Endpoint
+from pilothouse_proxy.errors import Failure, GatewayError, Kind
+from pilothouse_proxy.http import origins
+from pilothouse_proxy.http.messages import Headers, UpstreamRequest
+from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
+from pilothouse_proxy.providers.azure_openai import classify
+from pilothouse_proxy.providers.azure_openai.endpoint import target
+
+_PATHS: Mapping[Operation, str] = {
+    Operation.CHAT: "chat/completions",
+    Operation.EMBEDDINGS: "embeddings",
+}
+
+
+class AzureOpenAIProvider:
+    """Stateless."""
+
+    kind: str = "azureOpenAI"
+    dialects: Mapping[Operation, DialectName] = MappingProxyType(
+        {Operation.CHAT: DialectName.OPENAI_CHAT, Operation.EMBEDDINGS: DialectName.OPENAI_EMBEDDINGS}
+    )
+
+    def prepare(
+        self, *, endpoint: Endpoint, connection: Connection, credential: Credential, call: Call, body: bytes, now: float
+    ) -> UpstreamRequest:
+        """The operation on the deployment that the target names.
+
+        Raises:
+            GatewayError: a name that no deployment can have, or a credential that cannot be sent.
+        """
+        if not isinstance(endpoint, AzureOpenAIEndpoint):
+            raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Azure OpenAI")
+        key = credential.key.reveal() if isinstance(credential, APIKey) else ""
+        # A line break in a key would let it write headers of its own; and no codec's message may quote it.
+        if not key or not key.isascii() or not key.isprintable():
+            raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key that can be sent")
+        origin, base_path = origins.base(
+            endpoint.url,
+            connect_timeout_ms=connection.connect_timeout_ms,
+            pool_size=connection.pool_size,
+            ca_bundle=connection.ca_bundle,
+        )
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"accept-encoding", b"identity"),  # a compressed answer could not be relayed event by event
+            (b"api-key", key.encode("ascii")),
+        ]
+        path = target(base_path, endpoint.api_version, call.upstream, _PATHS[call.operation])
+        return UpstreamRequest(origin=origin, method=b"POST", target=path, headers=headers, body=body)
+
+    def classify(self, *, status: int, headers: Headers, body: bytes, now: float) -> Failure:
+        """What a non-2xx answer means."""
+        return classify.classify(status=status, headers=headers, body=body, now=now)
+
+
+PROVIDER: Provider = AzureOpenAIProvider()

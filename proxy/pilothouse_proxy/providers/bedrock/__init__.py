@@ -1,0 +1,4 @@
+"""Amazon Bedrock's runtime: Converse and ConverseStream, signed with AWS Signature Version 4. Pure.
+
+`endpoint` builds the path, `sign` the headers, `classify` reads the error answers; `provider` puts them together.
+"""

@@ -1,0 +1,71 @@
+"""An OpenAI-compatible server as a `ports.Provider`."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pilothouse_api.snapshot.credentials import APIKey, Credential, NoCredential
+from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_api.snapshot.providers import Connection, Endpoint
+from pilothouse_proxy.errors import Failure, GatewayError, Kind
+from pilothouse_proxy.http import origins
+from pilothouse_proxy.http.messages import Headers, UpstreamRequest
+from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
+from pilothouse_proxy.providers.openai import classify
+
+_PATHS: Mapping[Operation, str] = {
+    Operation.CHAT: "/chat/completions",
+    Operation.EMBEDDINGS: "/embeddings",
+}
+
+
+class OpenAIProvider:
+    """Stateless."""
+
+    kind: str = "openAI"
+    dialects: Mapping[Operation, DialectName] = MappingProxyType(
+        {Operation.CHAT: DialectName.OPENAI_CHAT, Operation.EMBEDDINGS: DialectName.OPENAI_EMBEDDINGS}
+    )
+
+    def prepare(
+        self, *, endpoint: Endpoint, connection: Connection, credential: Credential, call: Call, body: bytes, now: float
+    ) -> UpstreamRequest:
+        """The operation's path below the base URL.
+
+        Raises:
+            GatewayError: a credential that cannot be sent.
+        """
+        if not isinstance(endpoint, OpenAIEndpoint):
+            raise TypeError(f"a {type(endpoint).__name__} is no endpoint of an OpenAI-compatible server")
+        origin, base_path = origins.base(
+            endpoint.url,
+            connect_timeout_ms=connection.connect_timeout_ms,
+            pool_size=connection.pool_size,
+            ca_bundle=connection.ca_bundle,
+        )
+        return UpstreamRequest(
+            origin=origin,
+            method=b"POST",
+            target=(base_path + _PATHS[call.operation]).encode("ascii"),
+            headers=_headers(credential),
+            body=body,
+        )
+
+    def classify(self, *, status: int, headers: Headers, body: bytes, now: float) -> Failure:
+        """What a non-2xx answer means."""
+        return classify.classify(status=status, headers=headers, body=body, now=now)
+
+
+def _headers(credential: Credential) -> Headers:
+    # A compressed answer could not be relayed event by event.
+    headers = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
+    if isinstance(credential, NoCredential):
+        return headers
+    key = credential.key.reveal() if isinstance(credential, APIKey) else ""
+    # A line break in a key would let it write headers of its own; and no codec's message may quote it.
+    if not key or not key.isascii() or not key.isprintable():
+        raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key that can be sent")
+    headers.append((b"authorization", b"Bearer " + key.encode("ascii")))
+    return headers
+
+
+PROVIDER: Provider = OpenAIProvider()
