@@ -1,0 +1,286 @@
+"""Scopes, their published lines, and the proxies that read them. No I/O and no clock: `now` is an argument.
+
+Publishing puts one shared `bytes` object before every stream of the scope; a stream that is slow finds the newest one
+when it comes back, never a queue.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from pilothouse_api.names import GATEWAY_SCOPE, Scope, SnapshotVersion
+from pilothouse_api.snapshot import canonical
+from pilothouse_api.snapshot.snapshot import Snapshot
+from pilothouse_api.snapshot.stream import Ack, AckState, Publication, Report
+from pilothouse_operator.distribution.fleet import FleetView, ProxyView, ReportsView
+from pilothouse_operator.distribution.history import ScopeHistory
+from pilothouse_operator.ports import ProxyIdentity
+
+_SCOPE_KEPT_S = 600
+"""A scope without streams is compiled on for so long: its proxies may only be reconnecting."""
+_PROXY_KEPT_S = 600
+_REPORT_KEPT_S = 60
+_PROXIES_KEPT = 50_000
+_PATH_CHARS = 256
+_REASON_CHARS = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A snapshot ready to be sent; made off the main loop."""
+
+    snapshot: Snapshot
+    version: SnapshotVersion
+    encoded: bytes
+
+
+def prepare(snapshot: Snapshot) -> Prepared:
+    """Canonical bytes and their hash."""
+    encoded = canonical.encode(snapshot)
+    return Prepared(snapshot=snapshot, version=canonical.version(encoded), encoded=encoded)
+
+
+class Subscription:
+    """One stream's place in its scope. `wake` is called when `take` has something new."""
+
+    def __init__(self, identity: ProxyIdentity, wake: Callable[[], None]) -> None:
+        self.identity = identity
+        self.wake = wake
+        self.closed = False
+        self._pending: bytes | None = None
+
+    def put(self, line: bytes) -> None:
+        """Replaces what was not taken yet."""
+        self._pending = line
+        self.wake()
+
+    def take(self) -> bytes | None:
+        """The newest line, once."""
+        line, self._pending = self._pending, None
+        return line
+
+
+@dataclass(slots=True)
+class _Channel:
+    history: ScopeHistory
+    seen: dict[str, str] = field(default_factory=dict)
+    encoded: bytes = b""
+    line: bytes | None = None
+    streams: set[Subscription] = field(default_factory=set)
+    idle_since: float | None = None
+
+    def current_line(self) -> bytes | None:
+        if self.line is None and self.history.current is not None:
+            publication = Publication(version=self.history.current, snapshot=msgspec.Raw(self.encoded), seen=self.seen)
+            self.line = msgspec.json.encode(publication) + b"\n"
+        return self.line
+
+
+@dataclass(slots=True)
+class _Proxy:
+    scope: Scope
+    pod: str
+    last_heard: float
+    streams: int = 0
+    applied: SnapshotVersion | None = None
+    rejected: Ack | None = None
+    report: Report | None = None
+    reported: float = 0.0
+
+
+class Hub:
+    """All scopes of one replica."""
+
+    def __init__(self, *, replica: str, boot: str) -> None:
+        """`boot` is new with every start of the process: revisions of an earlier one mean nothing."""
+        self.replica = replica
+        self.acks: Counter[str] = Counter()
+        """Acks by what became of them: applied, rejected, unknown."""
+        self._boot = boot
+        self._channels: dict[Scope, _Channel] = {}
+        self._proxies: dict[str, _Proxy] = {}
+        self._revision = 0
+        self._wanted: Callable[[], None] = lambda: None
+        self._moved: Callable[[], None] = lambda: None
+
+    def notify(self, *, wanted: Callable[[], None], moved: Callable[[], None]) -> None:
+        """`wanted`: a scope without a snapshot has been asked for. `moved`: acks, streams or reports have changed."""
+        self._wanted, self._moved = wanted, moved
+
+    @property
+    def open(self) -> bool:
+        """Whether anything has been published: until then no proxy is served, least of all an empty snapshot."""
+        return any(channel.history.current is not None for channel in self._channels.values())
+
+    @property
+    def histories(self) -> dict[Scope, ScopeHistory]:
+        """What has been published, by scope."""
+        return {scope: channel.history for scope, channel in self._channels.items()}
+
+    def scopes(self, now: float) -> frozenset[Scope]:
+        """Those to compile: the gateways' always, others while they have streams or had some a short while ago."""
+        for scope, channel in list(self._channels.items()):
+            if channel.idle_since is not None and now - channel.idle_since > _SCOPE_KEPT_S:
+                del self._channels[scope]
+        return frozenset({GATEWAY_SCOPE, *self._channels})
+
+    def publish(self, prepared: Prepared, seen: dict[str, str]) -> bool:
+        """Sends it to the scope's streams unless they have this version already. True if it was new."""
+        scope = prepared.snapshot.scope
+        channel = self._channel(scope)
+        if channel.history.current == prepared.version:
+            if channel.seen != seen:
+                # The same snapshot from a later view: only streams that open from now on need to hear of it.
+                channel.seen, channel.line = seen, None
+            return False
+        channel.history.record(prepared.version, prepared.snapshot)
+        channel.seen, channel.encoded, channel.line = seen, prepared.encoded, None
+        line = channel.current_line()
+        if line is not None:
+            for stream in channel.streams:
+                stream.put(line)
+        self._change()
+        return True
+
+    def attach(self, identity: ProxyIdentity, *, wake: Callable[[], None], now: float) -> Subscription:
+        """A new stream, with the present line in it if there is one."""
+        subscription = Subscription(identity, wake)
+        channel = self._channel(identity.scope)
+        channel.streams.add(subscription)
+        channel.idle_since = None
+        self._proxy(identity, now).streams += 1
+        self._change()
+        line = channel.current_line()
+        if line is None:
+            self._wanted()
+        else:
+            subscription.put(line)
+        return subscription
+
+    def detach(self, subscription: Subscription, *, now: float) -> None:
+        """The stream has ended, for whatever reason."""
+        identity = subscription.identity
+        channel = self._channels.get(identity.scope)
+        if channel is not None:
+            channel.streams.discard(subscription)
+            if not channel.streams and identity.scope != GATEWAY_SCOPE:
+                channel.idle_since = now
+        proxy = self._proxies.get(identity.pod_uid)
+        if proxy is not None:
+            proxy.streams -= 1
+            proxy.last_heard = now
+        self._change()
+
+    def close(self) -> None:
+        """Ends every stream; their proxies turn to another replica."""
+        for channel in self._channels.values():
+            for stream in channel.streams:
+                stream.closed = True
+                stream.wake()
+
+    def ack(self, identity: ProxyIdentity, ack: Ack, *, now: float) -> bool:
+        """Notes it. False: a version that this replica never published in the proxy's scope; counted and dropped."""
+        channel = self._channels.get(identity.scope)
+        if channel is None or not channel.history.knows(ack.version):
+            self.acks["unknown"] += 1
+            return False
+        self.acks[ack.state] += 1
+        proxy = self._proxy(identity, now)
+        if ack.state is AckState.APPLIED:
+            proxy.applied, proxy.rejected = ack.version, None
+        else:
+            proxy.rejected = Ack(
+                version=ack.version,
+                state=ack.state,
+                path=_plain(ack.path, _PATH_CHARS),
+                reason=_plain(ack.reason, _REASON_CHARS),
+            )
+        self._change()
+        return True
+
+    def report(self, identity: ProxyIdentity, report: Report, *, now: float) -> bool:
+        """Keeps the newest of each proxy. False: an older one than is known, dropped."""
+        proxy = self._proxy(identity, now)
+        known = proxy.report
+        if known is not None and known.boot == report.boot and known.sequence >= report.sequence:
+            return False
+        proxy.report, proxy.reported = report, now
+        channel = self._channels.get(identity.scope)
+        if report.applied is not None and channel is not None and channel.history.knows(report.applied):
+            if proxy.applied != report.applied:
+                proxy.applied = report.applied
+                self._change()
+            if proxy.rejected is not None and proxy.rejected.version == report.applied:
+                proxy.rejected = None
+        self._moved()
+        return True
+
+    def fleet(self) -> FleetView:
+        """The proxies as this replica sees them."""
+        scopes: dict[Scope, dict[str, ProxyView]] = {}
+        for uid, proxy in self._proxies.items():
+            rejected = proxy.rejected
+            scopes.setdefault(proxy.scope, {})[uid] = ProxyView(
+                pod=proxy.pod,
+                connected=proxy.streams > 0,
+                applied=proxy.applied,
+                rejected=rejected.version if rejected else None,
+                path=rejected.path if rejected else "",
+                reason=rejected.reason if rejected else "",
+            )
+        return FleetView(replica=self.replica, revision=self.revision, scopes=scopes)
+
+    @property
+    def revision(self) -> str:
+        """Changes with what `fleet` shows."""
+        return f"{self._boot}.{self._revision}"
+
+    def reports(self, now: float) -> ReportsView:
+        """Reports that are not too old to be believed."""
+        return ReportsView(
+            reports={
+                uid: proxy.report
+                for uid, proxy in self._proxies.items()
+                if proxy.report is not None and now - proxy.reported <= _REPORT_KEPT_S
+            }
+        )
+
+    def forget(self, now: float) -> None:
+        """Drops proxies that have been gone for long. Call it now and then."""
+        gone = [u for u, p in self._proxies.items() if p.streams <= 0 and now - p.last_heard > _PROXY_KEPT_S]
+        for uid in gone:
+            del self._proxies[uid]
+
+    def connected(self) -> dict[Scope, int]:
+        """Open streams by scope."""
+        return {scope: len(channel.streams) for scope, channel in self._channels.items()}
+
+    def _channel(self, scope: Scope) -> _Channel:
+        channel = self._channels.get(scope)
+        if channel is None:
+            channel = self._channels[scope] = _Channel(ScopeHistory(scope))
+        return channel
+
+    def _proxy(self, identity: ProxyIdentity, now: float) -> _Proxy:
+        proxy = self._proxies.get(identity.pod_uid)
+        if proxy is None:
+            if len(self._proxies) >= _PROXIES_KEPT:
+                self._evict()
+            proxy = self._proxies[identity.pod_uid] = _Proxy(identity.scope, identity.pod, now)
+        proxy.last_heard = now
+        return proxy
+
+    def _evict(self) -> None:
+        oldest = min(self._proxies, key=lambda uid: (self._proxies[uid].streams > 0, self._proxies[uid].last_heard))
+        del self._proxies[oldest]
+
+    def _change(self) -> None:
+        self._revision += 1
+        self._moved()
+
+
+def _plain(text: str, limit: int) -> str:
+    """A proxy's words on their way into a status: one line, bounded."""
+    return "".join(c if c.isprintable() else " " for c in text[:limit])

@@ -1,0 +1,307 @@
+"""Publishing, coalescing, acks and reports of one replica."""
+
+import msgspec
+
+from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, QuotaKey, RouteKey, Scope, SnapshotVersion, sidecar_scope
+from pilothouse_api.snapshot import canonical
+from pilothouse_api.snapshot.routes import Route, Target
+from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
+from pilothouse_api.snapshot.stream import Ack, AckState, LimitUse, Publication, Report, Subject
+from pilothouse_operator.compile.world import Kind, ResourceKey
+from pilothouse_operator.distribution import fleet
+from pilothouse_operator.distribution.hub import Hub, Prepared, Subscription, prepare
+from pilothouse_operator.ports import ProxyIdentity, Rollout
+
+CHAT = ResourceKey(Kind.ROUTE, "default", "chat")
+OTHER = ResourceKey(Kind.ROUTE, "default", "other")
+
+
+def snapshot(scope: Scope = GATEWAY_SCOPE, **generations: int) -> Prepared:
+    routes = {
+        RouteKey(f"default/{name}"): Route(
+            models=(name,),
+            created="2026-01-01T00:00:00Z",
+            generation=generation,
+            targets=(Target(provider=ProviderKey("default/p")),),
+        )
+        for name, generation in generations.items()
+    }
+    return prepare(Snapshot(schema=SCHEMA, scope=scope, routes=routes))
+
+
+def identity(pod: str, scope: Scope = GATEWAY_SCOPE) -> ProxyIdentity:
+    subject = Subject(namespace="default", service_account="proxy")
+    return ProxyIdentity(scope=scope, subject=subject, pod=pod, pod_uid=f"uid-{pod}", expires=1e12)
+
+
+def hub() -> Hub:
+    return Hub(replica="replica-0", boot="b")
+
+
+def attach(of: Hub, pod: str, scope: Scope = GATEWAY_SCOPE) -> Subscription:
+    return of.attach(identity(pod, scope), wake=lambda: None, now=0.0)
+
+
+def applied(version: SnapshotVersion) -> Ack:
+    return Ack(version=version, state=AckState.APPLIED)
+
+
+def rejected(version: SnapshotVersion, path: str, reason: str = "cannot be built") -> Ack:
+    return Ack(version=version, state=AckState.REJECTED, path=path, reason=reason)
+
+
+def rollout(of: Hub, key: ResourceKey = CHAT) -> Rollout:
+    return fleet.rollouts(histories=of.histories, views=[of.fleet()], unreachable=())[key]
+
+
+def test_streams_of_a_scope_share_one_line() -> None:
+    served = hub()
+    first, second = attach(served, "a"), attach(served, "b")
+    served.publish(snapshot(chat=1), {})
+    line = first.take()
+    assert line is not None
+    assert line is second.take()
+    assert line is attach(served, "c").take()
+
+
+def test_a_line_holds_the_snapshot_whose_hash_is_its_version() -> None:
+    served = hub()
+    stream = attach(served, "a")
+    served.publish(snapshot(chat=1), {"modelroutes": "7"})
+    line = stream.take()
+    assert line is not None
+    assert line.endswith(b"\n")
+    publication = msgspec.json.decode(line, type=Publication)
+    assert canonical.version(publication.snapshot) == publication.version
+    assert publication.seen == {"modelroutes": "7"}
+
+
+def test_a_slow_reader_finds_only_the_newest_line() -> None:
+    served = hub()
+    stream = attach(served, "a")
+    for generation in (1, 2, 3):
+        served.publish(snapshot(chat=generation), {})
+    line = stream.take()
+    assert line is not None
+    assert msgspec.json.decode(line, type=Publication).version == snapshot(chat=3).version
+    assert stream.take() is None
+
+
+def test_an_equal_snapshot_wakes_nobody() -> None:
+    served = hub()
+    stream = attach(served, "a")
+    assert served.publish(snapshot(chat=1), {"modelroutes": "7"})
+    stream.take()
+    assert not served.publish(snapshot(chat=1), {"modelroutes": "8"})
+    assert stream.take() is None
+
+
+def test_a_stream_that_opens_later_hears_of_the_later_view() -> None:
+    served = hub()
+    served.publish(snapshot(chat=1), {"modelroutes": "7"})
+    served.publish(snapshot(chat=1), {"modelroutes": "8"})
+    line = attach(served, "a").take()
+    assert line is not None
+    assert msgspec.json.decode(line, type=Publication).seen == {"modelroutes": "8"}
+
+
+def test_a_scope_gets_its_own_snapshots_only() -> None:
+    served = hub()
+    stream = attach(served, "a", sidecar_scope("team-a"))
+    served.publish(snapshot(chat=1), {})
+    assert stream.take() is None
+    served.publish(snapshot(sidecar_scope("team-a"), chat=1), {})
+    assert stream.take() is not None
+
+
+def test_a_scope_that_nobody_had_is_asked_for() -> None:
+    served = hub()
+    asked: list[None] = []
+    served.notify(wanted=lambda: asked.append(None), moved=lambda: None)
+    attach(served, "a", sidecar_scope("team-a"))
+    assert asked
+    assert served.scopes(0.0) == {GATEWAY_SCOPE, sidecar_scope("team-a")}
+
+
+def test_a_scope_without_streams_is_forgotten_after_a_while() -> None:
+    served = hub()
+    served.detach(attach(served, "a", sidecar_scope("team-a")), now=100.0)
+    assert sidecar_scope("team-a") in served.scopes(200.0)
+    assert served.scopes(800.0) == {GATEWAY_SCOPE}
+
+
+def test_nothing_is_open_before_the_first_publication() -> None:
+    served = hub()
+    attach(served, "a")
+    assert not served.open
+    served.publish(snapshot(), {})
+    assert served.open
+
+
+def test_programmed_counts_the_proxies_that_run_the_generation() -> None:
+    served = hub()
+    for pod in ("a", "b"):
+        attach(served, pod)
+    version = snapshot(chat=1).version
+    served.publish(snapshot(chat=1), {})
+    assert rollout(served) == Rollout(applied=0, total=2, laggards=("a", "b"))
+    served.ack(identity("a"), applied(version), now=1.0)
+    assert rollout(served) == Rollout(applied=1, total=2, laggards=("b",))
+    served.ack(identity("b"), applied(version), now=1.0)
+    assert rollout(served) == Rollout(applied=2, total=2)
+
+
+def test_a_later_version_with_the_same_generation_takes_nothing_back() -> None:
+    served = hub()
+    attach(served, "a")
+    served.publish(snapshot(chat=1), {})
+    served.ack(identity("a"), applied(snapshot(chat=1).version), now=1.0)
+    served.publish(snapshot(chat=1, other=1), {})
+    assert rollout(served).applied == 1
+    assert rollout(served, OTHER).applied == 0
+
+
+def test_an_edit_that_was_undone_counts_again() -> None:
+    served = hub()
+    attach(served, "a")
+    for generation in (1, 2, 1):
+        served.publish(snapshot(chat=generation), {})
+    served.ack(identity("a"), applied(snapshot(chat=2).version), now=1.0)
+    assert rollout(served).applied == 0
+    served.ack(identity("a"), applied(snapshot(chat=1).version), now=1.0)
+    assert rollout(served).applied == 1
+
+
+def test_an_ack_of_a_version_never_published_is_counted_and_dropped() -> None:
+    served = hub()
+    attach(served, "a")
+    served.publish(snapshot(chat=1), {})
+    assert not served.ack(identity("a"), applied(SnapshotVersion("sha256:00")), now=1.0)
+    assert not served.ack(identity("b", sidecar_scope("x")), applied(snapshot(chat=1).version), now=1.0)
+    assert served.acks == {"unknown": 2}
+    assert rollout(served).applied == 0
+
+
+def test_a_proxy_that_has_gone_is_not_counted() -> None:
+    served = hub()
+    stream = attach(served, "a")
+    served.publish(snapshot(chat=1), {})
+    served.ack(identity("a"), applied(snapshot(chat=1).version), now=1.0)
+    served.detach(stream, now=2.0)
+    assert rollout(served) == Rollout(applied=0, total=0)
+
+
+def test_two_streams_of_one_pod_are_one_proxy() -> None:
+    served = hub()
+    attach(served, "a")
+    second = attach(served, "a")
+    served.publish(snapshot(chat=1), {})
+    assert rollout(served).total == 1
+    served.detach(second, now=1.0)
+    assert rollout(served).total == 1
+
+
+def test_a_rejection_reaches_the_resource_that_it_names() -> None:
+    served = hub()
+    attach(served, "a")
+    served.publish(snapshot(chat=1, other=1), {})
+    version = snapshot(chat=1, other=1).version
+    served.ack(identity("a"), rejected(version, "routes.default/chat.targets[0]", "no\nsuch kind"), now=1.0)
+    blamed = rollout(served).rejection
+    assert blamed is not None
+    assert (blamed.path, blamed.reason, blamed.proxies) == ("routes.default/chat.targets[0]", "no such kind", 1)
+
+
+def test_a_rejection_of_a_provider_reaches_the_routes_that_use_it() -> None:
+    served = hub()
+    attach(served, "a")
+    served.publish(snapshot(chat=1), {})
+    served.ack(identity("a"), applied(snapshot(chat=1).version), now=1.0)
+    served.publish(snapshot(chat=1, other=1), {})
+    served.ack(identity("a"), rejected(snapshot(chat=1, other=1).version, "providers.default/p"), now=1.0)
+    assert rollout(served).rejection is not None
+
+
+def test_a_rejection_ends_with_the_version_it_was_for() -> None:
+    served = hub()
+    attach(served, "a")
+    served.publish(snapshot(chat=1), {})
+    served.ack(identity("a"), rejected(snapshot(chat=1).version, "routes.default/chat"), now=1.0)
+    served.publish(snapshot(chat=2), {})
+    assert rollout(served).rejection is None
+
+
+def test_a_foreign_sidecar_writes_no_words_into_another_namespaces_status() -> None:
+    served = hub()
+    scope = sidecar_scope("team-b")
+    attach(served, "thief", scope)
+    served.publish(snapshot(scope, chat=1), {})
+    served.ack(
+        identity("thief", scope),
+        rejected(snapshot(scope, chat=1).version, "routes.default/chat", "call 555-0100"),
+        now=1.0,
+    )
+    blamed = rollout(served).rejection
+    assert blamed is not None
+    assert blamed.path == ""
+    assert "555" not in blamed.reason
+
+
+def test_a_path_of_another_namespace_is_not_shown() -> None:
+    served = hub()
+    attach(served, "a")
+    served.publish(snapshot(chat=1), {})
+    served.ack(identity("a"), rejected(snapshot(chat=1).version, "routes.secret-project/x", "bad"), now=1.0)
+    blamed = rollout(served).rejection
+    assert blamed is not None
+    assert "secret-project" not in blamed.path + blamed.reason
+
+
+def test_a_report_heals_a_lost_ack() -> None:
+    served = hub()
+    attach(served, "a")
+    served.publish(snapshot(chat=1), {})
+    assert served.report(identity("a"), Report(boot="1", sequence=1, applied=snapshot(chat=1).version), now=1.0)
+    assert rollout(served).applied == 1
+
+
+def test_an_older_report_is_dropped_but_not_one_of_a_new_start() -> None:
+    served = hub()
+    use = {QuotaKey("default/q"): (LimitUse(resource="Requests", window="1m", used=3, counters=1),)}
+    assert served.report(identity("a"), Report(boot="1", sequence=5, quotas=use), now=1.0)
+    assert not served.report(identity("a"), Report(boot="1", sequence=5), now=1.0)
+    assert not served.report(identity("a"), Report(boot="1", sequence=4), now=1.0)
+    assert served.reports(1.0).reports["uid-a"].quotas == use
+    assert served.report(identity("a"), Report(boot="2", sequence=1), now=1.0)
+
+
+def test_old_reports_are_not_believed() -> None:
+    served = hub()
+    served.report(identity("a"), Report(boot="1", sequence=1), now=0.0)
+    assert not served.reports(120.0).reports
+
+
+def test_a_proxy_that_is_long_gone_is_forgotten() -> None:
+    served = hub()
+    stream = attach(served, "a")
+    served.forget(10_000.0)
+    assert served.fleet().scopes
+    served.detach(stream, now=10_000.0)
+    served.forget(11_000.0)
+    assert not served.fleet().scopes
+
+
+def test_revisions_change_with_what_peers_would_see() -> None:
+    served = hub()
+    before = served.revision
+    attach(served, "a")
+    assert served.revision != before
+
+
+def test_closing_ends_every_stream() -> None:
+    served = hub()
+    woken: list[None] = []
+    stream = served.attach(identity("a"), wake=lambda: woken.append(None), now=0.0)
+    served.close()
+    assert stream.closed
+    assert woken
