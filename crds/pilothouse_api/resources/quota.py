@@ -7,7 +7,7 @@ from pydantic import Field, Strict
 
 from pilothouse_api.resources.durations import Window
 from pilothouse_api.resources.refs import ModelPattern, ObjectName
-from pilothouse_api.resources.rules import Distinct, Part, Rule, UniqueBy
+from pilothouse_api.resources.rules import Atomic, Distinct, Part, Rule, UniqueBy
 from pilothouse_api.resources.status import Count, Programmed, Status, Timestamp
 
 CallerName = Annotated[str, Field(min_length=1, max_length=253, pattern="^[!-~]+$")]
@@ -78,15 +78,29 @@ class UsageQuotaSpec(Part):
     )
 
 
+class TopCounter(Part):
+    """One of the fullest counters."""
+
+    name: Annotated[str, Field(max_length=512)] = Field(description="The subject or namespace that it counts.")
+    used: Count = Field(description="Used in the current window.")
+
+
 class LimitStatus(Part):
     """How much of one limit is used, by the fullest counter."""
 
     resource: Annotated[str, Field(max_length=32)] = Field(description="What is counted.")
     window: Annotated[str, Field(max_length=8)] = Field(description="Length of the window.")
-    used: Count = Field(description="Used in the current window.")
-    remaining: Count = Field(description="Left in the current window.")
+    amount: Count | None = Field(default=None, description="How much may be used in one window.")
+    used: Count = Field(description="Used in the current window, by the fullest counter.")
+    remaining: Count = Field(description="Left in the current window, to the fullest counter.")
+    used_percent: Count | None = Field(default=None, description="`used` in per cent of `amount`.")
+    counters: Count | None = Field(default=None, description="How many subjects or namespaces have used something.")
+    exceeded: Count | None = Field(default=None, description="How many of them are at the limit.")
     resets_at: Timestamp | None = Field(
-        default=None, description="When the counter is empty again if nothing more is used."
+        default=None, description="When the fullest counter is empty again if nothing more is used."
+    )
+    top: Annotated[tuple[TopCounter, ...], Field(max_length=10), Atomic()] = Field(
+        default=(), description="The fullest counters, the fullest first."
     )
 
 

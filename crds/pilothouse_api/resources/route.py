@@ -66,7 +66,7 @@ class RetrySpec(Part):
     attempts: Annotated[int, Strict(), Field(ge=1, le=10)] = Field(
         default=2, description="Tries of one target, the first included. 1: no retry."
     )
-    on: FailureClasses | None = Field(
+    on_failures: FailureClasses | None = Field(
         default=None,
         description="Failures that are tried again; if absent ConnectFailure, RateLimited, Unavailable, ProviderError.",
     )
@@ -106,7 +106,7 @@ class TimeoutsSpec(Part):
 class FallbackSpec(Part):
     """When the next target is tried."""
 
-    on: FailureClasses | None = Field(
+    on_failures: FailureClasses | None = Field(
         default=None,
         description="Failures after which the next target is tried; if absent all but ContextWindow and ContentFilter.",
     )

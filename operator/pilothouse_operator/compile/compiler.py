@@ -49,7 +49,7 @@ def _limits(readings: Readings) -> Mapping[QuotaKey, Quota]:
 def _route_verdict(reading: Reading[ModelRouteSpec], lowered: Lowered | None, settled: conflicts.Settled) -> Verdict:
     if lowered is None:
         return verdicts.of_unread_route(reading.resource.generation, reading.problems)
-    return verdicts.of_route(lowered, settled.problems.get(lowered.key), ignored=reading.ignored)
+    return verdicts.of_route(lowered, settled, ignored=reading.ignored)
 
 
 def _quota_verdict(reading: Reading[UsageQuotaSpec], lowered: Mapping[ResourceKey, Lowered | None]) -> Verdict:
@@ -64,5 +64,4 @@ def _quota_verdict(reading: Reading[UsageQuotaSpec], lowered: Mapping[ResourceKe
         for index, name in enumerate(names)
         if ResourceKey(kind=Kind.ROUTE, namespace=resource.key.namespace, name=name) not in lowered
     ]
-    condition = verdicts.accepted(reading.problems, ignored=reading.ignored, notes=notes)
-    return Verdict(generation=resource.generation, conditions=(condition,))
+    return verdicts.of_quota(resource, reading.problems, ignored=reading.ignored, notes=notes)

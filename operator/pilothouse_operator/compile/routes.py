@@ -110,7 +110,9 @@ def _retry(spec: RetrySpec | None) -> Retry:
     backoff = spec.backoff or BackoffSpec()
     return Retry(
         attempts=spec.attempts,
-        on=DEFAULT_RETRY_ON if spec.on is None else tuple(FailureClass(name.value) for name in spec.on),
+        on=DEFAULT_RETRY_ON
+        if spec.on_failures is None
+        else tuple(FailureClass(name.value) for name in spec.on_failures),
         backoff_base_ms=milliseconds(backoff.base),
         backoff_max_ms=milliseconds(backoff.max),
         budget_percent=spec.budget_percent,
@@ -118,9 +120,9 @@ def _retry(spec: RetrySpec | None) -> Retry:
 
 
 def _fallback_on(spec: FallbackSpec | None) -> tuple[FailureClass, ...]:
-    if spec is None or spec.on is None:
+    if spec is None or spec.on_failures is None:
         return DEFAULT_FALLBACK_ON
-    return tuple(FailureClass(name.value) for name in spec.on)
+    return tuple(FailureClass(name.value) for name in spec.on_failures)
 
 
 def _timeouts(spec: TimeoutsSpec | None) -> Timeouts:

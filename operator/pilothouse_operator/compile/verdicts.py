@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pilothouse_api.conditions import Condition, ConditionStatus, ConditionType, Problem, Reason
 from pilothouse_api.snapshot.credentials import NoCredential
 from pilothouse_operator.compile.backends import Backend
+from pilothouse_operator.compile.conflicts import Settled
 from pilothouse_operator.compile.routes import Lowered
-from pilothouse_operator.compile.world import Verdict
+from pilothouse_operator.compile.world import Resource, Verdict
 
 MAX_MESSAGE = 1_024
 """Characters; the API conventions' bound is 32,768, ours keeps a whole status small."""
@@ -69,21 +70,44 @@ def _credentials_ready(backend: Backend) -> Condition:
     return _condition(kind, status, problem.reason, summary(found))
 
 
-def of_route(lowered: Lowered, conflict: Problem | None, *, ignored: Sequence[str]) -> Verdict:
-    """Accepted and ResolvedRefs of a route that could be read."""
+def of_route(lowered: Lowered, settled: Settled, *, ignored: Sequence[str]) -> Verdict:
+    """Accepted and ResolvedRefs of a route that could be read; Programmed where no proxy is needed to know it."""
     usable = len(lowered.route.targets)
-    conditions = (
+    conflict = settled.problems.get(lowered.key)
+    conditions = [
         accepted(() if conflict is None else (conflict,), ignored=ignored),
         _resolved(lowered.problems),
-    )
+    ]
+    if lowered.key not in settled.serving:
+        conditions.append(_not_accepted(ConditionType.PROGRAMMED))
+    elif not usable:
+        message = "no target can serve, so that requests are answered with 503: the condition ResolvedRefs says why"
+        conditions.append(_condition(ConditionType.PROGRAMMED, ConditionStatus.FALSE, Reason.NO_USABLE_TARGET, message))
     targets = {"usable": usable, "total": lowered.declared, "summary": f"{usable}/{lowered.declared}"}
-    return Verdict(generation=lowered.resource.generation, conditions=conditions, facts={"targets": targets})
+    return Verdict(generation=lowered.resource.generation, conditions=tuple(conditions), facts={"targets": targets})
 
 
 def of_unread_route(generation: int, problems: Sequence[Problem]) -> Verdict:
-    """Accepted and ResolvedRefs of a route that could not be read."""
+    """Accepted, ResolvedRefs and Programmed of a route that could not be read."""
     unseen = _condition(ConditionType.RESOLVED_REFS, ConditionStatus.UNKNOWN, Reason.PENDING, _UNSEEN)
-    return Verdict(generation=generation, conditions=(accepted(problems), unseen))
+    return Verdict(
+        generation=generation, conditions=(accepted(problems), unseen, _not_accepted(ConditionType.PROGRAMMED))
+    )
+
+
+def of_quota(
+    resource: Resource, problems: Sequence[Problem], *, ignored: Sequence[str], notes: Sequence[Problem]
+) -> Verdict:
+    """Accepted; Enforced where no proxy is needed to know it."""
+    conditions = [accepted(problems, ignored=ignored, notes=notes)]
+    if problems:
+        conditions.append(_not_accepted(ConditionType.ENFORCED))
+    return Verdict(generation=resource.generation, conditions=tuple(conditions))
+
+
+def _not_accepted(kind: ConditionType) -> Condition:
+    message = "left out of every proxy's configuration: the condition Accepted says why"
+    return _condition(kind, ConditionStatus.FALSE, Reason.NOT_ACCEPTED, message)
 
 
 def _resolved(problems: Sequence[Problem]) -> Condition:
