@@ -1,0 +1,200 @@
+"""The loop: something changed → debounce → gather → compile → publish → report. Level-triggered; nothing ends it.
+
+Whatever goes wrong in one pass is logged and tried again; what was published before stays.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, Scope
+from pilothouse_api.snapshot.identity import Identity
+from pilothouse_operator.compile import compiler, sign_ins
+from pilothouse_operator.compile.world import Compiled, Inputs, ResourceKey, SignIn, SignInKind, Verdict, World
+from pilothouse_operator.credentials.api_key import APIKeyIssuer, NoSignIn
+from pilothouse_operator.credentials.aws import AccessKeyIssuer
+from pilothouse_operator.credentials.gather import Credentials
+from pilothouse_operator.distribution import fleet, hub, usage
+from pilothouse_operator.ports import CallerDirectory, Clock, Issuer, Observation, SecretStore, Source, StatusSink
+
+_log = logging.getLogger(__name__)
+
+_DEBOUNCE_S = 0.025
+_REPORT_DEBOUNCE_S = 0.1
+_BARRIER_S = 10.0
+"""How long the first snapshot waits for Secrets that nobody has read yet; then their providers are left out."""
+_FULL_PASS_S = 60.0
+"""A pass without a cause: forgets idle scopes, and would heal a lost wake-up."""
+_BACKOFF_S = (1.0, 30.0)
+
+_ISSUERS: Mapping[SignInKind, Issuer] = {
+    SignInKind.ACCESS_KEY: AccessKeyIssuer(),
+    SignInKind.API_KEY: APIKeyIssuer(),
+    SignInKind.NONE: NoSignIn(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """What other replicas say of their proxies. `unreachable` names those that do not answer."""
+
+    fleets: tuple[fleet.FleetView, ...] = ()
+    reports: tuple[fleet.ReportsView, ...] = ()
+    unreachable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    world: World
+    verdicts: Mapping[ResourceKey, Verdict]
+
+
+class Reconciler:
+    """One replica's loop. `elsewhere` is asked whenever status is made up; `reporting` says whether to make it up."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        secrets: SecretStore,
+        callers: CallerDirectory,
+        distribution: hub.Hub,
+        status: StatusSink,
+        clock: Clock,
+        elsewhere: Callable[[], Elsewhere] = Elsewhere,
+        reporting: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._source = source
+        self._callers = callers
+        self._hub = distribution
+        self._status = status
+        self._clock = clock
+        self._elsewhere = elsewhere
+        self._reporting = reporting
+        self._credentials = Credentials(store=secrets, issuers=_ISSUERS)
+        self._changed = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._barrier_ends: float | None = None
+        self._outcome: _Outcome | None = None
+        distribution.notify(wanted=self.changed, moved=self._moved.set)
+
+    @property
+    def synced(self) -> bool:
+        """Whether a whole pass has been published."""
+        return self._outcome is not None
+
+    @property
+    def compiled_from(self) -> World | None:
+        """The world of the last whole pass."""
+        return self._outcome.world if self._outcome else None
+
+    def changed(self) -> None:
+        """Something may have changed. Call it on the loop that runs this."""
+        self._changed.set()
+
+    def moved(self) -> None:
+        """What other replicas say has changed."""
+        self._moved.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._reconcile())
+            tasks.create_task(self._report())
+
+    async def _reconcile(self) -> None:
+        backoff_s = _BACKOFF_S[0]
+        while True:
+            self._changed.clear()
+            wait_s = _FULL_PASS_S
+            try:
+                if not await self._pass():
+                    wait_s = _DEBOUNCE_S * 4
+                backoff_s = _BACKOFF_S[0]
+            except Exception:
+                _log.exception(
+                    "a pass over the configuration failed; proxies keep what they have, next try in %gs", backoff_s
+                )
+                wait_s, backoff_s = backoff_s, min(backoff_s * 2, _BACKOFF_S[1])
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait()
+                await asyncio.sleep(_DEBOUNCE_S)
+            except TimeoutError:
+                pass
+
+    async def _pass(self) -> bool:
+        """False: nothing can be published yet, look again soon."""
+        world = self._source.world
+        if world is None:
+            return False
+        wanted = sign_ins.sign_ins(world)
+        self._credentials.want(wanted)
+        if self._outcome is None and self._must_wait(wanted):
+            return False
+        identity = self._callers.identity
+        inputs = Inputs(
+            world=world,
+            credentials=self._credentials.gather(wanted),
+            identity=identity or Identity(),
+            scopes=self._hub.scopes(self._clock.monotonic()),
+        )
+        # Off the loop: while a large world compiles, streams get their heartbeats and acks their answers.
+        compiled, prepared = await asyncio.to_thread(_compile, inputs)
+        if identity is None:
+            # Without its callers a gateway would refuse everybody; it does better with what it has.
+            prepared.pop(GATEWAY_SCOPE, None)
+        for scope, snapshot in prepared.items():
+            if self._hub.publish(snapshot, dict(world.seen)):
+                _log.info("published %s to %s", snapshot.version, scope)
+        self._outcome = _Outcome(world, compiled.verdicts)
+        self._moved.set()
+        return True
+
+    def _must_wait(self, wanted: Mapping[ProviderKey, SignIn]) -> bool:
+        now = self._clock.monotonic()
+        if self._barrier_ends is None:
+            self._barrier_ends = now + _BARRIER_S
+        incomplete = self._credentials.pending(wanted) or self._callers.identity is None
+        return incomplete and now < self._barrier_ends
+
+    async def _report(self) -> None:
+        while True:
+            await self._moved.wait()
+            self._moved.clear()
+            try:
+                if self._outcome is not None and self._reporting():
+                    self._status.update(self._observe(self._outcome))
+            except Exception:
+                _log.exception("status could not be made up; the next change tries again")
+            await asyncio.sleep(_REPORT_DEBOUNCE_S)
+
+    def _observe(self, outcome: _Outcome) -> Observation:
+        now = self._clock.monotonic()
+        self._hub.forget(now)
+        elsewhere = self._elsewhere()
+        reports = usage.newest([self._hub.reports(now), *elsewhere.reports])
+        return Observation(
+            world=outcome.world,
+            verdicts=outcome.verdicts,
+            rollouts=fleet.rollouts(
+                histories=self._hub.histories,
+                views=[self._hub.fleet(), *elsewhere.fleets],
+                unreachable=elsewhere.unreachable,
+            ),
+            usage=usage.usage(reports),
+        )
+
+
+def _compile(inputs: Inputs) -> tuple[Compiled, dict[Scope, hub.Prepared]]:
+    compiled = compiler.compile_world(inputs)
+    return compiled, dict(_prepare(compiled))
+
+
+def _prepare(compiled: Compiled) -> Iterable[tuple[Scope, hub.Prepared]]:
+    for scope, snapshot in compiled.snapshots.items():
+        try:
+            yield scope, hub.prepare(snapshot)
+        except Exception:
+            _log.exception("the snapshot of %s could not be encoded; its proxies keep what they have", scope)
