@@ -31,9 +31,11 @@ class ConditionEntry(Part):
         description="Why, as one word of a closed set."
     )
     message: Annotated[str, Field(max_length=1024)] = Field(
-        default="", description="Why, for the reader: what happened, in which field, and what to do."
+        description="Why, for the reader: what happened, in which field, and what to do."
     )
-    observed_generation: Generation = Field(default=0, description="The generation of the spec that it speaks of.")
+    observed_generation: Generation | None = Field(
+        default=None, description="The generation of the spec that it speaks of."
+    )
     last_transition_time: Timestamp = Field(description="When `status` last changed.")
 
 
