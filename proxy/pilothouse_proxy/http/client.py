@@ -1,0 +1,95 @@
+"""Requests out: encoding, pools by origin, the one retry that is safe."""
+
+import asyncio
+import ssl
+
+from pilothouse_proxy.http import heads, origins, tls
+from pilothouse_proxy.http.limits import ClientLimits
+from pilothouse_proxy.http.messages import ConnectError, Origin, UpstreamRequest
+from pilothouse_proxy.http.pool import Pool
+from pilothouse_proxy.http.upstream import Stale, UpstreamResponse
+
+__all__ = ["Client", "UpstreamResponse"]
+
+_BODY_EXPECTED = frozenset([b"POST", b"PUT", b"PATCH"])
+
+
+class Client:
+    """Sends requests over kept connections. The counters are plain numbers for whoever exports them."""
+
+    def __init__(self, limits: ClientLimits) -> None:
+        self._limits = limits
+        self._pools: dict[Origin, tuple[Pool, bytes]] = {}
+        self._contexts: dict[str | None, ssl.SSLContext] = {}
+        self.requests = 0
+        self.connects = 0
+        self.stale_retries = 0
+
+    async def send(self, request: UpstreamRequest, *, first_byte_timeout_s: float) -> UpstreamResponse:
+        """Send a request; return when the head of its answer is there.
+
+        A reused connection that turns out to be closed before the request got through is replaced by a new one, once.
+
+        Raises:
+            HTTPError: one of the five of `messages`. The time of `first_byte_timeout_s` begins when a connection is
+                there; connecting has its own, the origin's.
+        """
+        kept = self._pools.get(request.origin)
+        pool, host = kept if kept is not None else self._pool(request.origin)
+        wire = self._wire(request, host)
+        self.requests += 1
+        connection = pool.take()
+        if connection is None:
+            connection = await pool.connect()
+        try:
+            return await connection.exchange(wire, request.method, first_byte_timeout_s)
+        except Stale:
+            self.stale_retries += 1
+        connection = await pool.connect()
+        return await connection.exchange(wire, request.method, first_byte_timeout_s)
+
+    def close(self) -> None:
+        """Close what is unused at once, the rest as it comes free."""
+        for pool, _ in self._pools.values():
+            pool.close()
+        self._pools.clear()
+
+    @property
+    def connections(self) -> int:
+        """Open ones, to all origins."""
+        return sum(pool.open for pool, _ in self._pools.values())
+
+    def _pool(self, origin: Origin) -> tuple[Pool, bytes]:
+        context: ssl.SSLContext | None = None
+        if origin.scheme == "https":
+            context = self._context(origin)
+        elif origin.scheme != "http":
+            raise ConnectError(f"{origin.scheme} is not a scheme that can be connected to; use https or http")
+        host = origins.authority(origin.scheme, origin.host, origin.port)
+        entry = (Pool(origin, context, self._limits, asyncio.get_running_loop()), b"host: %b\r\n" % host.encode())
+        self._pools[origin] = entry
+        return entry
+
+    def _context(self, origin: Origin) -> ssl.SSLContext:
+        context = self._contexts.get(origin.ca_bundle)
+        if context is None:
+            try:
+                context = tls.client_context(origin.ca_bundle)
+            except (ssl.SSLError, ValueError) as error:
+                raise ConnectError(f"the CA bundle for {origin.host} holds no readable PEM certificate") from error
+            self._contexts[origin.ca_bundle] = context
+        return context
+
+    def _wire(self, request: UpstreamRequest, host: bytes) -> list[bytes]:
+        """Head and body as they are written: in one piece, or in two where copying the body costs more."""
+        body = request.body
+        head = heads.request_line(request.method, request.target) + host + heads.header_lines(request.headers)
+        if b"accept-encoding: " not in head:
+            head += b"accept-encoding: identity\r\n"
+        if body or request.method in _BODY_EXPECTED:
+            head += b"content-length: %d\r\n\r\n" % len(body)
+        else:
+            head += b"\r\n"
+        if not body:
+            return [head]
+        return [head + body] if len(body) <= self._limits.join_bytes else [head, body]

@@ -1,0 +1,437 @@
+"""Bytes in, messages out, for both sides. Pure: no sockets, no clock.
+
+llhttp does the tokens, and is strict: it refuses bare CR and LF, obs-fold, NUL and controls, blanks before a colon,
+repeated or malformed Content-Length, Content-Length beside Transfer-Encoding, bad chunk sizes and their overflow. What
+it leaves open is closed here: limits, Host, target forms, versions, codings other than chunked, Expect, Upgrade,
+trailers. An empty line before a request is skipped, as RFC 9112 section 2.2 allows.
+"""
+
+import enum
+from collections import deque
+
+import httptools
+
+from pilothouse_proxy.http.limits import KIB, ClientLimits, Limits
+from pilothouse_proxy.http.messages import Closed, Headers, HTTPError, ProtocolError, Request, TooLarge
+
+_METHODS = frozenset([b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"])
+_HOST = b"-._~!$&'()*+,;=:[]%0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_MARKED = frozenset([b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"])
+
+# Chunk extensions and tiny chunks cost work and carry nothing: so many raw bytes are granted to a chunked body.
+_CHUNK_OVERHEAD = 16
+_CHUNK_GRACE = 16 * KIB
+
+
+class Stage(enum.Enum):
+    """How far the current message has come."""
+
+    BETWEEN = enum.auto()
+    HEAD = enum.auto()
+    BODY = enum.auto()
+
+
+class Refused(Exception):
+    """A request that the protocol layer answers itself. The message is for the client's author."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class Received(Request):
+    """A request and what its answer's framing depends on."""
+
+    __slots__ = ("keep_alive", "version")
+
+    def __init__(
+        self, *, method: bytes, target: bytes, headers: Headers, body: bytes, peer: str, keep_alive: bool, version: str
+    ) -> None:
+        path, _, query = target.partition(b"?")
+        super().__init__(method=method, path=path, query=query, headers=headers, body=body, peer=peer)
+        self.keep_alive = keep_alive
+        self.version = version
+
+
+class RequestParser:
+    """The server's side of one connection.
+
+    Feed it what arrives; complete requests collect in `completed`, in order. After a violation `refusal` is set, and
+    everything that follows on the connection is ignored: its framing is no longer known.
+    """
+
+    __slots__ = (
+        "_body",
+        "_body_bytes",
+        "_chunked",
+        "_declared",
+        "_expect",
+        "_head_bytes",
+        "_head_fed",
+        "_headers",
+        "_hosts",
+        "_keep_alive",
+        "_last",
+        "_limits",
+        "_llhttp",
+        "_method",
+        "_peer",
+        "_raw_bytes",
+        "_target",
+        "_upgrade",
+        "_version",
+        "awaits_continue",
+        "completed",
+        "refusal",
+        "stage",
+    )
+
+    def __init__(self, limits: Limits, peer: str) -> None:
+        self._limits = limits
+        self._peer = peer
+        self._llhttp: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        self._head_fed = 0
+        self._last = False
+        self.completed: deque[Received] = deque()
+        self.refusal: Refused | None = None
+        self.stage = Stage.BETWEEN
+        self.awaits_continue = False
+        self.on_message_begin()
+        self.stage = Stage.BETWEEN
+
+    @property
+    def body_bytes(self) -> int:
+        """How much of the current message's body has arrived."""
+        return self._body_bytes
+
+    def close(self) -> None:
+        """Breaks the reference cycle with llhttp, so that a closed connection is freed at once."""
+        self._llhttp = None
+
+    def feed(self, received: bytes) -> None:
+        """Never raises for what the client did; see `refusal`."""
+        before = len(self.completed)
+        while received:
+            if self.refusal is not None or self._last or self._llhttp is None:
+                return
+            try:
+                self._llhttp.feed_data(received)
+                break
+            except httptools.HttpParserUpgrade as switch:
+                received = received[switch.args[0] :]
+                self._ignore_upgrade()
+            except httptools.HttpParserError as error:
+                # `Connection: close` makes llhttp refuse what follows; RFC 9112 section 9.6 lets it be ignored.
+                if not self._last and self.refusal is None:
+                    self.refusal = _translated(error)
+                return
+        if self.stage is Stage.BODY:
+            self._count_raw(len(received))
+        elif len(self.completed) > before:
+            self._head_fed = 0
+        else:
+            self._count_head(len(received))
+
+    def _count_head(self, received: int) -> None:
+        """Bounds what llhttp and its binding gather before the first callback tells of it."""
+        self._head_fed += received
+        if self._head_fed > self._limits.request_line_bytes + self._limits.header_bytes:
+            self.refusal = Refused(431, f"the request head is larger than {self._limits.header_bytes} bytes")
+
+    def _count_raw(self, received: int) -> None:
+        if self._chunked:
+            self._raw_bytes += received
+            if self._raw_bytes > _CHUNK_OVERHEAD * self._body_bytes + _CHUNK_GRACE + self._limits.header_bytes:
+                self.refusal = Refused(400, "the chunked body consists of little but chunk framing")
+
+    def _refuse(self, status: int, message: str) -> Refused:
+        """To be raised inside of a callback: it stops llhttp; `feed` finds it in `refusal`."""
+        self.refusal = refusal = Refused(status, message)
+        return refusal
+
+    # llhttp's callbacks.
+
+    def on_message_begin(self) -> None:
+        self.stage = Stage.HEAD
+        self._target = b""
+        self._headers: Headers = []
+        self._head_bytes = 0
+        self._hosts = 0
+        self._declared = 0
+        self._chunked = self._upgrade = False
+        self._expect = b""
+        self._body: list[bytes] = []
+        self._body_bytes = self._raw_bytes = 0
+
+    def on_url(self, part: bytes) -> None:
+        self._target = target = self._target + part if self._target else part
+        if len(target) > self._limits.request_line_bytes:
+            raise self._refuse(414, f"the request target is longer than {self._limits.request_line_bytes} bytes")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_bytes = size = self._head_bytes + len(name) + len(value) + 4
+        headers = self._headers
+        if size > self._limits.header_bytes:
+            raise self._refuse(431, f"the headers are larger than {self._limits.header_bytes} bytes")
+        if len(headers) >= self._limits.header_count:
+            raise self._refuse(431, f"there are more than {self._limits.header_count} headers")
+        if self.stage is Stage.BODY:
+            # A trailer: counted above, and never merged into the headers (RFC 9110, section 6.5.1).
+            return
+        name = name.lower()
+        value = value.strip(b" \t")
+        headers.append((name, value))
+        if name in _MARKED:
+            self._mark(name, value)
+
+    def _mark(self, name: bytes, value: bytes) -> None:
+        if name == b"host":
+            self._hosts += 1
+            if not value or value.translate(None, _HOST):
+                raise self._refuse(400, "the Host header is not a host and port")
+        elif name == b"content-length":
+            self._declared = int(value)
+        elif name == b"transfer-encoding":
+            if value.lower() != b"chunked":
+                known = value.lower().endswith(b"chunked") and b"," in value
+                raise self._refuse(501 if known else 400, "the only Transfer-Encoding accepted is chunked, once")
+            self._chunked = True
+        elif name == b"expect":
+            self._expect = value.lower()
+        else:
+            self._upgrade = True
+
+    def on_headers_complete(self) -> None:
+        llhttp = self._llhttp
+        if llhttp is None:
+            return
+        self._version = version = llhttp.get_http_version()
+        self._method = method = llhttp.get_method()
+        if version == "1.1":
+            if self._hosts != 1:
+                raise self._refuse(400, "an HTTP/1.1 request has exactly one Host header")
+        elif version != "1.0":
+            raise self._refuse(505, "this server speaks HTTP/1.1 and HTTP/1.0")
+        elif self._chunked or self._hosts > 1:
+            raise self._refuse(400, "an HTTP/1.0 request has no Transfer-Encoding and at most one Host header")
+        if method not in _METHODS:
+            raise self._refuse(501, "this server does not implement the request's method")
+        self._check_target()
+        if self._declared > self._limits.body_bytes:
+            raise self._refuse(413, f"the body is larger than {self._limits.body_bytes} bytes")
+        self._keep_alive = llhttp.should_keep_alive()
+        self.stage = Stage.BODY
+        if self._expect and version == "1.1":
+            if self._expect != b"100-continue":
+                raise self._refuse(417, "the only expectation that can be met is 100-continue")
+            self.awaits_continue = self._chunked or self._declared > 0
+
+    def _check_target(self) -> None:
+        target = self._target
+        if target[:1] != b"/" and not (target == b"*" and self._method == b"OPTIONS"):
+            raise self._refuse(400, "the request target is a path: this server is not a forward proxy")
+        if b"#" in target:
+            raise self._refuse(400, "the request target holds a fragment")
+
+    def on_body(self, part: bytes) -> None:
+        self.awaits_continue = False
+        self._body_bytes = size = self._body_bytes + len(part)
+        if size > self._limits.body_bytes:
+            raise self._refuse(413, f"the body is larger than {self._limits.body_bytes} bytes")
+        self._body.append(part)
+
+    def on_message_complete(self) -> None:
+        if self._upgrade and self._llhttp is not None and self._llhttp.should_upgrade():
+            return  # llhttp stops before the body here; see _ignore_upgrade
+        self._complete()
+
+    def _complete(self) -> None:
+        parts = self._body
+        self.stage = Stage.BETWEEN
+        self.awaits_continue = False
+        self._last = not self._keep_alive
+        self.completed.append(
+            Received(
+                method=self._method,
+                target=self._target,
+                headers=self._headers,
+                body=parts[0] if len(parts) == 1 else b"".join(parts),
+                peer=self._peer,
+                keep_alive=self._keep_alive,
+                version=self._version,
+            )
+        )
+
+    def _ignore_upgrade(self) -> None:
+        """Read on as if Upgrade were not there, as RFC 9110 section 7.8 lets a server do.
+
+        llhttp has left the message before its body and cannot be told otherwise: a fresh one is set to the same
+        framing. Java's HTTP client sends `Upgrade: h2c` with every first request, bodies included.
+        """
+        self._llhttp = llhttp = httptools.HttpRequestParser(self)
+        if not self._chunked and not self._declared:
+            self._complete()
+            return
+        kept = (self._method, self._target, self._headers, self._head_bytes)
+        answer = (self._version, self._keep_alive, self.awaits_continue)
+        framing = b"transfer-encoding: chunked" if self._chunked else b"content-length: %d" % self._declared
+        llhttp.feed_data(b"POST / HTTP/1.1\r\nhost: h\r\n" + framing + b"\r\n\r\n")
+        self._method, self._target, self._headers, self._head_bytes = kept
+        self._version, self._keep_alive, self.awaits_continue = answer
+
+
+def _translated(error: httptools.HttpParserError) -> Refused:
+    reason = str(error)
+    if isinstance(error, httptools.HttpParserInvalidMethodError) and reason == "Invalid method encountered":
+        return Refused(501, "this server does not know the request's method, or the bytes are not HTTP")
+    if reason in {"Invalid HTTP version", "Pause on PRI/Upgrade"}:
+        return Refused(505, "this server speaks HTTP/1.1 and HTTP/1.0")
+    return Refused(400, f"the request is not well-formed HTTP: {reason}")
+
+
+class ResponseParser:
+    """The client's side of one connection: one response at a time; `expect` comes before each.
+
+    `body` is a list to which parts are appended as they arrive; whoever takes them clears it.
+    """
+
+    __slots__ = (
+        "_bodiless",
+        "_head_bytes",
+        "_interim",
+        "_limits",
+        "_llhttp",
+        "_until_close",
+        "body",
+        "complete",
+        "head_complete",
+        "headers",
+        "keep_alive",
+        "status",
+        "surplus",
+        "violation",
+    )
+
+    def __init__(self, limits: ClientLimits) -> None:
+        self._limits = limits
+        self._llhttp: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self.expect(b"GET")
+
+    def expect(self, method: bytes) -> None:
+        """Forget the last response; the next one answers a request of this method."""
+        self._bodiless = method == b"HEAD"
+        self._head_bytes = 0
+        self._interim = False
+        self._until_close = True
+        self.status = 0
+        self.headers: Headers = []
+        self.body: list[bytes] = []
+        self.head_complete = self.complete = self.keep_alive = self.surplus = False
+        self.violation: HTTPError | None = None
+
+    def close(self) -> None:
+        """Breaks the reference cycle with llhttp."""
+        self._llhttp = None
+
+    def feed(self, received: bytes) -> None:
+        """What arrived for the response that is expected.
+
+        Raises:
+            ProtocolError: not HTTP/1.1, or an answer to a question that was not asked.
+            TooLarge: the head is over its limits.
+        """
+        if self._llhttp is None:
+            return
+        try:
+            self._llhttp.feed_data(received)
+        except httptools.HttpParserUpgrade:
+            raise ProtocolError("the upstream switched protocols, which was not asked for") from None
+        except httptools.HttpParserError as error:
+            if self.complete:
+                # The message itself is whole; what follows it was not asked for.
+                self.surplus = True
+                return
+            raise self.violation or ProtocolError(f"the upstream's answer is not well-formed HTTP: {error}") from None
+        if not self.head_complete:
+            self._head_bytes += len(received)
+            if self._head_bytes > 2 * self._limits.header_bytes:
+                raise TooLarge(f"the head of the upstream's answer is larger than {self._limits.header_bytes} bytes")
+
+    def finish(self) -> None:
+        """The connection has ended.
+
+        Raises:
+            Closed: before the response had.
+        """
+        if self.complete:
+            return
+        if self.head_complete and self._until_close:
+            self.complete = True
+            return
+        raise Closed(
+            "the upstream closed the connection " + ("within its answer" if self.head_complete else "without an answer")
+        )
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the connection can carry another exchange."""
+        return self.complete and self.keep_alive and not self.surplus and not self._bodiless
+
+    def _violate(self, violation: HTTPError) -> HTTPError:
+        self.violation = violation
+        return violation
+
+    # llhttp's callbacks.
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            raise self._violate(ProtocolError("the upstream sent an answer that was not asked for"))
+        self._interim = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_bytes = size = self._head_bytes + len(name) + len(value) + 4
+        if size > self._limits.header_bytes or len(self.headers) >= self._limits.header_count:
+            limits = self._limits
+            raise self._violate(
+                TooLarge(f"the upstream's headers are over {limits.header_bytes} bytes or {limits.header_count} lines")
+            )
+        if self.head_complete:
+            return  # a trailer
+        name = name.lower()
+        value = value.strip(b" \t")
+        self.headers.append((name, value))
+        if name == b"content-length":
+            self._until_close = False
+        elif name == b"transfer-encoding":
+            if value.lower() != b"chunked":
+                raise self._violate(ProtocolError("the upstream used a Transfer-Encoding other than chunked"))
+            self._until_close = False
+
+    def on_headers_complete(self) -> None:
+        llhttp = self._llhttp
+        if llhttp is None:
+            return
+        status = llhttp.get_status_code()
+        if status < 200:
+            # Interim answers (100, 103) are skipped; the limits hold for all heads together. 101 raises in `feed`.
+            self._interim = True
+            self.headers.clear()
+            self._until_close = True
+            return
+        if status > 599 or llhttp.get_http_version() not in ("1.1", "1.0"):
+            raise self._violate(ProtocolError("the upstream's answer has a status or version outside of HTTP/1.1"))
+        self.status = status
+        self.head_complete = True
+        self.keep_alive = llhttp.should_keep_alive()
+        if self._bodiless:
+            # llhttp cannot be told that no body follows; the connection is not used again (see `reusable`).
+            self.complete = True
+
+    def on_body(self, part: bytes) -> None:
+        if not self._bodiless:
+            self.body.append(part)
+
+    def on_message_complete(self) -> None:
+        if not self._interim:
+            self.complete = True

@@ -1,0 +1,131 @@
+"""The connections to one origin."""
+
+import asyncio
+import ssl
+from collections import deque
+
+from pilothouse_proxy.http.dial import dial
+from pilothouse_proxy.http.limits import ClientLimits
+from pilothouse_proxy.http.messages import ConnectError, Origin
+from pilothouse_proxy.http.upstream import UpstreamConnection
+
+
+class Pool:
+    """At most `origin.pool_size` connections. Who finds none free waits in line, as long as a connect may take.
+
+    A slot is taken before dialling and given back when the connection is lost, or handed to the next in line.
+    """
+
+    __slots__ = ("_closed", "_context", "_idle", "_line", "_loop", "_turn", "connects", "limits", "open", "origin")
+
+    def __init__(
+        self, origin: Origin, context: ssl.SSLContext | None, limits: ClientLimits, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.origin = origin
+        self.limits = limits
+        self._context = context
+        self._loop = loop
+        self._idle: list[UpstreamConnection] = []
+        self._line: deque[asyncio.Future[UpstreamConnection | None]] = deque()
+        self._turn = 0
+        self._closed = False
+        self.open = 0
+        self.connects = 0
+
+    @property
+    def unused(self) -> int:
+        """How many connections carry nothing just now."""
+        return len(self._idle)
+
+    def take(self) -> UpstreamConnection | None:
+        """A connection that is free now: the one used last, so that the others may expire."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable():
+                return connection
+            connection.transport.abort()
+        return None
+
+    async def connect(self) -> UpstreamConnection:
+        """A connection when none is free: a new one, or where there are enough the next that is freed.
+
+        Raises:
+            ConnectError: none could be made, or none was freed in time.
+            TimedOut: the connect ran out of time.
+        """
+        if self.open < self.origin.pool_size:
+            self.open += 1
+        else:
+            freed = await self._stand_in_line()
+            if freed is not None:
+                return freed
+        return await self._dial()
+
+    async def _stand_in_line(self) -> UpstreamConnection | None:
+        """A freed connection, or None: a slot to dial with."""
+        place: asyncio.Future[UpstreamConnection | None] = self._loop.create_future()
+        self._line.append(place)
+        try:
+            async with asyncio.timeout(self.origin.connect_timeout_s):
+                return await place
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if place.done() and not place.cancelled():
+                self._pass_on(place.result())
+            if isinstance(error, TimeoutError):
+                raise ConnectError(
+                    f"all {self.origin.pool_size} connections to {self.origin.host} are in use, and none became free "
+                    f"within {self.origin.connect_timeout_s:g} s"
+                ) from None
+            raise
+
+    async def _dial(self) -> UpstreamConnection:
+        """With a slot taken."""
+        self._turn += 1
+        self.connects += 1
+        try:
+            return await dial(
+                self.origin,
+                context=self._context,
+                factory=lambda: UpstreamConnection(self, self.limits, self._loop),
+                turn=self._turn,
+                attempt_delay_s=self.limits.attempt_delay_s,
+            )
+        except BaseException:
+            self._vacate()
+            raise
+
+    def close(self) -> None:
+        """Close what is unused; the rest as it comes free."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().transport.close()
+
+    # The connections' calls.
+
+    def freed(self, connection: UpstreamConnection) -> None:
+        if self._closed:
+            connection.transport.close()
+        else:
+            self._pass_on(connection)
+
+    def lost(self, connection: UpstreamConnection) -> None:
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._vacate()
+
+    # Slots.
+
+    def _pass_on(self, connection: UpstreamConnection | None) -> None:
+        while self._line:
+            place = self._line.popleft()
+            if not place.done():
+                place.set_result(connection)
+                return
+        if connection is None:
+            self.open -= 1
+        else:
+            self._idle.append(connection)
+            connection.rest()
+
+    def _vacate(self) -> None:
+        self._pass_on(None)

@@ -1,0 +1,483 @@
+"""The listening side: one protocol object a connection, one task a request."""
+
+import asyncio
+import enum
+import time
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
+from ssl import SSLContext
+from typing import TypeAlias, cast
+
+from pilothouse_proxy.http import heads
+from pilothouse_proxy.http.alarm import Alarm
+from pilothouse_proxy.http.flow import WriteFlow
+from pilothouse_proxy.http.limits import Limits
+from pilothouse_proxy.http.messages import Headers, Request
+from pilothouse_proxy.http.parser import Received, RequestParser, Stage
+
+_HANDSHAKE_S = 10.0
+_SHUTDOWN_S = 5.0
+# How long `drain` waits for applications that it has cancelled to leave their finally-blocks.
+_UNWIND_S = 2.0
+_BACKLOG = 2048
+_BODILESS = frozenset([204, 304])
+
+
+class NoAnswer(Exception):
+    """The application returned without answering, or without finishing its answer."""
+
+
+class Responder:
+    """How an application answers one request: either `respond`, or `start`, `write`…, `finish`.
+
+    The server adds `date`, `connection` and the framing headers; what the application gives of these is left out. After
+    the client has gone every call is without effect.
+    """
+
+    __slots__ = ("_connection", "_head", "_request", "_verbatim", "finished", "started")
+
+    def __init__(self, connection: "Connection", request: Received) -> None:
+        self._connection = connection
+        self._request = request
+        self._head = b""
+        self._verbatim = False
+        self.started = False
+        self.finished = False
+
+    def respond(self, status: int, headers: Headers, body: bytes) -> None:
+        """The whole answer, in one write. A HEAD request gets the head that the body would have."""
+        self._begin()
+        self.finished = True
+        connection = self._connection
+        if status in _BODILESS:
+            head = connection.head(self._request, status, headers, b"")
+            connection.write(head)
+            return
+        head = connection.head(self._request, status, headers, b"content-length: %d\r\n" % len(body))
+        connection.write(head if self._request.method == b"HEAD" else head + body)
+
+    def start(self, status: int, headers: Headers) -> None:
+        """A chunked answer of unknown length; its head leaves with the first write."""
+        self._begin()
+        request = self._request
+        if request.version == "1.1":
+            framing = b"transfer-encoding: chunked\r\n"
+        else:
+            # HTTP/1.0 knows no chunks: the end of the connection ends the body (RFC 9112, section 6.3).
+            request.keep_alive = False
+            self._verbatim = True
+            framing = b""
+        self._head = self._connection.head(request, status, headers, framing)
+
+    def write(self, data: bytes) -> None:
+        """One chunk in one write. Use `drain` after it where much is written."""
+        if not self.started or self.finished:
+            raise RuntimeError("write comes between start and finish")
+        if not data or self._request.method == b"HEAD":
+            return
+        head = self._head
+        if head:
+            self._head = b""
+        self._connection.write(
+            head + data if self._verbatim else b"%b%x\r\n%b\r\n" % (head, len(data), data),
+        )
+
+    async def drain(self) -> None:
+        """Waits only while the client is owed more than the high-water mark."""
+        flow = self._connection.flow
+        if flow.paused:
+            await flow.drain()
+
+    def finish(self) -> None:
+        """The end of an answer begun with `start`."""
+        if not self.started or self.finished:
+            raise RuntimeError("finish comes once, after start")
+        self.finished = True
+        end = b"" if self._verbatim or self._request.method == b"HEAD" else b"0\r\n\r\n"
+        if self._head or end:
+            self._connection.write(self._head + end)
+
+    def _begin(self) -> None:
+        if self.started:
+            raise RuntimeError("this request has its answer already")
+        self.started = True
+
+
+Application: TypeAlias = Callable[[Request, Responder], Awaitable[None]]
+"""Answers one request. Cancelled as soon as the client has gone."""
+
+OnFailure: TypeAlias = Callable[[Request, BaseException], tuple[int, Headers, bytes]]
+"""What to answer when the application has raised. Called also where an answer had begun, which is then cut off."""
+
+OnRefusal: TypeAlias = Callable[[int, str], tuple[Headers, bytes]]
+"""Headers and body for a request that the protocol layer refuses, by status and message."""
+
+
+class _Wait(enum.Enum):
+    """What a connection waits for, hence what its alarm means."""
+
+    HEAD = enum.auto()
+    BODY = enum.auto()
+    ANSWER = enum.auto()
+    """Of the application; the alarm is set only while the client takes nothing."""
+    IDLE = enum.auto()
+    LINGER = enum.auto()
+    CLOSE = enum.auto()
+
+
+class Connection(asyncio.Protocol):
+    """One client. Requests are answered one after the other; what arrives meanwhile waits, unparsed and bounded."""
+
+    __slots__ = (
+        "_alarm",
+        "_backlog",
+        "_backlog_bytes",
+        "_body_since",
+        "_cancelled",
+        "_limits",
+        "_loop",
+        "_owed",
+        "_parser",
+        "_paused",
+        "_server",
+        "_task",
+        "_wait",
+        "flow",
+        "lost",
+        "transport",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, server: "Server", loop: asyncio.AbstractEventLoop) -> None:
+        self._server = server
+        self._loop = loop
+        self._limits = server.limits
+        self._alarm = Alarm(loop, self._expired)
+        self._wait = _Wait.HEAD
+        self._task: asyncio.Task[None] | None = None
+        self._backlog: list[bytes] = []
+        self._backlog_bytes = self._owed = 0
+        self._body_since = 0.0
+        self._cancelled = self._paused = False
+        self.lost = False
+        self.flow = WriteFlow(loop)
+
+    # The transport's calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self._parser = RequestParser(self._limits, peer[0] if peer else "")
+        self.transport.set_write_buffer_limits(self._limits.high_water_bytes, self._limits.low_water_bytes)
+        self._server.opened(self)
+        self._alarm.set(self._limits.header_timeout_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        self._alarm.stop()
+        self._parser.close()
+        self._backlog.clear()
+        self.flow.resume()
+        if self._task is None:
+            self._server.closed(self)
+        else:
+            self._cancel()
+
+    def data_received(self, data: bytes) -> None:
+        if self._task is None:
+            if self._wait is not _Wait.LINGER and self._wait is not _Wait.CLOSE:
+                self._feed(data)
+            return
+        self._backlog.append(data)
+        self._backlog_bytes += len(data)
+        if self._backlog_bytes > self._limits.pipeline_bytes:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def eof_received(self) -> None:
+        """A client that closes its sending half counts as gone, as with other proxies: nothing else would tell."""
+        if self._task is not None:
+            self._cancel()
+
+    def pause_writing(self) -> None:
+        self.flow.pause()
+        self._owed = self.transport.get_write_buffer_size()
+        self._alarm.set(self._limits.write_timeout_s)
+
+    def resume_writing(self) -> None:
+        self.flow.resume()
+        if self._wait is _Wait.ANSWER:
+            self._alarm.clear()
+
+    # The server's calls.
+
+    def leave(self) -> None:
+        """Close if nothing of a request has arrived; else the answer says `Connection: close`."""
+        if self._task is None and self._parser.stage is Stage.BETWEEN:
+            self._close()
+
+    def abort(self) -> None:
+        if self._task is not None:
+            self._cancel()
+        self.transport.abort()
+
+    # The responder's calls.
+
+    def write(self, data: bytes) -> None:
+        """Into nothing once the client has gone: uvloop's transports raise then."""
+        if not self.lost:
+            self.transport.write(data)
+
+    def head(self, request: Received, status: int, headers: Headers, framing: bytes) -> bytes:
+        server = self._server
+        if server.draining:
+            request.keep_alive = False
+        if not request.keep_alive:
+            framing += b"connection: close\r\n"
+        elif request.version != "1.1":
+            framing += b"connection: keep-alive\r\n"
+        return heads.status_line(status) + server.date() + heads.header_lines(headers) + framing + b"\r\n"
+
+    # Requests.
+
+    def _feed(self, data: bytes) -> None:
+        """Large reads go in slices, so that a read full of tiny requests is not parsed far ahead of its answers."""
+        parser = self._parser
+        size = self._limits.pipeline_bytes
+        if len(data) > size and parser.stage is not Stage.BODY:
+            self._keep(data[size:])
+            data = data[:size]
+        parser.feed(data)
+        if parser.completed:
+            self._serve()
+        elif parser.refusal is not None:
+            self._refuse(parser.refusal.status, parser.refusal.message)
+        elif self._backlog:
+            self._feed(self._take_backlog())
+        else:
+            self._await_rest(parser)
+
+    def _keep(self, data: bytes) -> None:
+        self._backlog.append(data)
+        self._backlog_bytes += len(data)
+
+    def _take_backlog(self) -> bytes:
+        data = b"".join(self._backlog)
+        self._backlog.clear()
+        self._backlog_bytes = 0
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
+        return data
+
+    def _await_rest(self, parser: RequestParser) -> None:
+        limits = self._limits
+        if parser.stage is Stage.BODY:
+            now = self._loop.time()
+            if self._wait is not _Wait.BODY:
+                self._wait = _Wait.BODY
+                self._body_since = now
+            allowed_s = limits.body_timeout_s + parser.body_bytes / limits.body_rate_bytes_s
+            self._alarm.set(self._body_since + allowed_s - now)
+            if parser.awaits_continue:
+                parser.awaits_continue = False
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        elif self._wait is _Wait.IDLE:
+            self._wait = _Wait.HEAD
+            self._alarm.set(limits.header_timeout_s)
+
+    def _serve(self) -> None:
+        self._alarm.clear()
+        self._wait = _Wait.ANSWER
+        request = self._parser.completed.popleft()
+        server = self._server
+        server.requests += 1
+        server.requests_in_flight += 1
+        self._task = self._loop.create_task(self._run(request, Responder(self, request)))
+
+    async def _run(self, request: Received, responder: Responder) -> None:
+        server = self._server
+        try:
+            await server.application(request, responder)
+            if not responder.finished:
+                raise NoAnswer("the application returned before it had answered the request")
+            if self.flow.paused:
+                await self.flow.drain()
+        except asyncio.CancelledError as cancelled:
+            if self._cancelled:
+                self.transport.abort()
+            else:
+                # Leaked from something inside of the application; this request itself was not cancelled.
+                self._fail(request, responder, cancelled)
+        except Exception as failure:
+            self._fail(request, responder, failure)
+        server.requests_in_flight -= 1
+        self._task = None
+        self._next(request)
+
+    def _fail(self, request: Received, responder: Responder, failure: BaseException) -> None:
+        try:
+            status, headers, body = self._server.on_failure(request, failure)
+            if not responder.started:
+                responder.respond(status, headers, body)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": "no answer to a failed request", "exception": error})
+        if not responder.finished:
+            # The missing end tells the client that its answer is not whole.
+            request.keep_alive = False
+
+    def _next(self, request: Received) -> None:
+        if self.lost:
+            self._server.closed(self)
+            return
+        parser = self._parser
+        if not request.keep_alive or self._server.draining or self.transport.is_closing():
+            self._close()
+        elif parser.completed:
+            self._serve()
+        elif parser.refusal is not None:
+            self._refuse(parser.refusal.status, parser.refusal.message)
+        else:
+            self._wait = _Wait.IDLE
+            self._alarm.set(self._limits.keep_alive_s)
+            if self._backlog:
+                self._feed(self._take_backlog())
+            elif parser.stage is not Stage.BETWEEN:
+                self._await_rest(parser)
+
+    # The end.
+
+    def _cancel(self) -> None:
+        """Once only: a second cancellation would break into the application's finally-blocks."""
+        if self._task is not None and not self._cancelled:
+            self._cancelled = True
+            self._task.cancel()
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer, then throw away what still comes: closing at once would reset the connection, and the answer with it
+        (RFC 9112, section 9.6).
+        """
+        self._server.refusals += 1
+        try:
+            headers, body = self._server.on_refusal(status, message)
+            lines = heads.header_lines(headers)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": "no answer to a refused request", "exception": error})
+            self._close()
+            return
+        framing = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        self.transport.write(heads.status_line(status) + self._server.date() + lines + framing + body)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._wait = _Wait.LINGER
+        self._alarm.set(self._limits.linger_s)
+
+    def _close(self) -> None:
+        self._wait = _Wait.CLOSE
+        self._alarm.set(self._limits.write_timeout_s)
+        self.transport.close()
+
+    def _expired(self) -> None:
+        wait = self._wait
+        if wait is _Wait.ANSWER:
+            owed = self.transport.get_write_buffer_size()
+            if owed < self._owed:
+                self._owed = owed
+                self._alarm.set(self._limits.write_timeout_s)
+            else:
+                self.abort()
+        elif wait is _Wait.CLOSE:
+            self.transport.abort()
+        elif wait is _Wait.BODY or (wait is _Wait.HEAD and self._parser.stage is Stage.HEAD):
+            self._refuse(408, "the request did not arrive in time")
+        else:
+            self._close()
+
+
+class Server:
+    """Listens, and answers with `application`. The counters are plain numbers for whoever exports them."""
+
+    def __init__(
+        self, application: Application, limits: Limits, *, on_failure: OnFailure, on_refusal: OnRefusal
+    ) -> None:
+        self.application = application
+        self.limits = limits
+        self.on_failure = on_failure
+        self.on_refusal = on_refusal
+        self.draining = False
+        self.connections = 0
+        self.connections_accepted = 0
+        self.requests = 0
+        self.requests_in_flight = 0
+        self.refusals = 0
+        self._listeners: list[asyncio.Server] = []
+        self._open: set[Connection] = set()
+        self._empty = asyncio.Event()
+        self._date = b""
+        self._date_second = 0
+
+    async def start(self, host: str, port: int, ssl: SSLContext | None = None) -> int:
+        """Listen, with TLS where a context is given; may be called for several addresses.
+
+        Returns:
+            The port, which the system has chosen where 0 was asked.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        loop = asyncio.get_running_loop()
+        listener = await loop.create_server(
+            lambda: Connection(self, loop),
+            host,
+            port,
+            ssl=ssl,
+            backlog=_BACKLOG,
+            ssl_handshake_timeout=_HANDSHAKE_S if ssl else None,
+            ssl_shutdown_timeout=_SHUTDOWN_S if ssl else None,
+        )
+        self._listeners.append(listener)
+        return int(listener.sockets[0].getsockname()[1])
+
+    async def drain(self, timeout_s: float) -> None:
+        """Stop accepting, close what is idle, let requests in flight finish, then close the rest."""
+        self.draining = True
+        for listener in self._listeners:
+            listener.close()
+        for connection in tuple(self._open):
+            connection.leave()
+        if not await self._emptied(timeout_s):
+            for connection in tuple(self._open):
+                connection.abort()
+            await self._emptied(_UNWIND_S)
+
+    async def _emptied(self, timeout_s: float) -> bool:
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._open:
+                    self._empty.clear()
+                    await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def opened(self, connection: Connection) -> None:
+        """For connections only."""
+        self._open.add(connection)
+        self.connections += 1
+        self.connections_accepted += 1
+
+    def closed(self, connection: Connection) -> None:
+        """For connections only; after the last task of one has ended."""
+        self._open.discard(connection)
+        self.connections -= 1
+        if not self._open:
+            self._empty.set()
+
+    def date(self) -> bytes:
+        """The Date line, made once a second."""
+        second = int(time.time())
+        if second != self._date_second:
+            self._date_second = second
+            self._date = b"date: %b\r\n" % formatdate(second, usegmt=True).encode()
+        return self._date
