@@ -1,0 +1,115 @@
+import json
+
+import pytest
+from botocore.session import Session
+
+from pilothouse_proxy.dialects.bedrock_converse import errors
+from pilothouse_proxy.errors import Kind
+
+MODEL = Session().get_service_model("bedrock-runtime")
+STREAM_EXCEPTIONS = [
+    name
+    for operation in ("ConverseStream", "InvokeModelWithResponseStream")
+    for name in MODEL.operation_model(operation).get_event_stream_output().members
+    if name.endswith("Exception")
+]
+
+
+@pytest.mark.parametrize("name", [shape.name for shape in MODEL.error_shapes])
+def test_every_exception_of_the_service_model_is_known(name: str) -> None:
+    assert name.lower().removesuffix("exception") in errors.EXCEPTIONS
+
+
+@pytest.mark.parametrize("name", STREAM_EXCEPTIONS)
+def test_a_stream_spells_them_otherwise_and_means_the_same(name: str) -> None:
+    payload = b'{"message":"text"}'
+    in_stream = errors.from_exception(name, payload)
+    assert in_stream.kind is errors.from_exception(name[0].upper() + name[1:], payload).kind
+    assert in_stream.code == name
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Input is too long for requested model.",
+        "prompt is too long: 210000 tokens > 200000 maximum",
+        "The model returned the following errors: Input tokens exceeded: Number of input tokens exceeds maximum length",
+        "This model's maximum context length is 8192 tokens",
+        "error code context_length_exceeded",
+        "Your input exceeds the context window of this model",
+        "Input Tokens Exceed the configured limit of 272000 tokens",
+        "tokens exceed model maximum",
+    ],
+)
+def test_an_input_over_the_models_window_is_told_by_prose_alone(message: str) -> None:
+    payload = json.dumps({"message": message}).encode()
+    assert errors.from_exception("validationException", payload).kind is Kind.CONTEXT_LENGTH
+
+
+@pytest.mark.parametrize("apostrophe", ["'", "’"])
+def test_a_model_without_on_demand_capacity_asks_for_a_profile(apostrophe: str) -> None:
+    message = f"Invocation of model ID x with on-demand throughput isn{apostrophe}t supported."
+    failure = errors.from_exception("ValidationException", json.dumps({"message": message}).encode(), status=400)
+    assert failure.kind is Kind.MISCONFIGURED
+    assert "inference profile" in failure.message
+
+
+def test_markers_count_in_a_validation_exception_alone() -> None:
+    failure = errors.from_exception("throttlingException", b'{"message":"Input is too long, slow down"}')
+    assert failure.kind is Kind.RATE_LIMITED
+
+
+@pytest.mark.parametrize("body", [b'{"Message":"text"}', b'{"message":"text"}', b'{"originalMessage":"text"}'])
+def test_the_prose_has_several_names(body: bytes) -> None:
+    assert errors.from_exception("ModelErrorException", body).message == "text"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"__type":"com.amazon#ThrottlingException"}', b'{"__type":"ThrottlingException"}', b'{"code":"Throttling"}'],
+)
+def test_the_name_may_stand_in_the_body(body: bytes) -> None:
+    assert errors.from_exception("", body, status=429).kind is Kind.RATE_LIMITED
+
+
+def test_an_unknown_exception_in_a_stream_is_the_providers_fault() -> None:
+    failure = errors.from_exception("brandNewException", b"{}")
+    assert (failure.kind, failure.code) == (Kind.PROVIDER_ERROR, "brandNewException")
+
+
+def test_an_error_frame_is_read_by_its_code() -> None:
+    failure = errors.from_error_frame("internalServerException", "oops")
+    assert (failure.kind, failure.message) == (Kind.UNAVAILABLE, "oops")
+
+
+@pytest.mark.parametrize("payload", [b"", b"<html>", b"[1]", b"\xff\xfe", b'{"message":', b'{"message":7}', b"null"])
+def test_a_body_of_any_kind_is_survived(payload: bytes) -> None:
+    failure = errors.from_exception("ThrottlingException", payload, status=429)
+    assert failure.message == "the provider answered 429 (ThrottlingException)"
+
+
+def test_a_refused_signature_leaks_nothing_of_what_was_signed() -> None:
+    message = (
+        "The request signature we calculated does not match the signature you provided. The Canonical String for this "
+        "request should have been 'POST x-amz-security-token:FwoGZXIvYXdzEXAMPLETOKEN'"
+    )
+    failure = errors.from_exception("InvalidSignatureException", json.dumps({"message": message}).encode(), status=403)
+    assert failure.kind is Kind.UPSTREAM_AUTH
+    assert "EXAMPLETOKEN" not in repr(failure)
+
+
+@pytest.mark.parametrize(
+    "text", ["Signature expired: 20260101T000000Z is now earlier than", "Signature not yet current"]
+)
+def test_a_wrong_clock_is_named(text: str) -> None:
+    failure = errors.from_exception("InvalidSignatureException", json.dumps({"message": text}).encode(), status=403)
+    assert "clock" in failure.message
+
+
+def test_the_status_of_the_model_behind_is_kept() -> None:
+    failure = errors.from_exception("ModelErrorException", b'{"message":"m","originalStatusCode":503}', status=424)
+    assert failure.detail == {"original_status_code": 503}
+
+
+def test_a_name_that_is_no_name_is_not_shown() -> None:
+    assert errors.from_exception("<script>", b"{}", status=500).code is None
