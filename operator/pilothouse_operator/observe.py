@@ -1,0 +1,49 @@
+"""The operator's own metrics, in a registry of their own. Their names are an interface: dashboards depend on them.
+
+No label holds a name that users choose without bound (objects, pods, models), and none holds a secret.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+_PREFIX = "pilothouse_operator_"
+
+
+class Metrics:
+    """One instance a process; handed to whoever counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.kube_requests = self._counter(
+            "kube_requests_total",
+            "Calls to the API server by verb and outcome (ok, or the kind of error).",
+            "verb",
+            "outcome",
+        )
+        self.source_restarts = self._counter(
+            "source_restarts_total", "Restarts of the watch for resources, by what ended it.", "reason"
+        )
+        self.source_synced = self._gauge("source_synced", "1 once every resource was listed.")
+        self.source_last_event = self._gauge(
+            "source_last_event_seconds", "Unix time of the newest event or list of resources."
+        )
+        self.source_objects = self._gauge("source_objects", "Resources seen, by kind.", "kind")
+        self.source_held = self._gauge(
+            "source_held",
+            "1 while a kind's last good resources stand because its CRD is gone or being deleted.",
+            "kind",
+        )
+        self.secret_watches = self._gauge("secret_watches", "Secrets that are referred to, and watched.")
+        self.secret_reads = self._counter("secret_reads_total", "Reads of Secrets by what came of them.", "outcome")
+        self.status_writes = self._counter("status_writes_total", "Status writes by outcome.", "outcome")
+        self.status_yielded = self._gauge(
+            "status_yielded", "Resources whose status another living release of Pilothouse writes."
+        )
+        self.events = self._counter("events_total", "Kubernetes Events by outcome.", "outcome")
+        self.leader = self._gauge("leader", "1 on the replica that writes status and events.")
+        self.leader_transitions = self._counter("leader_transitions_total", "How often this replica became leader.")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(_PREFIX + name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(_PREFIX + name, text, labels, registry=self.registry)
