@@ -30,9 +30,17 @@ def window_seconds(text: str) -> int:
     return int(text[:-1]) * _WINDOW_UNIT_S[text[-1]]
 
 
+def guarded(rule: str, *fields: str, pattern: str = DURATION_PATTERN) -> str:
+    """CEL that leaves a value of the wrong form to its pattern.
+
+    The API server runs rules beside failed patterns: `duration()` would add a type conversion error to the message.
+    """
+    return " || ".join([*(f"!{field}.matches('{pattern}')" for field in fields), f"({rule})"])
+
+
 def _within(low: str, high: str) -> Rule:
     return Rule(
-        cel=f"duration(self) >= duration('{low}') && duration(self) <= duration('{high}')",
+        cel=guarded(f"duration(self) >= duration('{low}') && duration(self) <= duration('{high}')", "self"),
         message=f"must be between {low} and {high}",
         holds=lambda value: milliseconds(low) <= milliseconds(value) <= milliseconds(high),
     )
@@ -44,8 +52,12 @@ Backoff = Annotated[str, _Form, Checked(_within("1ms", "1m"))]
 AnswerTimeout = Annotated[str, _Form, Checked(_within("1ms", "24h"))]
 
 WINDOW_RULE = Rule(
-    cel="int(self.substring(0, self.size() - 1)) * "
-    "(self.endsWith('d') ? 1440 : (self.endsWith('h') ? 60 : 1)) <= 43200",
+    cel=guarded(
+        "int(self.substring(0, self.size() - 1)) * "
+        "(self.endsWith('d') ? 1440 : (self.endsWith('h') ? 60 : 1)) <= 43200",
+        "self",
+        pattern=WINDOW_PATTERN,
+    ),
     message="a window is at most 30d",
     holds=lambda value: window_seconds(value) <= MAX_WINDOW_S,
 )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, Strict
 
-from pilothouse_api.resources.durations import AnswerTimeout, Backoff, milliseconds
+from pilothouse_api.resources.durations import AnswerTimeout, Backoff, guarded, milliseconds
 from pilothouse_api.resources.refs import Access, ModelPattern, ModelText, ProviderRef
 from pilothouse_api.resources.rules import Atomic, Distinct, Part, Rule
 from pilothouse_api.resources.status import Count, Programmed, Status
@@ -53,7 +53,7 @@ class BackoffSpec(Part):
 
     rules = (
         Rule(
-            cel="duration(self.base) <= duration(self.max)",
+            cel=guarded("duration(self.base) <= duration(self.max)", "self.base", "self.max"),
             message="base must not be longer than max",
             holds=lambda it: milliseconds(it.base) <= milliseconds(it.max),
         ),
@@ -86,20 +86,8 @@ class TimeoutsSpec(Part):
     )
     idle: AnswerTimeout = Field(default="1m", description="Between two reads of an answer.")
     total: AnswerTimeout = Field(
-        default="10m", description="For the whole request, over all tries, until the answer is complete."
-    )
-
-    rules = (
-        Rule(
-            cel="duration(self.firstToken) <= duration(self.total)",
-            message="firstToken must not be longer than total",
-            holds=lambda it: milliseconds(it.first_token) <= milliseconds(it.total),
-        ),
-        Rule(
-            cel="duration(self.idle) <= duration(self.total)",
-            message="idle must not be longer than total",
-            holds=lambda it: milliseconds(it.idle) <= milliseconds(it.total),
-        ),
+        default="10m",
+        description="For the whole request, over all tries, until the answer is complete; it bounds the others.",
     )
 
 
