@@ -1,0 +1,58 @@
+"""`python -m tests.simulators`: start the simulators and serve until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+
+import uvloop
+
+from tests.simulators.fleet import Simulators
+
+
+def _arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulators", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--bedrock-port", type=int, default=9101)
+    parser.add_argument("--azure-port", type=int, default=9102, help="Azure OpenAI, and plain OpenAI under /v1")
+    parser.add_argument("--admin-port", type=int, default=9100)
+    parser.add_argument("--port", type=int, choices=[0], help="0: free ports for all three")
+    parser.add_argument("--region", default="us-east-1", help="the region that Bedrock is in")
+    chosen = parser.parse_args(argv)
+    if chosen.port == 0:
+        chosen.bedrock_port = chosen.azure_port = chosen.admin_port = 0
+    return chosen
+
+
+async def _serve(chosen: argparse.Namespace) -> None:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    simulators = Simulators(
+        host=chosen.host,
+        bedrock_port=chosen.bedrock_port,
+        azure_port=chosen.azure_port,
+        admin_port=chosen.admin_port,
+        region=chosen.region,
+    )
+    async with simulators:
+        print(json.dumps(simulators.addresses()), flush=True)
+        await stopped.wait()
+
+
+def main() -> int:
+    chosen = _arguments(sys.argv[1:])
+    try:
+        uvloop.run(_serve(chosen))
+    except OSError as exc:
+        print(f"the simulators cannot listen: {exc}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""One request to Bedrock runtime, top to bottom."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import unquote
+
+import msgspec
+
+from tests.simulators import faults, speech
+from tests.simulators.answers import Answer, Memo, Whole
+from tests.simulators.bedrock import caching, converse, errors, semantics, shapes, sigv4
+from tests.simulators.bedrock.caching import PromptCache
+from tests.simulators.bedrock.voice import VOICE
+from tests.simulators.controls import Controls
+from tests.simulators.models import BedrockModel, NotOnDemand
+from tests.simulators.recorder import Record
+from tests.simulators.wire.replies import Reply
+from tests.simulators.wire.server import Request
+
+NAME: Final = "bedrock"
+_OPERATIONS: Final = {b"converse": "Converse", b"converse-stream": "ConverseStream"}
+
+
+class BedrockService:
+    """Answers requests; what can be changed is in `controls`."""
+
+    def __init__(self, controls: Controls) -> None:
+        self._controls = controls
+        self._memo: Memo[tuple[Answer, int, int]] = Memo()
+        self._generation = controls.generation
+        self._cache = PromptCache()
+
+    def __call__(self, request: Request) -> Reply:
+        controls = self._controls
+        record = controls.recorder.open(NAME, request)
+        if self._generation != controls.generation:
+            self._generation = controls.generation
+            self._memo.clear()
+            self._cache = PromptCache()
+        reply, status = self._reply(request, record)
+        controls.recorder.answered(record, status)
+        reply.record = record
+        return reply
+
+    def _reply(self, request: Request, record: Record) -> tuple[Reply, int]:
+        controls = self._controls
+        parts = request.path.split(b"/")
+        operation = _OPERATIONS.get(parts[3]) if len(parts) == 4 and parts[1] == b"model" else None
+        if operation is None or request.method != b"POST":
+            return _sent(errors.answer("UnknownOperationException", "The requested operation is not recognized."))
+        model_id = unquote(parts[2].decode("latin-1"))
+        record.model, record.operation = model_id, operation
+        now = controls.now() + controls.settings.bedrock_clock_skew_s
+        key = sigv4.verify(request, keys=controls.keys.access_keys, now=now, region=controls.settings.region)
+        if isinstance(key, sigv4.Refusal):
+            return _sent(errors.answer(key.name, key.message, status=403))
+        record.credential = key.access_key_id
+        model = self._model(model_id)
+        if isinstance(model, Whole):
+            return _sent(model)
+        streamed = operation == "ConverseStream"
+        fault = None
+        if controls.faults.rules:
+            fault = controls.faults.take(
+                provider=NAME, model=model_id, operation=operation, streamed=streamed, request=request
+            )
+        if fault is not None:
+            record.fault = fault.kind.value
+            replaced = faults.instead(fault, VOICE)
+            if replaced is not None:
+                return replaced
+        prepared = self._prepared(request, model=model, model_id=model_id, operation=operation)
+        if isinstance(prepared, Whole):
+            return _sent(prepared)
+        answer, reserved, used = prepared
+        refused = self._admit(model_id, reserved=reserved, used=used, now=now)
+        if refused is not None:
+            return _sent(refused)
+        pace = controls.pacing.of(NAME, model_id)
+        if fault is not None:
+            return faults.spoiled(fault, answer, voice=VOICE, pace=pace, extra=b""), answer.status
+        return faults.paced(answer, pace=pace, extra=b""), answer.status
+
+    def _model(self, model_id: str) -> BedrockModel | Whole:
+        try:
+            model = self._controls.models.find_bedrock(model_id)
+        except NotOnDemand:
+            return errors.answer(
+                "ValidationException",
+                f"Invocation of model ID {model_id} with on-demand throughput isn’t supported. Retry your request with "
+                "the ID or ARN of an inference profile that contains this model.",
+            )
+        if model is None:
+            if model_id.startswith("arn:"):
+                return errors.answer("ResourceNotFoundException", f"The resource {model_id} could not be found.")
+            return errors.answer("ValidationException", "The provided model identifier is invalid.")
+        return model if model.access else errors.answer("AccessDeniedException")
+
+    def _prepared(
+        self, request: Request, *, model: BedrockModel, model_id: str, operation: str
+    ) -> tuple[Answer, int, int] | Whole:
+        """The answer with the tokens that admission reserves and settlement charges, or a refusal."""
+        known = self._memo.get(request.target, request.body)
+        if known is not None:
+            return known
+        body = _checked(request.body, model=model, operation=operation)
+        if isinstance(body, Whole):
+            return body
+        total = caching.input_tokens(body)
+        if total > model.context_window:
+            return errors.answer("ValidationException", "Input is too long for requested model.")
+        streamed = operation == "ConverseStream"
+        asked = converse.prompt(body, model=model, model_id=model_id, streamed=streamed)
+        spoken = speech.speak(asked)
+        cacheable = any(True for _ in semantics.cache_points(body))
+        cached = caching.Caching()
+        if cacheable and model.cache_min_tokens is not None:
+            cached = self._cache.account(
+                body, model=model_id, min_tokens=model.cache_min_tokens, now=self._controls.now()
+            )
+        counts = converse.usage(body, spoken, model=model, cached=cached)
+        make = converse.stream if streamed else converse.whole
+        used = counts["inputTokens"] + cached.written + counts["outputTokens"] * model.burndown
+        prepared = (make(body, spoken, counts), total + asked.max_tokens, used)
+        if not cacheable:
+            self._memo.put(request.target, request.body, prepared)
+        return prepared
+
+    def _admit(self, model_id: str, *, reserved: int, used: int, now: float) -> Whole | None:
+        """Bedrock reserves input and maximum output at admission and settles by what was used."""
+        limits = self._controls.limits
+        if not limits.rules:
+            return None
+        admission = limits.admit(NAME, model_id, tokens=reserved, now=now)
+        if admission.refused is not None:
+            return errors.answer(
+                "ThrottlingException", f"Too many {admission.refused}, please wait before trying again."
+            )
+        limits.settle(NAME, model_id, reserved=reserved, used=used, now=now)
+        return None
+
+
+def _checked(raw: bytes, *, model: BedrockModel, operation: str) -> dict[str, Any] | Whole:
+    """The body, or why it is refused."""
+    try:
+        body = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return errors.answer("SerializationException", "Could not parse the request body into JSON.")
+    try:
+        problems = shapes.check(operation, body)
+    except shapes.Malformed as exc:
+        return errors.answer(
+            "ValidationException", f"Malformed input request: {exc}, please reformat your input and try again."
+        )
+    if problems:
+        number = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected: "
+        return errors.answer("ValidationException", number + "; ".join(problems))
+    assert isinstance(body, dict)
+    message = semantics.refusal(body, model=model, streamed=operation == "ConverseStream")
+    return body if message is None else errors.answer("ValidationException", message)
+
+
+def _sent(answer: Whole) -> tuple[Reply, int]:
+    return Reply([(0.0, answer.wire())]), answer.status

@@ -1,0 +1,50 @@
+"""The keys that the simulators accept. None of them opens anything else."""
+
+from __future__ import annotations
+
+import msgspec
+
+ACCESS_KEY_ID = "AKIASIMULATOR0000001"
+SECRET_ACCESS_KEY = "simulator/Secret+AccessKey00000000000001"
+SESSION_ACCESS_KEY_ID = "ASIASIMULATOR0000001"
+SESSION_SECRET_ACCESS_KEY = "simulator/Session+SecretKey0000000000001"
+SESSION_TOKEN = "simulatorSessionToken//////////wEaCXVzLWVhc3QtMSJHMEUCIQD0000000000001=="
+AZURE_API_KEY = "simulator-azure-key-000000000001"
+AZURE_API_KEY_2 = "simulator-azure-key-000000000002"
+OPENAI_API_KEY = "sk-simulator-0000000000000000000000000001"
+
+
+class AccessKey(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """`expires_at` is in Unix seconds; a key with a session token must be sent with it."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None = None
+    expires_at: float | None = None
+
+
+class Keyring:
+    """Keys by provider. API keys carry a name, by which the recorder tells them apart without showing them."""
+
+    def __init__(self) -> None:
+        self.access_keys: dict[str, AccessKey] = {}
+        self.azure: dict[str, str] = {}
+        self.openai: dict[str, str] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the published keys."""
+        self.access_keys.clear()
+        for key in (
+            AccessKey(access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY),
+            AccessKey(
+                access_key_id=SESSION_ACCESS_KEY_ID,
+                secret_access_key=SESSION_SECRET_ACCESS_KEY,
+                session_token=SESSION_TOKEN,
+            ),
+        ):
+            self.access_keys[key.access_key_id] = key
+        self.azure.clear()
+        self.azure.update({AZURE_API_KEY: "key1", AZURE_API_KEY_2: "key2"})
+        self.openai.clear()
+        self.openai.update({OPENAI_API_KEY: "key1"})

@@ -1,0 +1,73 @@
+"""The three servers together, in one process."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from tests.simulators.admin.service import AdminService
+from tests.simulators.azure_openai.surface import AzureSurface
+from tests.simulators.bedrock.service import BedrockService
+from tests.simulators.controls import Controls
+from tests.simulators.openai_chat.plain import PlainSurface
+from tests.simulators.openai_chat.service import OpenAIService
+from tests.simulators.wire.replies import Reply
+from tests.simulators.wire.server import Request, Server
+
+
+class Simulators:
+    """Bedrock, Azure OpenAI (with plain OpenAI under `/v1`) and the admin API. Port 0 takes a free one.
+
+    Use as an asynchronous context manager, or `start` and `stop`. `controls` does in process what the admin API does.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        bedrock_port: int = 0,
+        azure_port: int = 0,
+        admin_port: int = 0,
+        region: str = "us-east-1",
+        reuse_port: bool = False,
+    ) -> None:
+        self.controls = Controls(region=region)
+        self._host = host
+        azure = OpenAIService(self.controls, AzureSurface(self.controls))
+        plain = OpenAIService(self.controls, PlainSurface(self.controls))
+
+        def openai_port(request: Request) -> Reply:
+            return plain(request) if request.target.startswith(b"/v1/") else azure(request)
+
+        self._bedrock = Server(
+            service=BedrockService(self.controls), host=host, port=bedrock_port, reuse_port=reuse_port
+        )
+        self._azure = Server(service=openai_port, host=host, port=azure_port, reuse_port=reuse_port)
+        self._admin = Server(service=AdminService(self.controls), host=host, port=admin_port)
+        self.bedrock_url = self.azure_url = self.openai_url = self.admin_url = ""
+
+    async def start(self) -> None:
+        self.bedrock_url = f"http://{self._host}:{await self._bedrock.start()}"
+        self.azure_url = f"http://{self._host}:{await self._azure.start()}"
+        self.openai_url = f"{self.azure_url}/v1"
+        self.admin_url = f"http://{self._host}:{await self._admin.start()}"
+
+    async def stop(self) -> None:
+        for server in (self._bedrock, self._azure, self._admin):
+            await server.stop()
+
+    def addresses(self) -> dict[str, str]:
+        return {
+            "bedrock": self.bedrock_url,
+            "azure": self.azure_url,
+            "openai": self.openai_url,
+            "admin": self.admin_url,
+        }
+
+    async def __aenter__(self) -> Simulators:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()

@@ -1,0 +1,131 @@
+"""The models the simulators know, read from `models.json`.
+
+A row says what the model accepts; what it does not say is the ordinary case. Rows follow the providers' published
+model cards; where these disagree, the row takes the stricter reading.
+"""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+_TABLE: Final = Path(__file__).with_name("models.json")
+
+
+class Sampling(enum.Enum):
+    ANY = "any"
+    ONE = "one"  # temperature or top_p, not both
+    NONE = "none"
+
+
+class Reasoning(enum.Enum):
+    NONE = "none"
+    BUDGET = "budget"
+    ADAPTIVE = "adaptive"
+    ALWAYS = "always"
+
+
+class BedrockModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
+    id: str
+    profiles: tuple[str, ...] = ()
+    on_demand: bool
+    context_window: int
+    max_output_tokens: int
+    min_tokens: int = 1
+    sampling: Sampling = Sampling.ANY
+    prefill: bool = True
+    tools: bool = True
+    stream_tools: bool = True
+    forced_tools: bool = True
+    tool_choices: tuple[str, ...] = ("auto", "any", "tool")
+    tool_status: bool = True
+    vision: bool = True
+    documents: bool = True
+    system: bool = True
+    mid_system: bool = False
+    reasoning: Reasoning = Reasoning.NONE
+    cache_min_tokens: int | None = None
+    text_format: bool = False
+    burndown: int = 1
+    access: bool = True
+
+    @property
+    def vendor(self) -> str:
+        return self.id.partition(".")[0]
+
+
+class Kind(enum.Enum):
+    CHAT = "chat"
+    REASONING = "reasoning"
+    EMBEDDING = "embedding"
+
+
+class FilterMode(enum.Enum):
+    DEFAULT = "default"
+    ASYNCHRONOUS = "asynchronous"
+
+
+class OpenAIModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A deployment on Azure, a model elsewhere. `reported` is the name in answers."""
+
+    id: str
+    reported: str
+    kind: Kind = Kind.CHAT
+    context_window: int
+    max_output_tokens: int = 0
+    dimensions: int = 0
+    shortens: bool = True
+    filter: FilterMode = FilterMode.DEFAULT
+    provisioned: bool = False
+
+
+class _Table(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    bedrock: list[BedrockModel]
+    bedrock_arns: dict[str, str]
+    azure: list[OpenAIModel]
+    openai: list[OpenAIModel]
+
+
+class NotOnDemand(Exception):
+    """The base id has no in-region capacity; it must be called through an inference profile."""
+
+
+class Models:
+    """Lookup tables. Rows may be added or replaced while the simulators run."""
+
+    def __init__(self) -> None:
+        table = msgspec.json.decode(_TABLE.read_bytes(), type=_Table)
+        self.bedrock: dict[str, BedrockModel] = {row.id: row for row in table.bedrock}
+        self.bedrock_arns: dict[str, str] = dict(table.bedrock_arns)
+        self.azure: dict[str, OpenAIModel] = {row.id: row for row in table.azure}
+        self.openai: dict[str, OpenAIModel] = {row.id: row for row in table.openai}
+
+    def find_bedrock(self, model_id: str) -> BedrockModel | None:
+        """The model behind an id, a profile or an ARN. Raises NotOnDemand."""
+        if model_id.startswith("arn:"):
+            return self._find_arn(model_id)
+        row = self.bedrock.get(model_id)
+        if row is not None:
+            if not row.on_demand:
+                raise NotOnDemand
+            return row
+        return self._find_profile(model_id)
+
+    def _find_profile(self, profile: str) -> BedrockModel | None:
+        geography, _, base = profile.partition(".")
+        row = self.bedrock.get(base)
+        return row if row is not None and geography in row.profiles else None
+
+    def _find_arn(self, arn: str) -> BedrockModel | None:
+        target = self.bedrock_arns.get(arn)
+        if target is not None:
+            return self.bedrock.get(target)
+        kind, _, name = arn.split(":", 5)[-1].partition("/")
+        if kind == "foundation-model":
+            return self.find_bedrock(name)
+        if kind == "inference-profile":
+            return self._find_profile(name)
+        return None
