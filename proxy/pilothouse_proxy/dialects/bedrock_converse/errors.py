@@ -50,7 +50,7 @@ _STATUSES: Mapping[int, Kind] = {
     # For answers without a name: a load balancer's page, an empty body.
     401: Kind.UPSTREAM_AUTH,
     403: Kind.UPSTREAM_PERMISSION,
-    404: Kind.UPSTREAM_MODEL_MISSING,
+    404: Kind.MISCONFIGURED,  # a missing model has a name for it: here there is no such path
     405: Kind.MISCONFIGURED,
     408: Kind.TIMEOUT,
     413: Kind.TOO_LARGE,
