@@ -25,10 +25,10 @@ def base(url: str, *, connect_timeout_ms: int, pool_size: int, ca_bundle: str | 
         ValueError: not a plain http or https URL (a user, a query, a fragment, no host, an impossible port).
     """
     if not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError(f"{url!r} holds characters that no URL may hold")
+        raise ValueError("the URL of a provider holds characters that no URL may hold")
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-        raise ValueError(f"{url!r} is no http or https URL with a host")
+        raise ValueError("the URL of a provider is no http or https URL with a host")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ValueError("the URL of a provider takes no user, query or fragment")
     origin = Origin(

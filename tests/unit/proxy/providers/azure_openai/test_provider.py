@@ -1,0 +1,99 @@
+import pytest
+
+from pilothouse_api.names import ModelName, UpstreamModel
+from pilothouse_api.secret import Secret
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Credential, NoCredential
+from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
+from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_api.snapshot.providers import Connection, Endpoint, Model
+from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.http.messages import UpstreamRequest
+from pilothouse_proxy.ports import Call, Operation, Peek
+from pilothouse_proxy.providers.azure_openai.provider import PROVIDER
+
+URL = "https://res.openai.azure.com"
+
+
+def prepare(
+    *,
+    endpoint: Endpoint | None = None,
+    credential: Credential | None = None,
+    operation: Operation = Operation.CHAT,
+    deployment: str = "gpt-4o/eu",
+) -> UpstreamRequest:
+    call = Call(
+        operation=operation,
+        request_id="r",
+        created=0,
+        peek=Peek(model=ModelName("m")),
+        body=b"",
+        model=Model(upstream=UpstreamModel(deployment)),
+    )
+    return PROVIDER.prepare(
+        endpoint=endpoint or AzureOpenAIEndpoint(url=URL),
+        connection=Connection(),
+        credential=credential or APIKey(key=Secret("k1")),
+        call=call,
+        body=b"{}",
+        now=0.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "operation", "target"),
+    [
+        ("v1", Operation.CHAT, b"/openai/v1/chat/completions"),
+        ("v1", Operation.EMBEDDINGS, b"/openai/v1/embeddings"),
+        (
+            "2024-10-21",
+            Operation.CHAT,
+            b"/openai/deployments/gpt-4o%2Feu/chat/completions?api-version=2024-10-21",
+        ),
+        (
+            "2025-03-01-preview",
+            Operation.EMBEDDINGS,
+            b"/openai/deployments/gpt-4o%2Feu/embeddings?api-version=2025-03-01-preview",
+        ),
+    ],
+)
+def test_both_forms_of_the_url_are_built(version: str, operation: Operation, target: bytes) -> None:
+    request = prepare(endpoint=AzureOpenAIEndpoint(url=URL, api_version=version), operation=operation)
+    assert (request.target, request.origin.host, request.body) == (target, "res.openai.azure.com", b"{}")
+    assert operation in PROVIDER.dialects
+
+
+def test_the_key_is_sent_in_azures_own_header() -> None:
+    assert prepare().headers == [
+        (b"content-type", b"application/json"),
+        (b"accept-encoding", b"identity"),
+        (b"api-key", b"k1"),
+    ]
+
+
+@pytest.mark.parametrize("deployment", ["", ".", ".."])
+def test_a_deployment_that_would_leave_its_segment_is_refused(deployment: str) -> None:
+    endpoint = AzureOpenAIEndpoint(url=URL, api_version="2024-10-21")
+    with pytest.raises(GatewayError) as raised:
+        prepare(endpoint=endpoint, deployment=deployment)
+    assert raised.value.kind is Kind.MODEL_NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [
+        NoCredential(),
+        APIKey(key=Secret("k\nx-evil: 1")),
+        APIKey(key=Secret("schlüssel-evil")),
+        AccessKey(access_key_id="AKIDEXAMPLE", secret_access_key=Secret("evil")),
+    ],
+)
+def test_a_key_that_cannot_be_sent_is_said_without_showing_it(credential: Credential) -> None:
+    with pytest.raises(GatewayError) as raised:
+        prepare(credential=credential)
+    assert raised.value.kind is Kind.UPSTREAM_AUTH
+    assert "evil" not in raised.value.message
+
+
+def test_another_kinds_endpoint_is_a_defect_of_ours() -> None:
+    with pytest.raises(TypeError, match="OpenAIEndpoint"):
+        prepare(endpoint=OpenAIEndpoint(url=URL))

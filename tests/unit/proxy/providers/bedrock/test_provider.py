@@ -1,0 +1,85 @@
+import pytest
+
+from pilothouse_api.names import ModelName, UpstreamModel
+from pilothouse_api.secret import Secret
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Credential, NoCredential
+from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
+from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_api.snapshot.providers import Connection, Endpoint, Model
+from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.http.messages import UpstreamRequest
+from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
+from pilothouse_proxy.providers.bedrock.provider import PROVIDER
+
+KEY = AccessKey(access_key_id="AKIDEXAMPLE", secret_access_key=Secret("secret"), session_token=Secret("token"))
+ENDPOINT = BedrockEndpoint(url="https://bedrock-runtime.eu-west-1.amazonaws.com", region="eu-west-1")
+
+
+def prepare(*, endpoint: Endpoint = ENDPOINT, credential: Credential = KEY, stream: bool = False) -> UpstreamRequest:
+    call = Call(
+        operation=Operation.CHAT,
+        request_id="r",
+        created=0,
+        peek=Peek(model=ModelName("claude"), stream=stream),
+        body=b"as the client sent it",
+        model=Model(upstream=UpstreamModel("amazon.nova-lite-v1:0")),
+    )
+    return PROVIDER.prepare(
+        endpoint=endpoint,
+        connection=Connection(connect_timeout_ms=1_500, pool_size=8),
+        credential=credential,
+        call=call,
+        body=b"{}",
+        now=1_700_000_000.0,
+    )
+
+
+def test_chat_alone_is_spoken_and_as_converse() -> None:
+    assert dict(PROVIDER.dialects) == {Operation.CHAT: DialectName.BEDROCK_CONVERSE}
+
+
+def test_a_call_goes_to_converse_on_the_endpoint() -> None:
+    request = prepare()
+    assert (request.method, request.target) == (b"POST", b"/model/amazon.nova-lite-v1%3A0/converse")
+    assert (request.origin.scheme, request.origin.host, request.origin.port) == (
+        "https",
+        "bedrock-runtime.eu-west-1.amazonaws.com",
+        443,
+    )
+    assert (request.origin.connect_timeout_s, request.origin.pool_size, request.body) == (1.5, 8, b"{}")
+
+
+def test_a_call_that_streams_goes_to_converse_stream() -> None:
+    assert prepare(stream=True).target.endswith(b"/converse-stream")
+
+
+def test_region_and_service_are_the_endpoints_own_not_the_hosts() -> None:
+    endpoint = BedrockEndpoint(url="http://127.0.0.1:9000/x", region="us-east-2")
+    request = prepare(endpoint=endpoint)
+    assert request.target.startswith(b"/x/model/")
+    assert b"/us-east-2/bedrock/aws4_request" in dict(request.headers)[b"authorization"]
+
+
+def test_the_session_token_goes_along() -> None:
+    assert dict(prepare().headers)[b"x-amz-security-token"] == b"token"
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [
+        APIKey(key=Secret("key")),
+        NoCredential(),
+        AccessKey(access_key_id="AKID\r\nx-evil: 1", secret_access_key=Secret("s")),
+        AccessKey(access_key_id="AKIDEXAMPLE", secret_access_key=Secret("s"), session_token=Secret("tökén\n")),
+    ],
+)
+def test_a_credential_that_cannot_sign_is_said_without_showing_it(credential: Credential) -> None:
+    with pytest.raises(GatewayError) as raised:
+        prepare(credential=credential)
+    assert raised.value.kind is Kind.UPSTREAM_AUTH
+    assert "evil" not in raised.value.message and "tök" not in raised.value.message
+
+
+def test_another_kinds_endpoint_is_a_defect_of_ours() -> None:
+    with pytest.raises(TypeError, match="OpenAIEndpoint"):
+        prepare(endpoint=OpenAIEndpoint(url="https://api.openai.com/v1"))

@@ -1,0 +1,118 @@
+from datetime import UTC, datetime
+from unittest.mock import patch
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pilothouse_api.names import UpstreamModel
+from pilothouse_api.secret import Secret
+from pilothouse_api.snapshot.credentials import AccessKey
+from pilothouse_proxy.providers.bedrock import sign
+from pilothouse_proxy.providers.bedrock.endpoint import path
+
+KEY_CHARS = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
+MODELS = st.one_of(
+    st.sampled_from(
+        [
+            "anthropic.claude-3-haiku-20240307-v1:0",
+            "eu.amazon.nova-lite-v1:0:51k",
+            "arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/a1b2c3d4e5f6",
+            "arn:aws-us-gov:sagemaker:us-gov-west-1:123456789012:endpoint/x",
+        ]
+    ),
+    st.text(min_size=1, max_size=60).filter(lambda text: text not in {".", ".."} and text.isprintable()),
+)
+
+
+def signed_by_botocore(
+    *, url: str, body: bytes, credential: AccessKey, region: str, service: str, now: float
+) -> dict[bytes, bytes]:
+    token = credential.session_token
+    credentials = Credentials(
+        credential.access_key_id, credential.secret_access_key.reveal(), None if token is None else token.reveal()
+    )
+    request = AWSRequest("POST", url, data=body, headers={"content-type": "application/json"})
+    with patch("botocore.auth.get_current_datetime", return_value=datetime.fromtimestamp(int(now), UTC)):
+        SigV4Auth(credentials, service, region).add_auth(request)
+    return {name.lower().encode(): str(value).encode() for name, value in request.headers.items()}
+
+
+@given(
+    model=MODELS,
+    operation=st.sampled_from(["converse", "converse-stream"]),
+    base=st.sampled_from(["", "/proxy", "/a b~c".replace(" ", "%20")]),
+    host=st.sampled_from(["bedrock-runtime.eu-west-1.amazonaws.com", "127.0.0.1:8443", "[::1]:9000"]),
+    body=st.binary(max_size=2_000),
+    key_id=st.text(KEY_CHARS, min_size=16, max_size=32).filter(lambda text: "," not in text),
+    secret=st.text(KEY_CHARS, min_size=1, max_size=60),
+    token=st.none() | st.text(KEY_CHARS, min_size=1, max_size=1_500),
+    region=st.sampled_from(["eu-west-1", "us-gov-west-1", "eusc-de-east-1"]),
+    service=st.sampled_from(["bedrock", "bedrock-mantle"]),
+    now=st.floats(1_600_000_000, 4_000_000_000),
+)
+def test_the_signature_is_the_one_that_botocore_computes(
+    *,
+    model: str,
+    operation: str,
+    base: str,
+    host: str,
+    body: bytes,
+    key_id: str,
+    secret: str,
+    token: str | None,
+    region: str,
+    service: str,
+    now: float,
+) -> None:
+    credential = AccessKey(
+        access_key_id=key_id,
+        secret_access_key=Secret(secret),
+        session_token=None if token is None else Secret(token),
+    )
+    wire, canonical = path(base, UpstreamModel(model), operation)
+    headers = sign.headers(
+        host=host, canonical_path=canonical, body=body, credential=credential, region=region, service=service, now=now
+    )
+    expected = signed_by_botocore(
+        url=f"https://{host}{wire.decode()}",
+        body=body,
+        credential=credential,
+        region=region,
+        service=service,
+        now=now,
+    )
+    assert dict(headers) == expected
+
+
+def authorization(*, secret: str, now: float, region: str = "eu-west-1", service: str = "bedrock") -> bytes:
+    headers = sign.headers(
+        host="h",
+        canonical_path="/model/x/converse",
+        body=b"{}",
+        credential=AccessKey(access_key_id="AKIDEXAMPLE", secret_access_key=Secret(secret)),
+        region=region,
+        service=service,
+        now=now,
+    )
+    return dict(headers)[b"authorization"]
+
+
+def test_a_rotated_secret_a_new_day_region_or_service_gets_a_key_of_its_own() -> None:
+    now = 1_700_000_000.0
+    signatures = {
+        authorization(secret=secret, now=at, region=region, service=service)
+        for secret in ("a", "b")
+        for at in (now, now + 86_400)
+        for region in ("eu-west-1", "us-east-1")
+        for service in ("bedrock", "bedrock-mantle")
+    }
+    assert len(signatures) == 16
+
+
+def test_more_credentials_than_are_kept_sign_all_the_same() -> None:
+    first = [authorization(secret=f"s{n}", now=1_700_000_000.0) for n in range(600)]
+    assert [authorization(secret=f"s{n}", now=1_700_000_000.0) for n in range(600)] == first
+    assert len(set(first)) == 600

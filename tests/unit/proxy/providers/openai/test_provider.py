@@ -1,0 +1,83 @@
+import pytest
+
+from pilothouse_api.names import ModelName, UpstreamModel
+from pilothouse_api.secret import Secret
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Credential, NoCredential
+from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
+from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_api.snapshot.providers import Connection, Endpoint, Model
+from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.http.messages import UpstreamRequest
+from pilothouse_proxy.ports import Call, Operation, Peek
+from pilothouse_proxy.providers.openai.provider import PROVIDER
+
+
+def prepare(
+    *,
+    endpoint: Endpoint | None = None,
+    credential: Credential | None = None,
+    operation: Operation = Operation.CHAT,
+) -> UpstreamRequest:
+    call = Call(
+        operation=operation,
+        request_id="r",
+        created=0,
+        peek=Peek(model=ModelName("m")),
+        body=b"",
+        model=Model(upstream=UpstreamModel("gpt")),
+    )
+    return PROVIDER.prepare(
+        endpoint=endpoint or OpenAIEndpoint(url="https://llm.example:8443/v1"),
+        connection=Connection(),
+        credential=credential or APIKey(key=Secret("sk-1")),
+        call=call,
+        body=b"{}",
+        now=0.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("operation", "target"), [(Operation.CHAT, b"/v1/chat/completions"), (Operation.EMBEDDINGS, b"/v1/embeddings")]
+)
+def test_an_operation_goes_below_the_base_url(operation: Operation, target: bytes) -> None:
+    request = prepare(operation=operation)
+    assert (request.target, request.origin.host, request.origin.port) == (target, "llm.example", 8443)
+    assert operation in PROVIDER.dialects
+
+
+def test_the_key_is_sent_as_bearer_and_no_compression_is_asked_for() -> None:
+    assert prepare().headers == [
+        (b"content-type", b"application/json"),
+        (b"accept-encoding", b"identity"),
+        (b"authorization", b"Bearer sk-1"),
+    ]
+
+
+def test_a_server_without_sign_in_gets_no_key() -> None:
+    assert b"authorization" not in dict(prepare(credential=NoCredential()).headers)
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [
+        APIKey(key=Secret("")),
+        APIKey(key=Secret("sk\r\nx-evil: 1")),
+        APIKey(key=Secret("schlüssel-evil")),
+        AccessKey(access_key_id="AKIDEXAMPLE", secret_access_key=Secret("evil")),
+    ],
+)
+def test_a_key_that_cannot_be_sent_is_said_without_showing_it(credential: Credential) -> None:
+    with pytest.raises(GatewayError) as raised:
+        prepare(credential=credential)
+    assert raised.value.kind is Kind.UPSTREAM_AUTH
+    assert "evil" not in raised.value.message
+
+
+def test_another_kinds_endpoint_is_a_defect_of_ours() -> None:
+    with pytest.raises(TypeError, match="BedrockEndpoint"):
+        prepare(endpoint=BedrockEndpoint(url="https://x", region="eu-west-1"))
+
+
+def test_an_error_answer_is_read_with_its_request_id() -> None:
+    failure = PROVIDER.classify(status=503, headers=[(b"x-request-id", b"req_1")], body=b"", now=0.0)
+    assert (failure.kind, failure.request_id) == (Kind.UNAVAILABLE, "req_1")
