@@ -1,0 +1,99 @@
+"""`/healthz`, `/readyz`, `/metrics`: for the kubelet and Prometheus, never for callers."""
+
+import asyncio
+import importlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pilothouse_proxy import errors
+from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.http import server
+from pilothouse_proxy.http.messages import Request
+from pilothouse_proxy.observe.metrics import Metrics
+
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+_READ = (b"GET", b"HEAD")
+
+
+class Figures(NamedTuple):
+    """What `/metrics` reads off the running parts. Times in Unix seconds, 0 and None: not yet."""
+
+    version: str
+    applied_at: float | None
+    silent_s: float | None
+    connected: bool
+    connections_in: int
+    connections_out: int
+    in_flight: int
+    shunned: dict[tuple[str, ...], float]
+
+
+class Admin:
+    """An application of its own, on a port of its own or beside the pipeline."""
+
+    def __init__(self, *, metrics: Metrics, figures: Callable[[], Figures], unready: Callable[[], str]) -> None:
+        self._metrics = metrics
+        self._figures = figures
+        self._unready = unready
+        self._routes = {b"/healthz": self._health, b"/readyz": self._readiness, b"/metrics": self._scrape}
+
+    async def handle(self, request: Request, responder: server.Responder) -> None:
+        """Answer one request."""
+        route = self._routes.get(request.path)
+        if route is None:
+            path = request.path.decode("utf-8", "replace")
+            _refuse(responder, GatewayError(Kind.NOT_FOUND, f"nothing is served at {path}"))
+        elif request.method == b"OPTIONS":
+            responder.respond(204, [(b"allow", b"GET, HEAD, OPTIONS")], b"")
+        elif request.method not in _READ:
+            error = GatewayError(Kind.METHOD_NOT_ALLOWED, f"{request.path.decode()} takes GET or HEAD")
+            _refuse(responder, error, (b"allow", b"GET, HEAD, OPTIONS"))
+        else:
+            await route(responder)
+
+    async def _health(self, responder: server.Responder) -> None:
+        responder.respond(200, [_TEXT], b"ok\n")
+
+    async def _readiness(self, responder: server.Responder) -> None:
+        reason = self._unready()
+        responder.respond(503 if reason else 200, [_TEXT], (reason or "ok").encode() + b"\n")
+
+    async def _scrape(self, responder: server.Responder) -> None:
+        # Loaded in another thread: the first scrape must not hold up requests for a twentieth of a second.
+        exposition = await asyncio.get_running_loop().run_in_executor(
+            None, importlib.import_module, "pilothouse_proxy.observe.exposition"
+        )
+        gauge = exposition.Gauge
+        now = self._figures()
+        gauges = [
+            gauge("pilothouse_config_info", "The configuration that runs.", ("version",), {(now.version,): 1.0}),
+            gauge("pilothouse_config_connected", "Whether the control stream is open.", (), {(): float(now.connected)}),
+            gauge(
+                "pilothouse_connections",
+                "Open connections: in from callers, out to providers.",
+                ("direction",),
+                {("in",): float(now.connections_in), ("out",): float(now.connections_out)},
+            ),
+            gauge("pilothouse_requests_in_flight", "Requests being answered.", (), {(): float(now.in_flight)}),
+            gauge(
+                "pilothouse_target_shunned",
+                "Targets that are passed over now, because they failed or asked for patience.",
+                ("provider", "model"),
+                now.shunned,
+            ),
+        ]
+        if now.applied_at is not None:
+            gauges.append(
+                gauge("pilothouse_config_applied_timestamp_seconds", "When it went live.", (), {(): now.applied_at})
+            )
+        if now.silent_s is not None:
+            gauges.append(
+                gauge("pilothouse_config_age_seconds", "Since the operator last confirmed it.", (), {(): now.silent_s})
+            )
+        body = exposition.render(self._metrics, gauges)
+        responder.respond(200, [(b"content-type", exposition.CONTENT_TYPE)], body)
+
+
+def _refuse(responder: server.Responder, error: GatewayError, *headers: tuple[bytes, bytes]) -> None:
+    answer = errors.from_error(error)
+    responder.respond(answer.status, [*answer.headers, *headers], answer.body)

@@ -1,0 +1,77 @@
+"""Finds out who sent a request, from its headers alone."""
+
+import hashlib
+from typing import NoReturn
+
+from pilothouse_api.snapshot.identity import Identity
+from pilothouse_proxy.auth import api_keys, subject, tokens
+from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.http.messages import Headers
+
+_HINT = "send `Authorization: Bearer` and an API key, or a ServiceAccount token of audience `pilothouse`"
+
+
+class Callers:
+    """Everybody whom one snapshot lets in. With a `resident`, who is the one caller of a sidecar, keys are not read."""
+
+    __slots__ = ("_anonymous", "_holders", "_verifier", "identity", "resident")
+
+    def __init__(self, identity: Identity, *, resident: subject.Subject | None = None) -> None:
+        self.identity = identity
+        self.resident = resident
+        self._holders = api_keys.subjects(identity.api_keys)
+        self._verifier = tokens.Verifier(identity.issuers) if identity.issuers else None
+        self._anonymous = subject.of_nobody(identity.anonymous) if identity.anonymous is not None else None
+
+    def load(self) -> None:
+        """Get ready for the first token, off the request path. May run in another thread."""
+        if self._verifier is not None and self.resident is None:
+            self._verifier.load()
+
+    def authenticate(self, headers: Headers, *, now: float) -> subject.Subject:
+        """Who calls. `now` in Unix seconds.
+
+        Raises:
+            GatewayError: UNAUTHENTICATED, without a word of what was sent.
+        """
+        if self.resident is not None:
+            return self.resident
+        key = _key(headers)
+        if key is None:
+            return self._anonymous or _refuse(f"no API key: {_HINT}")
+        digest = hashlib.sha256(key).digest()
+        caller = self._holders.get(digest)
+        if caller is not None:
+            return caller
+        if self._verifier is not None:
+            caller = self._verifier.remembered(digest, now=now)
+            return caller or self._verified(self._verifier, key, digest, now)
+        if self._anonymous is not None and not self._holders:
+            # Nothing to check a key against: SDKs insist on sending one, whatever it is.
+            return self._anonymous
+        _refuse("the API key is not known here")
+
+    def _verified(self, verifier: tokens.Verifier, key: bytes, digest: bytes, now: float) -> subject.Subject:
+        if key.count(b".") != 2 or len(key) > tokens.MAX_TOKEN_BYTES or not key.isascii():
+            _refuse("the API key is not known here, and it is no ServiceAccount token")
+        try:
+            return verifier.verify(key.decode("ascii"), digest, now=now)
+        except tokens.InvalidToken as error:
+            raise GatewayError(Kind.UNAUTHENTICATED, str(error)) from error
+
+
+def _key(headers: Headers) -> bytes | None:
+    """What stands in `Authorization: Bearer`, else in `api-key` or `x-api-key`."""
+    found = None
+    for name, value in headers:
+        if name == b"authorization":
+            if value[:7].lower() == b"bearer ":
+                return value[7:].strip() or None
+            _refuse(f"the Authorization header is not of the scheme Bearer: {_HINT}")
+        if name in {b"api-key", b"x-api-key"}:
+            found = value
+    return found or None
+
+
+def _refuse(message: str) -> NoReturn:
+    raise GatewayError(Kind.UNAUTHENTICATED, message)

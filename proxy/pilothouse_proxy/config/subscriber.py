@@ -1,0 +1,203 @@
+"""Follows the operator's control stream for as long as the proxy runs."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+from pilothouse_api.snapshot.stream import HEARTBEAT_S, AckState, Hello, Publication, StreamLine
+from pilothouse_proxy import ports
+from pilothouse_proxy.config import lastgood
+from pilothouse_proxy.config.applier import Applier
+from pilothouse_proxy.config.operator import Address, NotReadable, Operator, Refused
+from pilothouse_proxy.config.reporter import Reporter
+from pilothouse_proxy.config.rollback import older
+from pilothouse_proxy.http.client import UpstreamResponse
+from pilothouse_proxy.http.messages import HTTPError
+
+SILENCE_S = 3.0 * HEARTBEAT_S
+GUARD_S = 30.0
+"""How long a publication made from an older view is held back; after that the view itself has gone back (a restore)."""
+MIN_PAUSE_S = 0.2
+MAX_PAUSE_S = 10.0
+MAX_LINE_BYTES = 64 << 20
+REMIND_S = 60.0
+
+_decoder = msgspec.json.Decoder(StreamLine)
+_LOST = (HTTPError, Refused, NotReadable, ValueError)
+
+logger = logging.getLogger(__name__)
+
+
+class Malformed(HTTPError):
+    """What came is not the control stream."""
+
+
+@dataclass(slots=True)
+class _Offer:
+    """A publication as it came, with the hello of its stream."""
+
+    hello: Hello
+    hello_line: bytes
+    publication: Publication
+    line: bytes
+
+
+class Subscriber:
+    """Keeps one stream open, applies what comes, acknowledges it, keeps the last good one on disk."""
+
+    def __init__(
+        self,
+        *,
+        address: Address,
+        applier: Applier,
+        reporter: Reporter,
+        state_dir: Path | None,
+        clock: ports.Clock,
+        rng: Random,
+    ) -> None:
+        self.connected = False
+        self._address = address
+        self._applier = applier
+        self._reporter = reporter
+        self._state_dir = state_dir
+        self._clock = clock
+        self._rng = rng
+        self._seen: dict[str, str] = {}
+        self._held: _Offer | None = None
+        self._held_until = 0.0
+        self._ack: asyncio.Task[None] | None = None
+
+    def start_from_disk(self) -> None:
+        """Serve what was saved last, if there is something: the operator may be away."""
+        if self._state_dir is None:
+            return
+        try:
+            saved = lastgood.load(self._state_dir)
+        except lastgood.Unreadable as error:
+            logger.warning("the last good configuration cannot be used, waiting for the operator: %s", error)
+            return
+        if saved is None:
+            return
+        age_s = max(0.0, self._clock.wall() - saved.heard)
+        ack = self._applier.apply(saved.hello, saved.publication, heard_at=self._clock.monotonic() - age_s)
+        if ack.state is AckState.APPLIED:
+            self._seen = dict(saved.publication.seen)
+
+    async def run(self) -> None:
+        """Connect, follow, reconnect with full jitter; for ever."""
+        failures = 0
+        reminded_at = -REMIND_S
+        while True:
+            heard_before = self._applier.heard_at
+            try:
+                await self._follow()
+                reason = "the operator has ended it"
+            except _LOST as error:
+                reason = str(error)
+            self.connected = False
+            failures = 0 if self._applier.heard_at != heard_before else failures + 1
+            now = self._clock.monotonic()
+            if failures > 0 and now - reminded_at >= REMIND_S:
+                # Ended streams are daily business; only an operator that cannot be reached is worth a warning.
+                logger.warning("no configuration from the operator at %s: %s", self._address.url, reason)
+                reminded_at = now
+            await asyncio.sleep(self._rng.uniform(0, min(MAX_PAUSE_S, MIN_PAUSE_S * 2 ** min(failures, 16))))
+
+    async def _follow(self) -> None:
+        """One stream, from its connection to its end."""
+        operator = Operator(self._address)
+        try:
+            response = await operator.subscribe(first_byte_timeout_s=SILENCE_S)
+            reports = asyncio.create_task(self._reporter.run(operator))
+            try:
+                await self._listen(response, operator)
+            finally:
+                response.abort()
+                reports.cancel()
+                if self._ack is not None:
+                    self._ack.cancel()
+        finally:
+            operator.close()
+
+    async def _listen(self, response: UpstreamResponse, operator: Operator) -> None:
+        hello: Hello | None = None
+        hello_line = b""
+        async for line in self._lines(response):
+            if line is None:
+                await self._settle(self._held, operator)
+                continue
+            try:
+                told = _decoder.decode(line)
+            except msgspec.MsgspecError as error:
+                raise Malformed(f"the operator sent a line that is none of the control stream: {error}") from error
+            if isinstance(told, Hello):
+                hello, hello_line = told, line
+                self.connected = True
+            elif hello is None:
+                raise Malformed("the operator's stream does not begin with a hello")
+            elif isinstance(told, Publication):
+                await self._consider(_Offer(hello, hello_line, told, line), operator)
+            elif self._held is None and self._applier.running is not None:
+                self._applier.confirm(heard_at=self._clock.monotonic())
+                if self._state_dir is not None:
+                    lastgood.touch(self._state_dir, heard=self._clock.wall())
+
+    async def _lines(self, response: UpstreamResponse) -> AsyncIterator[bytes | None]:
+        """Whole lines; None when a publication that was held back is due."""
+        rest = b""
+        silent_at = self._clock.monotonic() + SILENCE_S
+        while True:
+            now = self._clock.monotonic()
+            patience_s = silent_at - now
+            if self._held is not None and self._held_until <= now:
+                yield None
+            chunk = await response.chunk(patience_s)
+            if chunk is None:
+                return
+            silent_at = self._clock.monotonic() + SILENCE_S
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield line
+            if len(rest) > MAX_LINE_BYTES:
+                raise Malformed(f"the operator sent a line of more than {MAX_LINE_BYTES} bytes")
+
+    async def _consider(self, offer: _Offer, operator: Operator) -> None:
+        """A replica that lags behind the one before must not roll us back."""
+        running = self._applier.running
+        known = running is not None and offer.publication.version == running.version
+        if running is not None and not known and older(offer.publication.seen, self._seen):
+            if self._held is None:
+                self._held_until = self._clock.monotonic() + GUARD_S
+                logger.warning(
+                    "configuration %s is made from an older view of the cluster than the one that runs: held back for"
+                    " %d s", offer.publication.version, GUARD_S,
+                )  # fmt: skip
+            self._held = offer
+            return
+        await self._settle(offer, operator)
+
+    async def _settle(self, offer: _Offer | None, operator: Operator) -> None:
+        """Apply, save, acknowledge."""
+        self._held = None
+        if offer is None:
+            return
+        ack = self._applier.apply(offer.hello, offer.publication, heard_at=self._clock.monotonic())
+        if ack.state is AckState.APPLIED:
+            self._seen = dict(offer.publication.seen)
+            if self._state_dir is not None:
+                await self._save(self._state_dir, offer)
+        if self._ack is not None:
+            # Only the newest matters, and the next report heals what was not taken.
+            self._ack.cancel()
+        self._ack = asyncio.create_task(self._reporter.acknowledge(operator, ack))
+
+    async def _save(self, directory: Path, offer: _Offer) -> None:
+        try:
+            await asyncio.to_thread(lastgood.save, directory, hello=offer.hello_line, publication=offer.line)
+        except OSError as error:
+            logger.warning("the configuration cannot be saved, a restart without the operator would fail: %s", error)

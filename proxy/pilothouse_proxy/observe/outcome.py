@@ -1,0 +1,85 @@
+"""What became of one request; the pipeline fills it on the way."""
+
+from typing import Protocol
+
+from pilothouse_proxy.errors import Failure
+from pilothouse_proxy.exchange.usage import Usage
+from pilothouse_proxy.observe.metrics import RouteMeters
+
+
+class Caller(Protocol):
+    """What is told of a caller."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def principal(self) -> str: ...
+    @property
+    def team(self) -> str | None: ...
+    @property
+    def tier(self) -> str | None: ...
+
+
+class Outcome:
+    """Times in monotonic seconds. Empty text and None: it never came to that."""
+
+    __slots__ = (
+        "attempts",
+        "error",
+        "finish_reason",
+        "first_byte_at",
+        "meters",
+        "method",
+        "model",
+        "namespace",
+        "note",
+        "path",
+        "principal",
+        "provider",
+        "request_id",
+        "route",
+        "started",
+        "status",
+        "stream",
+        "team",
+        "tier",
+        "upstream_model",
+        "usage",
+    )
+
+    def __init__(self, *, method: str, path: str, request_id: str, started: float, meters: RouteMeters) -> None:
+        self.method = method
+        self.path = path
+        self.request_id = request_id
+        self.started = started
+        self.meters = meters
+        self.status = 0
+        self.first_byte_at: float | None = None
+        self.model = ""
+        self.stream = False
+        self.route = ""
+        self.provider = ""
+        self.upstream_model = ""
+        self.attempts = 0
+        self.namespace = ""
+        self.principal = ""
+        self.team: str | None = None
+        self.tier: str | None = None
+        self.usage: Usage | None = None
+        self.finish_reason = ""
+        self.error = ""
+        self.note = ""
+
+    def called_by(self, caller: Caller) -> None:
+        """Note who calls."""
+        self.namespace = caller.namespace
+        self.principal = caller.principal
+        self.team = caller.team
+        self.tier = caller.tier
+
+    def failed(self, provider: str, failure: Failure) -> None:
+        """Note a failed attempt: for the log, where the reader wants to know why it took a second one."""
+        note = f"{provider}: {failure.kind}"
+        if failure.note:
+            note += f" ({failure.note})"
+        self.note = f"{self.note}; {note}" if self.note else note

@@ -1,0 +1,33 @@
+"""What every request uses and no snapshot changes."""
+
+from dataclasses import dataclass
+from random import Random
+
+from pilothouse_proxy import ports
+from pilothouse_proxy.http import client
+from pilothouse_proxy.observe.log import Log
+from pilothouse_proxy.observe.metrics import Metrics
+from pilothouse_proxy.observe.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Handed in once at the start."""
+
+    client: client.Client
+    clock: ports.Clock
+    rng: Random
+    metrics: Metrics
+    access_log: Log | None
+    """None: requests are not logged."""
+
+    def record(self, outcome: Outcome) -> None:
+        """Count and log a finished request."""
+        ended = self.clock.monotonic()
+        meters = outcome.meters
+        meters.count(outcome.status)
+        meters.duration.observe(ended - outcome.started)
+        if outcome.first_byte_at is not None:
+            meters.first_byte.observe(outcome.first_byte_at - outcome.started)
+        if self.access_log is not None:
+            self.access_log.request(outcome, ended=ended)

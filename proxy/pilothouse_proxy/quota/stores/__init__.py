@@ -1,0 +1,1 @@
+"""Where counters live. `memory`: each proxy counts alone."""

@@ -1,0 +1,389 @@
+"""A snapshot, ready to serve: every reference followed, every lookup that a request would repeat done once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pilothouse_api.names import ModelName, ProviderKey, RouteKey, SnapshotVersion, UpstreamModel
+from pilothouse_api.snapshot import providers as provider_snapshots
+from pilothouse_api.snapshot import routes as route_snapshots
+from pilothouse_api.snapshot.credentials import Credential
+from pilothouse_api.snapshot.routes import FailureClass
+from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
+from pilothouse_proxy import ports, translation
+from pilothouse_proxy.auth.callers import Callers
+from pilothouse_proxy.auth.subject import Subject
+from pilothouse_proxy.http import origins, tls
+from pilothouse_proxy.observe.metrics import Metrics, RouteMeters, TargetMeters
+from pilothouse_proxy.ports import DialectName, Operation
+from pilothouse_proxy.providers import registry
+from pilothouse_proxy.quota.estimate import Estimator
+from pilothouse_proxy.quota.reserve import Quotas
+from pilothouse_proxy.quota.stores.memory import Store
+from pilothouse_proxy.routing import plan, retry, table
+from pilothouse_proxy.routing.budget import Budget
+from pilothouse_proxy.routing.health import Health
+
+CLIENT_DIALECTS: Mapping[Operation, DialectName] = {
+    Operation.CHAT: DialectName.OPENAI_CHAT,
+    Operation.EMBEDDINGS: DialectName.OPENAI_EMBEDDINGS,
+}
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """One model of one target."""
+
+    model: provider_snapshots.Model
+    passed: bool
+    """Whether the upstream's name is the client's own."""
+    health: Health
+    meters: TargetMeters
+    headers: Headers
+    """What the client is told of who answered."""
+
+
+class Passing:
+    """Serves any name by passing it on. Metered by the route's pattern: a client's own words must not make series."""
+
+    __slots__ = ("_health", "_key", "_meters", "_metrics")
+
+    def __init__(self, key: ProviderKey, health: Health, metrics: Metrics) -> None:
+        self._key = key
+        self._health = health
+        self._metrics = metrics
+        self._meters: dict[str, TargetMeters] = {}
+
+    def serve(self, name: str, pattern: str) -> Served:
+        """What serves `name`, which a route has by `pattern`."""
+        meters = self._meters.get(pattern)
+        if meters is None:
+            meters = self._meters[pattern] = TargetMeters(self._metrics, provider=self._key, model=pattern)
+        return Served(
+            model=provider_snapshots.Model(upstream=UpstreamModel(name)),
+            passed=True,
+            health=self._health,
+            meters=meters,
+            headers=_told(self._key, name),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A provider that a route may choose, with what an attempt needs."""
+
+    label: str
+    """The provider's key, for people."""
+    provider: ports.Provider
+    endpoint: provider_snapshots.Endpoint
+    connection: provider_snapshots.Connection
+    credential: Credential
+    translations: Mapping[Operation, ports.Translation]
+    models: Mapping[str, Served]
+    """By the name that the client asks; for a target with a model of its own under `*`."""
+    passing: "Passing | None"
+    """For a provider that lists no models; None: only `models` are served."""
+
+    def serve(self, match: table.Match, name: str) -> Served | None:
+        """What serves the name, or None if this provider does not have it."""
+        found = self.models.get("*") or self.models.get(name)
+        if found is None and self.passing is not None:
+            return self.passing.serve(name, match.pattern)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A route with its targets. Times in seconds."""
+
+    key: RouteKey
+    created: str
+    targets: tuple[Target, ...]
+    order: plan.Order
+    retry: retry.Policy
+    budget: Budget
+    fallback_on: frozenset[FailureClass]
+    first_token_s: float
+    idle_s: float
+    total_s: float
+    estimator: Estimator
+    meters: Mapping[Operation, RouteMeters]
+    unusable: str
+    """Why a route without targets has none; empty if it has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """What the proxy serves, whole. A request takes it once and keeps it to its end."""
+
+    version: SnapshotVersion
+    snapshot: Snapshot
+    callers: Callers
+    table: table.Table
+    routes: Mapping[RouteKey, Route]
+    quotas: Quotas
+    records: "Records"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A snapshot that cannot be served, and why. `path` leads to the key of the snapshot."""
+
+    path: str
+    reason: str
+
+
+class Records:
+    """What experience has taught; handed from runtime to runtime, as far as it is about the same thing."""
+
+    def __init__(self) -> None:
+        self.healths: dict[tuple[ProviderKey, UpstreamModel | None], Health] = {}
+        self.budgets: dict[tuple[RouteKey, int], Budget] = {}
+        self.estimators: dict[RouteKey, Estimator] = {}
+
+
+class _Broken(Exception):
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(reason)
+        self.rejected = Rejected(path=path, reason=reason)
+
+
+def build(
+    snapshot: Snapshot,
+    *,
+    version: SnapshotVersion,
+    resident: Subject | None,
+    metrics: Metrics,
+    store: Store,
+    previous: Runtime | None,
+    now: float,
+) -> Runtime | Rejected:
+    """The runtime of a snapshot. Changes nothing but the series of `metrics` and the counters of `store`, by adding.
+
+    Args:
+        snapshot: as decoded.
+        version: its hash.
+        resident: the one caller of a sidecar; None for a gateway.
+        metrics: where the meters of routes and targets live.
+        store: where quotas count.
+        previous: what has been served until now: health, budgets and known tokens are taken over from it.
+        now: monotonic seconds.
+    """
+    try:
+        return _Builder(snapshot, version, metrics, store, previous, now).runtime(resident)
+    except _Broken as broken:
+        return broken.rejected
+
+
+class _Builder:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        version: SnapshotVersion,
+        metrics: Metrics,
+        store: Store,
+        previous: Runtime | None,
+        now: float,
+    ) -> None:
+        self._snapshot = snapshot
+        self._version = version
+        self._metrics = metrics
+        self._store = store
+        self._previous = previous
+        self._now = now
+        self._records = Records()
+        self._translations: dict[str, Mapping[Operation, ports.Translation]] = {}
+        self._meters: dict[tuple[str, str], TargetMeters] = {}
+        self._checked: set[ProviderKey] = set()
+
+    def runtime(self, resident: Subject | None) -> Runtime:
+        snapshot = self._snapshot
+        if snapshot.schema > SCHEMA:
+            raise _Broken("schema", f"this proxy understands snapshots up to schema {SCHEMA}, not {snapshot.schema}")
+        return Runtime(
+            version=self._version,
+            snapshot=snapshot,
+            callers=self._callers(resident),
+            table=table.Table(snapshot.routes),
+            routes={key: self._route(key, route) for key, route in snapshot.routes.items()},
+            quotas=Quotas(snapshot.quotas, self._store),
+            records=self._records,
+        )
+
+    def _callers(self, resident: Subject | None) -> Callers:
+        identity = self._snapshot.identity
+        before = self._previous.callers if self._previous is not None else None
+        # Kept as long as nothing changes in it, for the tokens that it has checked.
+        if before is not None and before.identity == identity and before.resident is resident:
+            return before
+        try:
+            return Callers(identity, resident=resident)
+        except ValueError as error:
+            raise _Broken("identity.apiKeys", str(error)) from error
+
+    def _route(self, key: RouteKey, route: route_snapshots.Route) -> Route:
+        targets, chosen = [], []
+        for index, target in enumerate(route.targets):
+            bound = self._target(f"routes.{key}.targets[{index}]", target)
+            if bound is not None:
+                targets.append(bound)
+                chosen.append(target)
+        return Route(
+            key=key,
+            created=route.created,
+            targets=tuple(targets),
+            order=plan.Order(chosen),
+            retry=retry.policy(route.retry),
+            budget=self._budget(key, route.retry.budget_percent),
+            fallback_on=frozenset(route.fallback_on),
+            first_token_s=route.timeouts.first_token_ms / 1_000,
+            idle_s=route.timeouts.idle_ms / 1_000,
+            total_s=route.timeouts.total_ms / 1_000,
+            estimator=self._estimator(key),
+            meters={op: RouteMeters(self._metrics, route=key, operation=op.value) for op in CLIENT_DIALECTS},
+            unusable="" if targets else _unusable(route),
+        )
+
+    def _target(self, path: str, target: route_snapshots.Target) -> Target | None:
+        key = target.provider
+        provider = self._snapshot.providers.get(key)
+        if provider is None:
+            raise _Broken(path, f'the snapshot has no provider "{key}"')
+        credential = self._snapshot.credentials.get(key)
+        if credential is None:
+            return None
+        kind = str(provider.endpoint.__struct_config__.tag)
+        try:
+            spoken = registry.load(kind)
+        except LookupError as error:
+            raise _Broken(f"providers.{key}.endpoint", str(error)) from None
+        self._check_place(key, provider)
+        table_ = provider.models
+        models: dict[str, Served] = {}
+        passing = None
+        if target.model is not None:
+            if table_ and target.model not in table_:
+                raise _Broken(f"{path}.model", f'provider "{key}" has no model "{target.model}"')
+            fixed = table_.get(target.model) or provider_snapshots.Model(upstream=UpstreamModel(target.model))
+            models["*"] = self._served(key, fixed)
+        elif table_:
+            models.update({name: self._served(key, model) for name, model in table_.items()})
+        else:
+            passing = Passing(key, self._health(key, None), self._metrics)
+        return Target(
+            label=key,
+            provider=spoken,
+            endpoint=provider.endpoint,
+            connection=provider.connection,
+            credential=credential,
+            translations=self._spoken(kind, spoken),
+            models=models,
+            passing=passing,
+        )
+
+    def _check_place(self, key: ProviderKey, provider: provider_snapshots.Provider) -> None:
+        """What a request would stumble over is found now, once for each provider."""
+        if key in self._checked:
+            return
+        self._checked.add(key)
+        connection = provider.connection
+        try:
+            origins.base(
+                provider.endpoint.url,
+                connect_timeout_ms=connection.connect_timeout_ms,
+                pool_size=connection.pool_size,
+                ca_bundle=connection.ca_bundle,
+            )
+        except ValueError as error:
+            raise _Broken(f"providers.{key}.endpoint.url", str(error)) from None
+        if connection.ca_bundle is not None:
+            try:
+                tls.client_context(connection.ca_bundle)
+            except (OSError, ValueError) as error:
+                reason = f"the CA bundle holds no readable PEM certificate: {error}"
+                raise _Broken(f"providers.{key}.connection.caBundle", reason) from None
+
+    def _spoken(self, kind: str, provider: ports.Provider) -> Mapping[Operation, ports.Translation]:
+        found = self._translations.get(kind)
+        if found is None:
+            pairs = {op: translation.between(client, provider.dialects[op])
+                     for op, client in CLIENT_DIALECTS.items() if op in provider.dialects}  # fmt: skip
+            found = self._translations[kind] = {op: pair for op, pair in pairs.items() if pair is not None}
+        return found
+
+    def _served(self, key: ProviderKey, model: provider_snapshots.Model) -> Served:
+        return Served(
+            model=model,
+            passed=False,
+            health=self._health(key, model.upstream),
+            meters=self._target_meters(key, model.upstream),
+            headers=_told(key, model.upstream),
+        )
+
+    def _target_meters(self, key: ProviderKey, model: str) -> TargetMeters:
+        found = self._meters.get((key, model))
+        if found is None:
+            found = self._meters[key, model] = TargetMeters(self._metrics, provider=key, model=model)
+        return found
+
+    def _health(self, key: ProviderKey, model: UpstreamModel | None) -> Health:
+        found = self._records.healths.get((key, model))
+        if found is None:
+            found = self._kept_health(key, model) or Health()
+            self._records.healths[key, model] = found
+        return found
+
+    def _kept_health(self, key: ProviderKey, model: UpstreamModel | None) -> Health | None:
+        """What is known of it, unless the place or the credential is another now: then it deserves a fresh start."""
+        before = self._previous
+        if before is None:
+            return None
+        now, then = self._snapshot, before.snapshot
+        if now.providers.get(key) != then.providers.get(key) or now.credentials.get(key) != then.credentials.get(key):
+            return None
+        return before.records.healths.get((key, model))
+
+    def _budget(self, key: RouteKey, percent: int) -> Budget:
+        kept = self._previous.records.budgets.get((key, percent)) if self._previous is not None else None
+        budget = self._records.budgets[key, percent] = kept or Budget(percent=percent, now=self._now)
+        return budget
+
+    def _estimator(self, key: RouteKey) -> Estimator:
+        kept = self._previous.records.estimators.get(key) if self._previous is not None else None
+        estimator = self._records.estimators[key] = kept or Estimator()
+        return estimator
+
+
+def _unusable(route: route_snapshots.Route) -> str:
+    if route.withheld and route.withheld >= len(route.targets):
+        return "its providers sign in with static keys, which are not given to sidecars of other namespaces"
+    return "none of its targets has a provider that can be signed in to; the status of the LLMProvider says why"
+
+
+def _told(provider: str, model: str) -> Headers:
+    headers = [(b"x-pilothouse-provider", provider.encode("ascii", "replace"))]
+    # A name that the client chose may hold anything.
+    if model.isascii() and model.isprintable():
+        headers.append((b"x-pilothouse-model", model.encode("ascii")))
+    return tuple(headers)
+
+
+def listed(runtime: Runtime, *, namespace: str) -> list[tuple[ModelName, str]]:
+    """(name, creation time of its route) of every model that callers of `namespace` may ask for, sorted.
+
+    Patterns stand for the models that the route's providers list; what a provider passes unlisted cannot be shown.
+    """
+    names: dict[str, str] = {}
+    for match in runtime.table.visible(namespace=namespace):
+        route = runtime.routes[match.route]
+        if not match.pattern.endswith("*"):
+            names.setdefault(match.pattern, route.created)
+            continue
+        for target in route.targets:
+            for name in target.models:
+                if name != "*" and name.startswith(match.pattern[:-1]):
+                    found = runtime.table.find(namespace=namespace, name=name)
+                    if found is not None and found.route == match.route:
+                        names.setdefault(name, route.created)
+    return [(ModelName(name), created) for name, created in sorted(names.items())]
