@@ -62,7 +62,7 @@ def _credentials_ready(backend: Backend) -> Condition:
     if problem is None:
         if isinstance(credential, NoCredential):
             return _condition(kind, ConditionStatus.TRUE, Reason.NOT_NEEDED, "the provider asks for no credential")
-        return _condition(kind, ConditionStatus.TRUE, Reason.ISSUED, "the credential is in use")
+        return _condition(kind, ConditionStatus.TRUE, Reason.ISSUED, "the credential is ready")
     status = ConditionStatus.UNKNOWN if problem.reason is Reason.PENDING else ConditionStatus.FALSE
     found = [problem]
     if credential is not None:

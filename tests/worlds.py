@@ -1,0 +1,143 @@
+"""Compiler inputs out of manifests, for goldens and for tests of what the compiler promises."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+import yaml
+
+from pilothouse_api.conditions import Problem, Reason
+from pilothouse_api.names import API_VERSION, GATEWAY_SCOPE, ProviderKey, Scope, sidecar_scope
+from pilothouse_api.secret import Secret
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Credential, NoCredential
+from pilothouse_api.snapshot.identity import Identity
+from pilothouse_api.snapshot.snapshot import Snapshot
+from pilothouse_operator.compile.sign_ins import sign_ins
+from pilothouse_operator.compile.world import (
+    Compiled,
+    CredentialState,
+    Inputs,
+    Kind,
+    Resource,
+    ResourceKey,
+    SignIn,
+    SignInKind,
+    Verdict,
+    World,
+)
+
+CREATED = "2026-01-01T00:00:00Z"
+SECRET_MARK = "GOLDEN-SECRET"
+"""In every secret value of these inputs: no verdict may hold it."""
+
+
+def inputs_of(text: str) -> Inputs:
+    """From a file of manifests: our kinds, Namespaces, and at most one document of kind Inputs.
+
+    The latter may hold `credentials` (by provider: `credential: last-good | none` beside a `problem`), `unreadable`
+    (problems by resource), `identity`, and `scopes`; every provider has a credential and every namespace its sidecars
+    else.
+    """
+    documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    extras = next((document for document in documents if document["kind"] == "Inputs"), {})
+    namespaces = {
+        document["metadata"]["name"]: document["metadata"].get("labels", {})
+        for document in documents
+        if document["kind"] == "Namespace"
+    }
+    resources = [
+        resource(document, extras.get("unreadable", {}))
+        for document in documents
+        if document.get("apiVersion") == API_VERSION
+    ]
+    for found in resources:
+        namespaces.setdefault(found.key.namespace, {})
+    return gathered(
+        resources,
+        namespaces,
+        credentials=extras.get("credentials", {}),
+        identity=msgspec.convert(extras.get("identity", {}), Identity),
+        scopes=extras.get("scopes"),
+    )
+
+
+def resource(document: Mapping[str, Any], unreadable: Mapping[str, Any]) -> Resource:
+    """What a source would make of one manifest."""
+    metadata = document["metadata"]
+    key = ResourceKey(Kind(document["kind"]), metadata.get("namespace", "default"), metadata["name"])
+    problem = unreadable.get(str(key))
+    return Resource(
+        key=key,
+        uid=f"uid of {key}",
+        resource_version="1",
+        generation=metadata.get("generation", 1),
+        created=metadata.get("creationTimestamp", CREATED),
+        spec=document.get("spec", {}),
+        problem=None if problem is None else problem_of(problem),
+    )
+
+
+def gathered(
+    resources: Iterable[Resource],
+    namespaces: Mapping[str, Mapping[str, str]],
+    *,
+    credentials: Mapping[str, Any] = {},
+    identity: Identity = Identity(),  # noqa: B008 - frozen
+    scopes: Iterable[str] | None = None,
+) -> Inputs:
+    """Inputs with a credential for every provider that needs one, unless `credentials` say otherwise."""
+    world = World(resources={found.key: found for found in resources}, namespaces=namespaces)
+    states = {
+        key: state_of(credential_of(key, sign_in), credentials.get(key)) for key, sign_in in sign_ins(world).items()
+    }
+    everywhere = (GATEWAY_SCOPE, *(sidecar_scope(namespace) for namespace in namespaces))
+    wanted = everywhere if scopes is None else tuple(Scope(scope) for scope in scopes)
+    return Inputs(world=world, credentials=states, identity=identity, scopes=frozenset(wanted))
+
+
+def credential_of(key: ProviderKey, sign_in: SignIn) -> Credential:
+    """A static credential of the right kind, made of SECRET_MARK."""
+    match sign_in.kind:
+        case SignInKind.NONE:
+            return NoCredential()
+        case SignInKind.API_KEY:
+            return APIKey(key=Secret(f"{SECRET_MARK}-of-{key}"))
+        case SignInKind.ACCESS_KEY:
+            token = Secret(f"{SECRET_MARK}-session-of-{key}") if "sessionToken" in sign_in.values else None
+            return AccessKey(
+                access_key_id="AKIAGOLDEN", secret_access_key=Secret(f"{SECRET_MARK}-of-{key}"), session_token=token
+            )
+
+
+def state_of(credential: Credential, override: Mapping[str, Any] | None) -> CredentialState:
+    """As gathered, or as the input says."""
+    if override is None:
+        return CredentialState(credential=credential)
+    kept = credential if override["credential"] == "last-good" else None
+    return CredentialState(credential=kept, problem=problem_of(override["problem"]))
+
+
+def problem_of(written: Mapping[str, str]) -> Problem:
+    return Problem(reason=Reason(written["reason"]), message=written["message"], field=written.get("field", ""))
+
+
+def shown(compiled: Compiled) -> dict[str, Any]:
+    """Verdicts and snapshots as plain values, secrets redacted."""
+    return {
+        "verdicts": {str(key): shown_verdict(compiled.verdicts[key]) for key in sorted(compiled.verdicts)},
+        "snapshots": {scope: shown_snapshot(compiled.snapshots[scope]) for scope in sorted(compiled.snapshots)},
+    }
+
+
+def shown_verdict(verdict: Verdict) -> dict[str, Any]:
+    conditions = [
+        {"type": it.type.value, "status": it.status.value, "reason": it.reason.value, "message": it.message}
+        for it in verdict.conditions
+    ]
+    return {"generation": verdict.generation, "conditions": conditions, "facts": dict(verdict.facts)}
+
+
+def shown_snapshot(snapshot: Snapshot) -> dict[str, Any]:
+    """With `[redacted]` where a secret stands."""
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(snapshot, enc_hook=str, order="sorted"))
+    return plain
