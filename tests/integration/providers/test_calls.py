@@ -201,6 +201,7 @@ async def test_what_azure_refuses_is_the_configurations_fault(
     ("fault", "model", "kind"),
     [
         (Fault(kind=faults.Kind.THROTTLE, retry_after_ms=1_500), "gpt-4o", Kind.RATE_LIMITED),
+        (Fault(kind=faults.Kind.THROTTLE, name="utilisation", retry_after_ms=1_500), "gpt-4o-ptu", Kind.CAPACITY),
         (Fault(kind=faults.Kind.PROMPT_FILTER), "gpt-4o", Kind.CONTENT_FILTER),
         (Fault(kind=faults.Kind.HTML, status=502), "gpt-4o", Kind.UNAVAILABLE),
         (Fault(kind=faults.Kind.EMPTY), "gpt-4o", Kind.UNAVAILABLE),
@@ -212,7 +213,7 @@ async def test_azures_faults_are_known(
     simulators.controls.fail(fault)
     failure = await call(client, AzureOpenAIEndpoint(url=simulators.azure_url), AZURE_KEY, model, chat(model))
     assert isinstance(failure, Failure) and failure.kind is kind
-    assert failure.retry_after_s == (1.5 if kind is Kind.RATE_LIMITED else None)
+    assert failure.retry_after_s == (1.5 if kind in {Kind.RATE_LIMITED, Kind.CAPACITY} else None)
     assert (failure.detail is not None) is (kind is Kind.CONTENT_FILTER)
 
 

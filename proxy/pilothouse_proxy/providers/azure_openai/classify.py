@@ -22,7 +22,7 @@ _CODES: Mapping[str, tuple[Kind, str]] = {
 
 # Capacity that is reserved and full. Its words must not match the advice in answers of shared capacity ("consider
 # switching to Provisioned Throughput").
-_PROVISIONED = ("provisioned-managed deployment", "provisioned managed deployment")
+_PROVISIONED = ("provisioned-managed deployment", "provisioned managed deployment", "provisioned deployment")
 
 
 def classify(*, status: int, headers: Headers, body: bytes, now: float) -> errors.Failure:

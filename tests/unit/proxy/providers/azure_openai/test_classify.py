@@ -12,7 +12,10 @@ def kind(status: int, error: dict[str, object], headers: Headers | None = None) 
     return classify(status=status, headers=headers or [], body=body, now=0.0).kind
 
 
-@pytest.mark.parametrize("words", ["your provisioned-managed deployment", "your provisioned managed deployment"])
+@pytest.mark.parametrize(
+    "words",
+    ["your provisioned-managed deployment", "your provisioned managed deployment", "your provisioned deployment"],
+)
 def test_reserved_capacity_that_is_full_is_no_fault(words: str) -> None:
     assert kind(429, {"code": "429", "message": f"exceeded the throughput limit on {words}"}) is Kind.CAPACITY
 
