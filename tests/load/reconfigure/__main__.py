@@ -1,0 +1,5 @@
+"""Runs the measurement."""
+
+from tests.load.reconfigure.measure import run
+
+run()
