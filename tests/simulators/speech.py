@@ -18,6 +18,7 @@ _WORD: Final = re.compile(r"\s*\S+|\s+$")
 _SIMULATE: Final = re.compile(r"\bsimulate ([a-z-]+)(?:=([^\s;,]+))?")
 _CALL: Final = re.compile(r"\bcall ([a-zA-Z0-9_.-]+)[ :]*")
 _MAX_ECHO: Final = 400
+_MAX_DIRECTIVES: Final = 8000  # characters at the end of the text that are searched for directives
 _IMAGE_TOKENS: Final = 85
 _DOCUMENT_TOKENS: Final = 1500
 _MAX_SCHEMA_DEPTH: Final = 12
@@ -96,7 +97,7 @@ def media_tokens(*, images: int, documents: int) -> int:
 
 
 def speak(prompt: Prompt) -> Speech:
-    wishes = {name: value for name, value in _SIMULATE.findall(prompt.text)}
+    wishes = dict(_SIMULATE.findall(prompt.text[-_MAX_DIRECTIVES:]))
     calls = _calls(prompt)
     reasoning = (
         _split("The user wants an answer. I should give one.") if prompt.reasoning or "reasoning" in wishes else []
@@ -161,10 +162,11 @@ def _calls(prompt: Prompt) -> list[tuple[str, Mapping[str, Any]]]:
         return []
     calls: list[tuple[str, Mapping[str, Any]]] = []
     if not prompt.results:
-        for match in _CALL.finditer(prompt.text):
+        text = prompt.text[-_MAX_DIRECTIVES:]
+        for match in _CALL.finditer(text):
             name = match.group(1).rstrip(".")
             if name in prompt.tools:
-                calls.append((name, _arguments(prompt.text[match.end() :], prompt.tools[name])))
+                calls.append((name, _arguments(text[match.end() :], prompt.tools[name])))
     if prompt.choice is Choice.NAMED:
         calls = [call for call in calls if call[0] == prompt.named_tool] or [
             (prompt.named_tool, _arguments("", prompt.tools[prompt.named_tool]))
