@@ -28,7 +28,7 @@ _FULL_PASS_S = 60.0
 """A pass without a cause: forgets idle scopes, and would heal a lost wake-up."""
 _BACKOFF_S = (1.0, 30.0)
 
-_ISSUERS: Mapping[SignInKind, Issuer] = {
+ISSUERS: Mapping[SignInKind, Issuer] = {
     SignInKind.ACCESS_KEY: AccessKeyIssuer(),
     SignInKind.API_KEY: APIKeyIssuer(),
     SignInKind.NONE: NoSignIn(),
@@ -72,7 +72,7 @@ class Reconciler:
         self._clock = clock
         self._elsewhere = elsewhere
         self._reporting = reporting
-        self._credentials = Credentials(store=secrets, issuers=_ISSUERS)
+        self._credentials = Credentials(store=secrets, issuers=ISSUERS)
         self._changed = asyncio.Event()
         self._moved = asyncio.Event()
         self._barrier_ends: float | None = None

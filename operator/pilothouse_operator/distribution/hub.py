@@ -85,6 +85,7 @@ class _Proxy:
     last_heard: float
     streams: int = 0
     applied: SnapshotVersion | None = None
+    applied_at: float = 0.0
     rejected: Ack | None = None
     report: Report | None = None
     reported: float = 0.0
@@ -189,7 +190,7 @@ class Hub:
         self.acks[ack.state] += 1
         proxy = self._proxy(identity, now)
         if ack.state is AckState.APPLIED:
-            proxy.applied, proxy.rejected = ack.version, None
+            proxy.applied, proxy.applied_at, proxy.rejected = ack.version, now, None
         else:
             proxy.rejected = Ack(
                 version=ack.version,
@@ -210,7 +211,7 @@ class Hub:
         channel = self._channels.get(identity.scope)
         if report.applied is not None and channel is not None and channel.history.knows(report.applied):
             if proxy.applied != report.applied:
-                proxy.applied = report.applied
+                proxy.applied, proxy.applied_at = report.applied, now
                 self._change()
             if proxy.rejected is not None and proxy.rejected.version == report.applied:
                 proxy.rejected = None
@@ -256,6 +257,14 @@ class Hub:
     def connected(self) -> dict[Scope, int]:
         """Open streams by scope."""
         return {scope: len(channel.streams) for scope, channel in self._channels.items()}
+
+    def live_since(self, scope: Scope) -> float | None:
+        """When the last of the scope's connected proxies applied its present version; None while one has not."""
+        channel = self._channels.get(scope)
+        proxies = [proxy for proxy in self._proxies.values() if proxy.scope == scope and proxy.streams > 0]
+        if channel is None or not proxies or any(proxy.applied != channel.history.current for proxy in proxies):
+            return None
+        return max(proxy.applied_at for proxy in proxies)
 
     def _channel(self, scope: Scope) -> _Channel:
         channel = self._channels.get(scope)

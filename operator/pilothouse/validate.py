@@ -1,0 +1,121 @@
+"""`pilothouse validate DIR`: compiles a directory of manifests and says what is wrong with it, for CI."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pilothouse.clock import SystemClock
+from pilothouse_api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey
+from pilothouse_api.resources import parsing
+from pilothouse_api.resources.provider import LLMProviderSpec
+from pilothouse_api.resources.quota import UsageQuotaSpec
+from pilothouse_api.resources.route import ModelRouteSpec
+from pilothouse_api.snapshot.credentials import NoCredential
+from pilothouse_api.snapshot.identity import Identity
+from pilothouse_operator.compile import compiler, sign_ins
+from pilothouse_operator.compile.world import CredentialState, Inputs, Kind, Resource, ResourceKey, Verdict, World
+from pilothouse_operator.credentials.gather import Credentials
+from pilothouse_operator.reconciler import ISSUERS
+from pilothouse_operator.sources.directory import Directory
+
+_ABSENT = frozenset({Reason.SECRET_NOT_FOUND, Reason.SECRET_KEY_MISSING})
+"""What a repository rightly lacks: its Secrets come from elsewhere."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """One thing to say. A note does not fail the run."""
+
+    place: str
+    message: str
+    fatal: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.place}: {'error' if self.fatal else 'note'}: {self.message}"
+
+
+def run(argv: list[str]) -> int:
+    """0: everything is accepted; 1: something is not; 2: there is no such directory."""
+    parser = argparse.ArgumentParser(
+        prog="pilothouse validate",
+        description="Compile a directory of manifests and say what is wrong with it. Absent Secrets are only noted.",
+    )
+    parser.add_argument("directory", metavar="DIR", type=Path)
+    root = parser.parse_args(argv).directory
+    if not root.is_dir():
+        print(f"pilothouse validate: {root} is not a directory", file=sys.stderr)
+        return 2
+    directory = Directory(root=root, environ=os.environ, clock=SystemClock())
+    directory.load()
+    world = directory.world
+    if world is None:
+        print(f"pilothouse validate: {root} could not be read", file=sys.stderr)
+        return 2
+    findings = sorted(_findings(directory, world))
+    for finding in findings:
+        print(finding)
+    errors = sum(finding.fatal for finding in findings)
+    print(f"{len(world.resources)} resources, {errors} errors, {len(findings) - errors} notes")
+    return 1 if errors else 0
+
+
+def _findings(directory: Directory, world: World) -> Iterator[Finding]:
+    for problem in (*directory.problems, *directory.callers.problems):
+        yield Finding(problem.field or ".", problem.message)
+    wanted = sign_ins.sign_ins(world)
+    credentials = Credentials(store=directory.secrets, issuers=ISSUERS).gather(wanted)
+    compiled = compiler.compile_world(
+        Inputs(
+            world=world,
+            credentials=_assumed(credentials),
+            identity=directory.callers.identity or Identity(),
+            scopes=frozenset({GATEWAY_SCOPE}),
+        )
+    )
+    for key, verdict in compiled.verdicts.items():
+        place = directory.location(key) or "."
+        yield from (Finding(place, f"{key}: {text}") for text in _refusals(verdict))
+        yield from (Finding(place, f"{key}: {path} is not a known field") for path in _unknown(world.resources[key]))
+    for provider, state in credentials.items():
+        if state.problem is not None:
+            namespace, _, name = provider.partition("/")
+            key = ResourceKey(Kind.PROVIDER, namespace, name)
+            message = f"{key}: {state.problem.message}"
+            yield Finding(directory.location(key) or ".", message, fatal=state.problem.reason not in _ABSENT)
+
+
+def _assumed(credentials: Mapping[ProviderKey, CredentialState]) -> dict[ProviderKey, CredentialState]:
+    """As if every provider could be signed in to: its routes are judged by themselves."""
+    return {
+        provider: state if state.credential is not None else replace(state, credential=NoCredential(), problem=None)
+        for provider, state in credentials.items()
+    }
+
+
+def _refusals(verdict: Verdict) -> Iterator[str]:
+    for condition in verdict.conditions:
+        if condition.status is ConditionStatus.FALSE and condition.type in _JUDGED:
+            yield _text(condition)
+
+
+_JUDGED = (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS)
+
+
+def _text(condition: Condition) -> str:
+    return f"{condition.reason.value}: {condition.message}"
+
+
+def _unknown(resource: Resource) -> tuple[str, ...]:
+    """Fields that an operator in a cluster only warns of: in a repository they are misspelt."""
+    match resource.key.kind:
+        case Kind.PROVIDER:
+            parsed: object = parsing.parse(LLMProviderSpec, resource.spec)
+        case Kind.ROUTE:
+            parsed = parsing.parse(ModelRouteSpec, resource.spec)
+        case Kind.QUOTA:
+            parsed = parsing.parse(UsageQuotaSpec, resource.spec)
+    return parsed.ignored if isinstance(parsed, parsing.Parsed) else ()

@@ -1,0 +1,113 @@
+"""The CA certificate where proxies run: the ConfigMap `pilothouse-ca` in their namespaces, kept by the leader."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from pilothouse_api.names import GATEWAY_SCOPE
+from pilothouse_operator.distribution.hub import Hub
+from pilothouse_operator.distribution.keyring import Keyring
+from pilothouse_operator.kube import errors, resources
+from pilothouse_operator.kube.requests import Api, Force
+from pilothouse_operator.ports import Clock
+
+_log = logging.getLogger(__name__)
+
+CONFIG_MAP = "pilothouse-ca"
+_INJECTED = "pilothouse.dev/injected=true"
+_LOOK_S = 5.0
+_AGAIN_S = 300.0
+"""So often it is written anew, in case somebody has changed or deleted it."""
+_OURS = "pilothouse/"
+
+
+class Trust:
+    """Writes it to the release's namespace and to those with sidecars, whether these are connected yet or not."""
+
+    def __init__(
+        self,
+        *,
+        api: Api,
+        keyring: Keyring,
+        hub: Hub,
+        namespace: str,
+        field_manager: str,
+        clock: Clock,
+        is_leader: Callable[[], bool],
+    ) -> None:
+        self._api = api
+        self._keyring = keyring
+        self._hub = hub
+        self._namespace = namespace
+        self._field_manager = field_manager
+        self._clock = clock
+        self._is_leader = is_leader
+        self._written: dict[str, tuple[str, float]] = {}
+        self._blind = False
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            keys = self._keyring.keys
+            if keys is not None and self._is_leader():
+                for namespace in sorted(await self._namespaces()):
+                    await self._keep(namespace, keys.authority.certificate)
+            await asyncio.sleep(_LOOK_S)
+
+    async def _namespaces(self) -> set[str]:
+        connected = {
+            scope.partition("/")[2]
+            for scope, streams in self._hub.connected().items()
+            if streams and scope != GATEWAY_SCOPE
+        }
+        return {self._namespace} | connected | await self._with_sidecars()
+
+    async def _with_sidecars(self) -> set[str]:
+        try:
+            pods = await self._api.list(resources.PODS, labels=_INJECTED)
+        except errors.KubeError as fault:
+            if not self._blind:
+                _log.warning(
+                    "pods with sidecars cannot be listed, so their namespaces may lack %s: %s", CONFIG_MAP, fault
+                )
+            self._blind = True
+            return set()
+        self._blind = False
+        return {str(pod["metadata"]["namespace"]) for pod in pods.items}
+
+    async def _keep(self, namespace: str, certificate: str) -> None:
+        now = self._clock.monotonic()
+        known = self._written.get(namespace)
+        if known is not None and known[0] == certificate and now - known[1] < _AGAIN_S:
+            return
+        try:
+            await self._apply(namespace, certificate, Force.NO)
+        except errors.Conflict as conflict:
+            if any(name.startswith(_OURS) for name in conflict.managers):
+                _log.warning(
+                    "the ConfigMap %s/%s belongs to another release (%s); proxies there trust that one only",
+                    namespace,
+                    CONFIG_MAP,
+                    ", ".join(sorted(conflict.managers)),
+                )
+            else:
+                await self._apply(namespace, certificate, Force.YES)
+        except (errors.NotFound, errors.Forbidden, errors.Unavailable, errors.Invalid) as fault:
+            _log.info("the ConfigMap %s/%s could not be written: %s", namespace, CONFIG_MAP, fault)
+            return
+        self._written[namespace] = (certificate, now)
+
+    async def _apply(self, namespace: str, certificate: str, force: Force) -> None:
+        await self._api.apply(
+            resources.CONFIG_MAPS,
+            name=CONFIG_MAP,
+            namespace=namespace,
+            body={
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": CONFIG_MAP, "namespace": namespace},
+                "data": {"ca.crt": certificate},
+            },
+            field_manager=self._field_manager,
+            force=force,
+        )
