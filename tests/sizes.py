@@ -21,7 +21,7 @@ def figures(sizes: list[int]) -> str:
     """`p50 · p90 · max` of some line counts."""
     if len(sizes) < 2:
         return " · ".join(str(size) for size in sizes) or "–"
-    cuts = quantiles(sorted(sizes), n=10)
+    cuts = quantiles(sizes, n=10, method="inclusive")
     return f"{cuts[4]:.0f} · {cuts[8]:.0f} · {max(sizes)}"
 
 
