@@ -1,6 +1,7 @@
 """Verdicts on resources: condition types and reasons are closed sets, documented from here."""
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -57,6 +58,75 @@ class Reason(enum.StrEnum):
     USAGE_UNKNOWN = "UsageUnknown"
     PENDING = "Pending"
     READY = "Ready"
+
+
+MEANINGS: Mapping[ConditionType, str] = {
+    ConditionType.READY: "Sums up: True when every other condition that promises something is. The reason is that of "
+    "the first which is not.",
+    ConditionType.ACCEPTED: "The resource is valid in itself and has its place among the others.",
+    ConditionType.CREDENTIALS_READY: "LLMProvider: proxies can sign in.",
+    ConditionType.RESOLVED_REFS: "ModelRoute: every target can serve. Where it is False, the other targets do.",
+    ConditionType.PROGRAMMED: "ModelRoute: every proxy runs this generation.",
+    ConditionType.ENFORCED: "UsageQuota: every proxy counts by this generation.",
+    ConditionType.EXCEEDED: "UsageQuota: some caller is at a limit. Not a fault of the resource: Ready leaves it out.",
+}
+"""What each condition is about."""
+
+_TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
+
+OUTCOMES: Mapping[ConditionType, Mapping[tuple[ConditionStatus, Reason], str]] = {
+    ConditionType.ACCEPTED: {
+        (_TRUE, Reason.ACCEPTED): "It is in force. The message names fields that have no effect.",
+        (_FALSE, Reason.INVALID): "The message names every field that is wrong. The resource is left out everywhere.",
+        (_FALSE, Reason.CONFLICTED): "An older route serves one of its names. Within a namespace this one is left out; "
+        "against another namespace's it still serves its own namespace.",
+    },
+    ConditionType.CREDENTIALS_READY: {
+        (_TRUE, Reason.ISSUED): "There is a credential.",
+        (_TRUE, Reason.NOT_NEEDED): "The provider asks for none.",
+        (_FALSE, Reason.SECRET_NOT_FOUND): "There is no such Secret. The last good credential serves, if there is one.",
+        (_FALSE, Reason.SECRET_KEY_MISSING): "The Secret lacks the key.",
+        (_FALSE, Reason.SECRET_MALFORMED): "The value cannot be a credential of that kind.",
+        (_FALSE, Reason.SECRET_FORBIDDEN): "The operator may not read the Secret.",
+        (_FALSE, Reason.STORE_UNAVAILABLE): "Secrets cannot be read at the moment.",
+        (_UNKNOWN, Reason.PENDING): "The Secrets have not been read yet, or the resource is not accepted.",
+    },
+    ConditionType.RESOLVED_REFS: {
+        (_TRUE, Reason.RESOLVED_REFS): "Every target can serve.",
+        (_FALSE, Reason.REF_NOT_PERMITTED): "A provider of another namespace is not there, or its access does not "
+        "permit this namespace.",
+        (_FALSE, Reason.PROVIDER_NOT_FOUND): "There is no such provider in this namespace.",
+        (_FALSE, Reason.MODEL_NOT_FOUND): "The provider does not list the model.",
+        (_FALSE, Reason.PROVIDER_NOT_ACCEPTED): "The provider is not accepted.",
+        (_FALSE, Reason.CREDENTIALS_NOT_READY): "The provider has no credential.",
+        (_UNKNOWN, Reason.PENDING): "Credentials have not been read yet, or the resource is not accepted.",
+    },
+    ConditionType.PROGRAMMED: {
+        (_TRUE, Reason.PROGRAMMED): "Every proxy runs it.",
+        (_FALSE, Reason.PROGRESSING): "Some proxies do not run it yet; `status.programmed` counts them.",
+        (_FALSE, Reason.REJECTED_BY_PROXY): "A proxy could not build it and keeps what it ran before.",
+        (_FALSE, Reason.NO_USABLE_TARGET): "No target can serve: its names are answered with 503.",
+        (_FALSE, Reason.NOT_ACCEPTED): "It is left out: Accepted says why.",
+        (_UNKNOWN, Reason.NO_PROXIES): "No proxy is connected.",
+        (_UNKNOWN, Reason.REPLICA_UNREACHABLE): "A replica of the operator does not tell what its proxies run.",
+    },
+    ConditionType.ENFORCED: {
+        (_TRUE, Reason.ENFORCED): "Every proxy counts by it.",
+        (_TRUE, Reason.COUNTED_APART): "Every proxy counts by it, each for itself: with several, callers get the limit "
+        "from each of them.",
+        (_FALSE, Reason.PROGRESSING): "Some proxies do not count by it yet.",
+        (_FALSE, Reason.REJECTED_BY_PROXY): "A proxy could not build it and keeps what it ran before.",
+        (_FALSE, Reason.NOT_ACCEPTED): "It is left out: Accepted says why.",
+        (_UNKNOWN, Reason.NO_PROXIES): "No proxy is connected.",
+        (_UNKNOWN, Reason.REPLICA_UNREACHABLE): "A replica of the operator does not tell what its proxies run.",
+    },
+    ConditionType.EXCEEDED: {
+        (_TRUE, Reason.LIMIT_REACHED): "A caller is at a limit.",
+        (_FALSE, Reason.WITHIN_LIMITS): "Nobody is.",
+        (_UNKNOWN, Reason.USAGE_UNKNOWN): "No proxy has reported what is used.",
+    },
+}
+"""What each condition may say, and what it means; Ready borrows its reason from the others, or says Ready."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

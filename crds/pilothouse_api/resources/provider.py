@@ -55,7 +55,7 @@ class ConnectionSpec(Part):
     """How to connect to the provider."""
 
     connect_timeout: ConnectTimeout = Field(
-        default="5s", description="Time for the name look-up, TCP and TLS handshakes together."
+        default="5s", description="Time for the name look-up, TCP and TLS handshakes together (`500ms`, `5s`)."
     )
     pool_size: Annotated[int, Strict(), Field(ge=1, le=10_000)] = Field(
         default=256, description="Connections that one proxy may hold open to the provider."

@@ -48,7 +48,7 @@ class TargetSpec(Part):
 class BackoffSpec(Part):
     """The wait before another try: uniform between 0 and min(max, base·2ⁿ)."""
 
-    base: Backoff = Field(default="100ms", description="Longest wait before the first retry.")
+    base: Backoff = Field(default="100ms", description="Longest wait before the first retry (`100ms`, `1s`).")
     max: Backoff = Field(default="2s", description="Longest wait before any retry.")
 
     rules = (
@@ -111,7 +111,9 @@ class ModelRouteSpec(Part):
         description="Where requests go."
     )
     retry: RetrySpec | None = Field(default=None, description="Another try of the same target.")
-    timeouts: TimeoutsSpec | None = Field(default=None, description="How long an answer may take.")
+    timeouts: TimeoutsSpec | None = Field(
+        default=None, description="How long an answer may take (`500ms`, `30s`, `1m30s`)."
+    )
     fallback: FallbackSpec | None = Field(default=None, description="When the next target is tried.")
     access: Access | None = Field(
         default=None,
