@@ -185,7 +185,9 @@ class ProviderDialect(Protocol):
         """
         ...
 
-    def event_decoder(self, request: ChatRequest, call: Call) -> EventDecoder: ...
+    def event_decoder(self, request: ChatRequest, call: Call, headers: Headers) -> EventDecoder:
+        """For one stream; `headers` are those of the answer."""
+        ...
 
 
 class Provider(Protocol):

@@ -8,18 +8,42 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pilothouse_proxy.ports import DialectName, Peek, Translation
+from pilothouse_proxy.errors import Failure
+from pilothouse_proxy.exchange import events
+from pilothouse_proxy.exchange.request import Request
+from pilothouse_proxy.exchange.usage import Usage
+from pilothouse_proxy.http.messages import Headers
+from pilothouse_proxy.ports import (
+    Answer,
+    Call,
+    ClientDialect,
+    DialectName,
+    EventDecoder,
+    EventEncoder,
+    Peek,
+    ProviderDialect,
+    StreamRelay,
+    Translation,
+)
 
 _D = DialectName
 _ROOM = "pilothouse_proxy.dialects."
 
-_PEEKS: Mapping[DialectName, str] = {
+PEEKS: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.peek:read",
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.peek:read",
 }
-_PASS_THROUGH: Mapping[DialectName, str] = {
+"""What clients may speak."""
+
+PASS_THROUGH: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.passthrough:PassThrough",
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.passthrough:PassThrough",
+}
+CLIENTS: Mapping[DialectName, str] = {
+    _D.OPENAI_CHAT: "openai_chat.client:Client",
+}
+PROVIDERS: Mapping[DialectName, str] = {
+    _D.BEDROCK_CONVERSE: "bedrock_converse.provider:Provider",
 }
 
 
@@ -30,16 +54,101 @@ def peek(client: DialectName, body: bytes) -> Peek:
         GatewayError: INVALID_REQUEST that names the parameter.
         KeyError: no client speaks this dialect.
     """
-    read: Callable[[bytes], Peek] = _load(_PEEKS[client])
+    read: Callable[[bytes], Peek] = _load(PEEKS[client])
     return read(body)
 
 
 @functools.cache
 def between(client: DialectName, upstream: DialectName) -> Translation | None:
     """How a client of one dialect is served by a provider of another; None if it cannot be."""
+    translation: Translation | None = None
     if client is upstream:
-        return _load(_PASS_THROUGH[client])() if client in _PASS_THROUGH else None
-    return None
+        if client in PASS_THROUGH:
+            translation = _load(PASS_THROUGH[client])()
+    elif client in CLIENTS and upstream in PROVIDERS:
+        translation = Hub(client=_load(CLIENTS[client])(), provider=_load(PROVIDERS[upstream])())
+    return translation
+
+
+class Hub:
+    """`Translation` by way of the exchange."""
+
+    def __init__(self, *, client: ClientDialect, provider: ProviderDialect) -> None:
+        self._client = client
+        self._provider = provider
+
+    def request(self, call: Call) -> bytes:
+        """The upstream body. The neutral request is kept in the call, for further attempts and the answer."""
+        return self._provider.encode_request(self._decoded(call), call.model)
+
+    def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
+        """The client's answer."""
+        reply = self._provider.decode_reply(self._decoded(call), call.model, body)
+        return Answer(
+            body=self._client.encode_reply(call, reply),
+            usage=reply.usage,
+            finish_reason=reply.finish.value,
+            unknown=reply.unknown,
+        )
+
+    def relay(self, call: Call, headers: Headers) -> StreamRelay:
+        """For one stream."""
+        decoder = self._provider.event_decoder(self._decoded(call), call, headers)
+        return HubRelay(decoder=decoder, encoder=self._client.event_encoder(call))
+
+    def _decoded(self, call: Call) -> Request:
+        request = call.decoded
+        if not isinstance(request, Request):
+            request = call.decoded = self._client.decode_request(call)
+        return request
+
+
+_SHOWS = frozenset({events.TextDelta, events.ThinkingDelta, events.ThinkingEnded, events.ToolCallStarted})
+"""Events that a client sees something of."""
+
+
+class HubRelay(StreamRelay):
+    """`StreamRelay` between two dialects."""
+
+    def __init__(self, *, decoder: EventDecoder, encoder: EventEncoder) -> None:
+        self.usage: Usage | None = None
+        self.finish_reason = ""
+        self.content = False
+        self.complete = False
+        self.failure: Failure | None = None
+        self.unknown: tuple[str, ...] = ()
+        self._decoder = decoder
+        self._encoder = encoder
+
+    def feed(self, received: bytes) -> bytes:
+        """The client's events for what is whole now."""
+        return self._relay(self._decoder.feed(received))
+
+    def end(self) -> bytes:
+        """The last of them; sets `failure` if the stream was cut."""
+        return self._relay(self._decoder.end())
+
+    def error_event(self, failure: Failure) -> bytes:
+        """In the client's dialect."""
+        return self._encoder.error_event(failure)
+
+    def _relay(self, told: list[events.Event]) -> bytes:
+        encode = self._encoder.encode
+        relayed = []
+        for event in told:
+            if type(event) in _SHOWS:
+                self.content = True
+            elif isinstance(event, events.Finished):
+                self.finish_reason = event.finish.value
+            elif isinstance(event, events.Settled):
+                self.usage = event.usage
+                self.complete = True
+            elif isinstance(event, events.Failed):
+                self.failure = event.failure
+            elif isinstance(event, events.Unknown):
+                self.unknown += (event.name,)
+            relayed.append(encode(event))
+        return b"".join(relayed)
 
 
 @functools.cache

@@ -28,7 +28,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
     format: ImageFormat
     base64: str
-    size_bytes: int
+    detail: str | None = None
     cache: CacheMark | None = None
 
 
@@ -36,6 +36,7 @@ class RemoteImage(msgspec.Struct, frozen=True, kw_only=True):
     """An image by reference: whoever serves the model has to fetch it."""
 
     url: str
+    detail: str | None = None
     cache: CacheMark | None = None
 
 
@@ -44,7 +45,6 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
     format: str
     base64: str
-    size_bytes: int
     digest: str
     """SHA-256 of the content, hexadecimal: a name that is the same whenever the content is."""
     cache: CacheMark | None = None

@@ -23,6 +23,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     parts: tuple[Part, ...]
     at: int
+    name: str | None = None
+    """Which participant of that role."""
 
 
 class Strict(enum.Enum):

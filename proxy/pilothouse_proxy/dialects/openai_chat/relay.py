@@ -9,12 +9,11 @@ import msgspec
 from pilothouse_proxy import errors
 from pilothouse_proxy.dialects.openai_chat import errors as wire_errors
 from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
+from pilothouse_proxy.dialects.openai_chat import wire
 from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.framing import sse
 from pilothouse_proxy.ports import StreamRelay
-
-DONE = b"data: [DONE]\n\n"
 
 _UNFINISHED = b'"finish_reason":null'
 _NO_USAGE = b'"usage":null'
@@ -74,9 +73,9 @@ class Relay(StreamRelay):
         """What [DONE] without its blank line still says; else a stream that has not ended is broken."""
         if self.complete or self.failure is not None:
             return b""
-        if any(event.raw.rstrip() == DONE.rstrip() for event in self._events.end()):
+        if any(event.raw.rstrip() == wire.DONE.rstrip() for event in self._events.end()):
             self.complete = True
-            return DONE
+            return wire.DONE
         self.failure = Failure(
             kind=Kind.STREAM_BROKEN, message="the provider's stream ended before it was complete (no [DONE])"
         )

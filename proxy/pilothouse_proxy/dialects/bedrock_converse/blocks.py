@@ -1,0 +1,192 @@
+"""Parts of a turn to content blocks."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import msgspec
+
+from pilothouse_proxy.dialects.bedrock_converse import names, refusal
+from pilothouse_proxy.dialects.bedrock_converse.tools import Rendering
+from pilothouse_proxy.exchange.capabilities import Caching, Capabilities, History
+from pilothouse_proxy.exchange.parts import (
+    Audio,
+    CacheMark,
+    Document,
+    Image,
+    Part,
+    RedactedThinking,
+    RemoteImage,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from pilothouse_proxy.exchange.request import Role, Turn
+
+Block = dict[str, object]
+
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+_NO_INPUT: dict[str, object] = {}
+_NO_OUTPUT: Block = {"text": "(no output)"}
+"""Blank text is refused, and a result must say something."""
+
+
+class DocumentNames:
+    """A name tells the model something and must not recur: it is made of the content, so that caches hold."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+
+    def name(self, document: Document) -> str:
+        """The document's name, by its content and how often that has come before."""
+        self._seen[document.digest] += 1
+        again = self._seen[document.digest]
+        return f"document-{document.digest[:16]}" + (f"-{again}" if again > 1 else "")
+
+
+def text(part: Text, caps: Capabilities, path: str) -> list[Block]:
+    """A text block and its cache point; blank text is refused by Bedrock and says nothing: no block."""
+    shown: list[Block] = [{"text": part.text}] if part.text.strip() else []
+    return shown if part.cache is None else shown + _cache_point(part.cache, caps, path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoder:
+    """The parts of one turn."""
+
+    caps: Capabilities
+    rendering: Rendering
+    turn: Turn
+    documents: DocumentNames
+
+    def encode(self, part: Part, index: int) -> list[Block]:
+        """The blocks of one part; none where there is nothing to say."""
+        path = f"messages[{self.turn.at}].content[{index}]"
+        if isinstance(part, Text):
+            return text(part, self.caps, path)
+        if isinstance(part, Thinking | RedactedThinking):
+            return self._thinking(part)
+        if isinstance(part, ToolCall):
+            return [self._call(part)]
+        if isinstance(part, ToolResult):
+            return self._result(part)
+        if self.turn.role is Role.ASSISTANT:
+            raise refusal.invalid(path, f"`{path}`: only user messages hold images, files and audio")
+        blocks = [self._audio(part, path)] if isinstance(part, Audio) else [self._media(part, path)]
+        return blocks if part.cache is None else blocks + _cache_point(part.cache, self.caps, path)
+
+    def _thinking(self, part: Thinking | RedactedThinking) -> list[Block]:
+        """What this model may not be shown is left out: it is no part of what was said."""
+        history = self.caps.history
+        if isinstance(part, RedactedThinking):
+            redacted = history is History.SIGNED
+            return [{"reasoningContent": {"redactedContent": part.base64}}] if redacted else []
+        if part.signature is not None and history is History.SIGNED:
+            signed = {"text": part.text, "signature": part.signature}
+            return [{"reasoningContent": {"reasoningText": signed}}]
+        if part.signature is None and history is History.UNSIGNED and part.text.strip():
+            return [{"reasoningContent": {"reasoningText": {"text": part.text}}}]
+        return []
+
+    def _call(self, call: ToolCall) -> Block:
+        if self.rendering is Rendering.TEXT:
+            return {"text": f"[Called the tool {call.name} ({call.id}) with {call.arguments.strip() or '{}'}]"}
+        return {
+            "toolUse": {
+                "toolUseId": names.call_id(call.id),
+                "name": names.tool_name(call.name),
+                "input": self._input(call),
+            }
+        }
+
+    def _input(self, call: ToolCall) -> object:
+        if not call.arguments.strip():
+            return _NO_INPUT
+        try:
+            _object.decode(call.arguments)
+        except ValueError:
+            calls = [part for part in self.turn.parts if isinstance(part, ToolCall)]
+            param = f"messages[{self.turn.at}].tool_calls[{calls.index(call)}].function.arguments"
+            raise refusal.invalid(param, f"`{param}` is not a JSON object") from None
+        return msgspec.Raw(call.arguments.encode())  # as the model wrote it: a prompt cache wants equal bytes
+
+    def _result(self, result: ToolResult) -> list[Block]:
+        inside: list[Block] = []
+        beside: list[Block] = []
+        marks: list[Block] = []
+        for index, part in enumerate(result.content):
+            path = f"messages[{self.turn.at}].content[{index}]"
+            if isinstance(part, Text):
+                inside += [_output(part.text)] if part.text.strip() else []
+            else:
+                (inside if self.caps.tool_images else beside).append(self._media(part, path))
+            if part.cache is not None:
+                marks = _cache_point(part.cache, self.caps, path)
+        if self.rendering is Rendering.TEXT:
+            media = [block for block in inside if "image" in block or "document" in block]
+            return [_told(result), *marks, *media, *beside]
+        block: Block = {
+            "toolResult": {"toolUseId": names.call_id(result.call_id), "content": inside or [_NO_OUTPUT]},
+        }
+        return [block, *marks, *beside]
+
+    def _media(self, part: Image | RemoteImage | Document, path: str) -> Block:
+        if isinstance(part, Document):
+            if not self.caps.documents:
+                raise refusal.unsupported(self.caps, f"{path}.file")
+            name = self.documents.name(part)
+            return {"document": {"format": part.format, "name": name, "source": {"bytes": part.base64}}}
+        if not self.caps.images:
+            raise refusal.unsupported(self.caps, f"{path}.image_url")
+        if part.detail == "low":
+            raise refusal.unsupported(self.caps, f"{path}.image_url.detail", "images are always seen as they are")
+        if isinstance(part, Image):
+            return {"image": {"format": part.format.value, "source": {"bytes": part.base64}}}
+        return _remote(part, self.caps, path)
+
+    def _audio(self, part: Audio, path: str) -> Block:
+        if part.format not in self.caps.audio:
+            raise refusal.unsupported(self.caps, f"{path}.input_audio")
+        return {"audio": {"format": part.format, "source": {"bytes": part.base64}}}
+
+
+_S3_FORMATS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "gif": "gif", "webp": "webp"}
+
+
+def _remote(part: RemoteImage, caps: Capabilities, path: str) -> Block:
+    param = f"{path}.image_url.url"
+    if not part.url.startswith("s3://"):
+        raise refusal.unsupported(caps, param, "Bedrock fetches no images; send a data URL")
+    extension = part.url.rpartition(".")[2].lower()
+    if extension not in _S3_FORMATS:
+        raise refusal.invalid(param, f"`{param}` must end in .png, .jpeg, .gif or .webp")
+    return {"image": {"format": _S3_FORMATS[extension], "source": {"s3Location": {"uri": part.url}}}}
+
+
+def _output(said: str) -> Block:
+    """An object goes as JSON; a list is none, and goes as text."""
+    if said.lstrip().startswith("{"):
+        try:
+            _object.decode(said)
+        except (ValueError, RecursionError):
+            return {"text": said}
+        return {"json": msgspec.Raw(said.encode())}
+    return {"text": said}
+
+
+def _told(result: ToolResult) -> Block:
+    said = "\n".join(part.text for part in result.content if isinstance(part, Text)).strip()
+    return {"text": f"[The tool answered ({result.call_id}): {said or _NO_OUTPUT['text']}]"}
+
+
+def _cache_point(mark: CacheMark, caps: Capabilities, path: str) -> list[Block]:
+    param = f"{path}.prompt_cache_breakpoint"
+    if caps.caching is Caching.NONE:
+        raise refusal.unsupported(caps, param)
+    if mark.ttl_minutes is None:
+        return [{"cachePoint": {"type": "default"}}]
+    if mark.ttl_minutes > 60 or (mark.ttl_minutes > 5 and caps.caching is not Caching.ONE_HOUR):
+        longest = "an hour" if caps.caching is Caching.ONE_HOUR else "5 minutes"
+        raise refusal.unsupported(caps, f"{param}.ttl", f"the longest is {longest}")
+    return [{"cachePoint": {"type": "default", "ttl": "5m" if mark.ttl_minutes <= 5 else "1h"}}]

@@ -1,0 +1,108 @@
+"""The answer of Converse to a neutral reply."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.dialects.bedrock_converse import capabilities, names, wire
+from pilothouse_proxy.errors import UpstreamBroken
+from pilothouse_proxy.exchange.parts import Citation, RedactedThinking, Text, Thinking, ToolCall
+from pilothouse_proxy.exchange.reply import Finish, Reply, ReplyPart
+from pilothouse_proxy.exchange.request import Request
+
+_reply = msgspec.json.Decoder(wire.Reply)
+_text = msgspec.json.Decoder(str)
+_tool_use = msgspec.json.Decoder(wire.ToolUse)
+_reasoning = msgspec.json.Decoder(wire.ReasoningContent)
+_citations = msgspec.json.Decoder(wire.CitationsContent)
+
+
+def reply(request: Request, model: Model, body: bytes) -> Reply:
+    """The reply.
+
+    Raises:
+        UpstreamBroken: not an answer of Converse, or one whose model has failed to write a whole one.
+    """
+    try:
+        answer = _reply.decode(body)
+        if answer.stopReason in wire.MALFORMED:
+            raise UpstreamBroken(f"the model's answer was malformed ({answer.stopReason})")
+        gathered = _Gathered(originals=names.originals(request))
+        for block in answer.output.message.content:
+            for name, raw in block.items():
+                gathered.add(name, raw)
+    except (ValueError, RecursionError) as error:
+        raise UpstreamBroken(f"the provider's answer is not one of Converse: {error}") from None
+    finish = finish_of(answer.stopReason, gathered.unknown)
+    if finish is Finish.TOOL_CALLS and not any(isinstance(part, ToolCall) for part in gathered.parts):
+        finish = Finish.STOP
+    fields = answer.additionalModelResponseFields
+    return Reply(
+        parts=tuple(gathered.parts),
+        finish=finish,
+        usage=wire.tokens(answer.usage, capabilities.of(model), fields.reasoning_tokens if fields else 0),
+        citations=tuple(gathered.citations),
+        service_tier=answer.serviceTier.type if answer.serviceTier else None,
+        unknown=tuple(gathered.unknown),
+    )
+
+
+def finish_of(reason: str, unknown: list[str]) -> Finish:
+    """Why the model stopped; a reason that is new ends the answer as any other, and is noted."""
+    finish = wire.FINISHES.get(reason)
+    if finish is None:
+        unknown.append(f"stopReason.{reason[:64]}")
+        return Finish.STOP
+    return finish
+
+
+@dataclass(slots=True, kw_only=True)
+class _Gathered:
+    originals: Mapping[str, str]
+    parts: list[ReplyPart] = field(default_factory=list)
+    citations: list[Citation] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    length: int = 0
+    """Characters of text so far: where a citation's text starts."""
+
+    def add(self, name: str, raw: msgspec.Raw) -> None:
+        """One content block."""
+        if name == "text":
+            self._add_text(_text.decode(raw))
+        elif name == "toolUse":
+            call = _tool_use.decode(raw)
+            if call.type == wire.SERVER_TOOL:
+                self.unknown.append("toolUse.server")
+                return
+            arguments = bytes(call.input).decode()
+            self.parts.append(
+                ToolCall(id=call.toolUseId, name=self.originals.get(call.name, call.name), arguments=arguments)
+            )
+        elif name == "reasoningContent":
+            self._add_reasoning(_reasoning.decode(raw))
+        elif name == "citationsContent":
+            self._add_cited(_citations.decode(raw))
+        else:
+            self.unknown.append(name[:64])
+
+    def _add_text(self, text: str) -> None:
+        self.parts.append(Text(text=text))
+        self.length += len(text)
+
+    def _add_reasoning(self, content: wire.ReasoningContent) -> None:
+        if content.redactedContent is not None:
+            self.parts.append(RedactedThinking(base64=content.redactedContent))
+        elif content.reasoningText is not None:
+            self.parts.append(Thinking(text=content.reasoningText.text, signature=content.reasoningText.signature))
+
+    def _add_cited(self, content: wire.CitationsContent) -> None:
+        start = self.length
+        self._add_text("".join(piece.text for piece in content.content))
+        for citation in content.citations:
+            web = citation.location.web if citation.location else None
+            if web is None or web.url is None:
+                self.unknown.append("citation")
+                continue
+            self.citations.append(Citation(url=web.url, title=citation.title or "", start=start, end=self.length))

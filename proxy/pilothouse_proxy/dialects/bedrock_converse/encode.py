@@ -1,0 +1,155 @@
+"""A neutral request to the body of Converse and ConverseStream (the same for both)."""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.dialects.bedrock_converse import capabilities, reasoning, refusal, tools, turns
+from pilothouse_proxy.exchange.capabilities import Capabilities, Sampling
+from pilothouse_proxy.exchange.request import Request
+
+MODEST_OUTPUT = 8_192
+"""maxTokens where nobody has named one: without it Bedrock sets the model's maximum aside from the token quota."""
+
+UNKNOWN_OUTPUT = 4_096
+"""The same for a model whose ceiling is not known; asking for more than the ceiling is refused."""
+
+_TIERS = frozenset({"default", "flex", "priority"})
+_METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{0,256}")
+_METADATA_PAIRS = 16
+
+_HINTS: Mapping[str, str] = {
+    "n": "ask once for each answer",
+    "functions": "send `tools`",
+    "function_call": "send `tool_choice`",
+    "response_format": "send a schema (`json_schema`) to a model that takes one, or ask for JSON in the prompt",
+    "store": "answers are not stored",
+}
+
+
+def body(request: Request, model: Model) -> bytes:
+    """The body; the model is in the path.
+
+    Raises:
+        GatewayError: UNSUPPORTED or INVALID_REQUEST that names the parameter.
+    """
+    caps = capabilities.of(model)
+    reasons = reasoning.ask(request, caps)
+    tooling = tools.ask(request, caps, tools.Thinks.YES if reasons.active else tools.Thinks.NO)
+    system, messages = turns.encode(request.turns, caps, tooling.rendering)
+    document: dict[str, object] = {"messages": messages}
+    if system:
+        document["system"] = system
+    inference = _inference(request, caps, model, reasons)
+    if inference:
+        document["inferenceConfig"] = inference
+    if tooling.config is not None:
+        document["toolConfig"] = tooling.config
+    fields = {**_extras(request, caps), **tooling.fields, **reasons.fields}
+    if fields:
+        document["additionalModelRequestFields"] = fields
+    if reasons.response_paths:
+        document["additionalModelResponseFieldPaths"] = reasons.response_paths
+    output = _output(request, caps, reasons)
+    if output:
+        document["outputConfig"] = output
+    if request.service_tier is not None:
+        if request.service_tier not in _TIERS:
+            raise refusal.unsupported(caps, "service_tier", f"it takes {', '.join(sorted(_TIERS))}")
+        document["serviceTier"] = {"type": request.service_tier}
+    if request.metadata:
+        document["requestMetadata"] = _metadata(request.metadata)
+    return msgspec.json.encode(document)
+
+
+def _inference(request: Request, caps: Capabilities, model: Model, reasons: reasoning.Asked) -> dict[str, object]:
+    inference: dict[str, object] = {}
+    if reasons.limits:
+        inference["maxTokens"] = _limit(request, caps, model, reasons)
+    temperature, top_p = _sampling(request, caps)
+    if temperature is not None:
+        inference["temperature"] = temperature
+    if top_p is not None:
+        inference["topP"] = top_p
+    stop = [sequence for sequence in request.stop if sequence]
+    if stop:
+        if len(stop) > caps.stop_sequences:
+            raise refusal.unsupported(caps, "stop", f"at most {caps.stop_sequences}" if caps.stop_sequences else "")
+        if any(not sequence.strip() for sequence in stop):
+            raise refusal.unsupported(caps, "stop", "a sequence of blanks alone is refused")
+        inference["stopSequences"] = stop
+    return inference
+
+
+def _limit(request: Request, caps: Capabilities, model: Model, reasons: reasoning.Asked) -> int:
+    asked = request.max_output_tokens
+    if asked is not None:
+        if asked < caps.least_output:
+            raise refusal.unsupported(caps, "max_completion_tokens", f"it must be at least {caps.least_output}")
+        return asked
+    if model.max_output_tokens is not None:
+        modest = model.max_output_tokens
+    else:
+        modest = min(MODEST_OUTPUT, caps.output_ceiling or UNKNOWN_OUTPUT)
+    # A budget of thinking is part of the limit: an answer of the usual size must still fit beside it.
+    return min(modest + reasons.budget, caps.output_ceiling or modest + reasons.budget)
+
+
+def _sampling(request: Request, caps: Capabilities) -> tuple[float | None, float | None]:
+    """Temperature and topP. 1 is what every model does unasked, so it gives way where it is not taken."""
+    temperature, top_p = request.temperature, request.top_p
+    for param, value in (("temperature", temperature), ("top_p", top_p)):
+        if value is None:
+            continue
+        if not 0 <= value <= 1:
+            raise refusal.invalid(param, f"`{param}` must be between 0 and 1 for models on Amazon Bedrock")
+        if caps.sampling is Sampling.NONE and value != 1:
+            raise refusal.unsupported(caps, param)
+    if caps.sampling is Sampling.NONE:
+        return None, None
+    if caps.sampling is Sampling.ONE and temperature is not None and top_p is not None:
+        if top_p == 1:
+            return temperature, None
+        if temperature == 1:
+            return None, top_p
+        raise refusal.unsupported(caps, "top_p", "not together with `temperature`")
+    return temperature, top_p
+
+
+def _extras(request: Request, caps: Capabilities) -> dict[str, object]:
+    names = dict(caps.extras)
+    fields: dict[str, object] = {}
+    for name, raw in request.others.items():
+        if name not in names:
+            raise refusal.unsupported(caps, name, _HINTS.get(name, ""))
+        fields[names[name]] = raw
+    return fields
+
+
+def _output(request: Request, caps: Capabilities, reasons: reasoning.Asked) -> dict[str, object]:
+    output: dict[str, object] = {}
+    schema = request.answer_schema
+    if schema is not None:
+        if not caps.answer_schema:
+            raise refusal.unsupported(caps, "response_format", "it has no structured output through Converse")
+        described: dict[str, object] = {"schema": bytes(schema.schema).decode(), "name": schema.name}
+        if schema.description.strip():
+            described["description"] = schema.description
+        output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": described}}
+    if reasons.effort is not None:
+        output["effort"] = reasons.effort
+    return output
+
+
+def _metadata(metadata: Mapping[str, str]) -> Mapping[str, str]:
+    if len(metadata) > _METADATA_PAIRS:
+        raise refusal.invalid("metadata", f"`metadata` holds more than {_METADATA_PAIRS} pairs")
+    for key, value in metadata.items():
+        if not key or not _METADATA.fullmatch(key) or not _METADATA.fullmatch(value):
+            raise refusal.invalid(
+                f"metadata.{key}",
+                "keys and values of `metadata` are at most 256 letters, digits, blanks or any of :_@$#=/+,-. here",
+            )
+    return metadata

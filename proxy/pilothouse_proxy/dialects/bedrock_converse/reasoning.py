@@ -1,0 +1,132 @@
+"""An effort to the words that each family has for it."""
+
+from dataclasses import dataclass, field
+
+from pilothouse_proxy.dialects.bedrock_converse import refusal
+from pilothouse_proxy.exchange.capabilities import Capabilities, History, Reasoning
+from pilothouse_proxy.exchange.parts import RedactedThinking, Thinking, ToolCall
+from pilothouse_proxy.exchange.request import Request, Role
+
+BUDGETS = {"low": 2_048, "medium": 8_192, "high": 24_576}
+"""Tokens of thinking that an effort is worth where a model wants a number."""
+
+LEAST_BUDGET = 1_024
+"""The least that Anthropic's models take; and what is left for the answer at the least."""
+
+REASONING_TOKENS = "/usage/output_tokens_details"
+"""Where Anthropic's models count their thinking apart: a JSON pointer into the model's own answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a request says about reasoning. `budget` is part of the output limit, which must be above it."""
+
+    active: bool = False
+    fields: dict[str, object] = field(default_factory=dict)
+    """For additionalModelRequestFields."""
+    effort: str | None = None
+    """For outputConfig.effort."""
+    budget: int = 0
+    response_paths: tuple[str, ...] = ()
+    limits: bool = True
+    """Whether an output limit may be sent."""
+
+
+def ask(request: Request, caps: Capabilities) -> Asked:
+    """What to send.
+
+    Raises:
+        GatewayError: UNSUPPORTED, the model does not have the effort; INVALID_REQUEST, it does not fit to the rest.
+    """
+    effort = _effort(request.effort, caps)
+    if effort is None:
+        return Asked(active=caps.reasons_unasked)
+    if effort == "none":
+        return _switched_off(caps)
+    if caps.reasoning is Reasoning.NOVA:
+        return _nova(request, effort, caps)
+    if caps.reasoning is Reasoning.OBJECT:
+        return Asked(active=True, fields={"reasoning": {"effort": effort}})
+    if caps.reasoning is Reasoning.FIELD:
+        return Asked(active=True, fields={"reasoning_effort": effort})
+    return _claude(request, effort, caps)
+
+
+def _effort(effort: str | None, caps: Capabilities) -> str | None:
+    if effort == "none" and caps.reasoning is Reasoning.NONE:
+        return None
+    if effort == "minimal" and "low" in caps.efforts:
+        return "low"
+    if effort is None or effort in caps.efforts:
+        return effort
+    known = f"it takes {', '.join(caps.efforts)}" if caps.efforts else ""
+    raise refusal.unsupported(caps, "reasoning_effort", known)
+
+
+def _switched_off(caps: Capabilities) -> Asked:
+    if caps.reasoning is Reasoning.OBJECT:
+        return Asked(fields={"reasoning": {"effort": "none"}})
+    return Asked(fields={"thinking": {"type": "disabled"}} if caps.reasons_unasked else {})
+
+
+def _nova(request: Request, effort: str, caps: Capabilities) -> Asked:
+    if effort == "high":
+        for param, value in (
+            ("max_completion_tokens", request.max_output_tokens),
+            ("temperature", request.temperature),
+            ("top_p", request.top_p),
+        ):
+            if value is not None:
+                raise refusal.unsupported(caps, param, "not together with `reasoning_effort` high")
+    return Asked(
+        active=True,
+        fields={"reasoningConfig": {"type": "enabled", "maxReasoningEffort": effort}},
+        limits=effort != "high",
+    )
+
+
+def _claude(request: Request, effort: str, caps: Capabilities) -> Asked:
+    if request.temperature not in {None, 1}:
+        raise refusal.unsupported(caps, "temperature", "not together with `reasoning_effort`")
+    paths = (REASONING_TOKENS,)
+    adaptive: dict[str, object] = {"thinking": {"type": "adaptive"}}
+    if caps.reasoning is Reasoning.ADAPTIVE:
+        return Asked(active=True, fields=adaptive, effort=effort, response_paths=paths)
+    if caps.reasoning is Reasoning.ADAPTIVE_UNTYPED:
+        return Asked(active=True, fields=adaptive | {"output_config": {"effort": effort}}, response_paths=paths)
+    _require_thinking_blocks(request, caps)
+    budget = BUDGETS[effort]
+    if request.max_output_tokens is not None:
+        budget = min(budget, request.max_output_tokens - LEAST_BUDGET)
+    if budget < LEAST_BUDGET:
+        raise refusal.invalid(
+            "max_completion_tokens",
+            f"with {caps.family} models, `reasoning_effort` needs `max_completion_tokens` above {2 * LEAST_BUDGET - 1}",
+        )
+    return Asked(
+        active=True,
+        fields={"thinking": {"type": "enabled", "budget_tokens": budget}},
+        budget=budget,
+        response_paths=paths,
+    )
+
+
+def _require_thinking_blocks(request: Request, caps: Capabilities) -> None:
+    """With a budget, a turn whose calls are being answered must open with the thinking that led to them."""
+    if caps.history is not History.SIGNED:
+        return
+    for turn in reversed(request.turns):
+        if turn.role is Role.USER:
+            return  # a finished round: thinking of before may be missing
+        if turn.role is Role.ASSISTANT and any(isinstance(part, ToolCall) for part in turn.parts):
+            first = turn.parts[0]
+            signed = isinstance(first, RedactedThinking) or (
+                isinstance(first, Thinking) and first.signature is not None
+            )
+            if not signed:
+                param = f"messages[{turn.at}].thinking_blocks"
+                raise refusal.invalid(
+                    param,
+                    f"with `reasoning_effort`, {caps.family} models want the `thinking_blocks` of the answer that made "
+                    "the tool calls: send them back with the message, or leave `reasoning_effort` out",
+                )

@@ -1,0 +1,238 @@
+"""The events of ConverseStream to neutral ones.
+
+    messageStart · (contentBlockStart?) contentBlockDelta… contentBlockStop · … · messageStop · metadata
+
+Only tool blocks have a start event. The index counts blocks, with gaps, not tools. Only messageStop proves that the
+answer is whole; the token counts come after it.
+"""
+
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from pilothouse_proxy import errors
+from pilothouse_proxy.dialects.bedrock_converse import capabilities, decode, names, wire
+from pilothouse_proxy.dialects.bedrock_converse import errors as exceptions
+from pilothouse_proxy.errors import Failure, Kind
+from pilothouse_proxy.exchange import estimate, events
+from pilothouse_proxy.exchange.parts import RedactedThinking, Thinking
+from pilothouse_proxy.exchange.reply import Finish
+from pilothouse_proxy.exchange.request import Request
+from pilothouse_proxy.exchange.usage import Usage
+from pilothouse_proxy.framing import eventstream
+from pilothouse_proxy.http.messages import Headers
+from pilothouse_proxy.ports import Call, EventDecoder
+
+_start = msgspec.json.Decoder(wire.ContentBlockStart)
+_delta = msgspec.json.Decoder(wire.ContentBlockDelta)
+_stop = msgspec.json.Decoder(wire.ContentBlockStop)
+_message_stop = msgspec.json.Decoder(wire.MessageStop)
+_metadata = msgspec.json.Decoder(wire.Metadata)
+
+
+@dataclass(slots=True)
+class _Block:
+    """A content block that is open. `call` is the index of a tool call, None for reasoning."""
+
+    call: int | None = None
+    empty: bool = True
+    """No piece of the call's arguments has come yet."""
+    text: list[str] = field(default_factory=list)
+    signature: list[str] = field(default_factory=list)
+    redacted: list[str] = field(default_factory=list)
+
+
+class Decoder(EventDecoder):
+    """One stream."""
+
+    def __init__(self, request: Request, call: Call, headers: Headers) -> None:
+        self._call = call
+        self._caps = capabilities.of(call.model)
+        self._originals = names.originals(request)
+        self._request_id = errors.visible_id(
+            next((value for key, value in headers if key == b"x-amzn-requestid"), None)
+        )
+        self._frames = eventstream.Decoder()
+        self._blocks: dict[int, _Block] = {}
+        self._calls = 0
+        self._shown_bytes = 0
+        self._reasoning_tokens = 0
+        self._metadata: wire.Metadata | None = None
+        self._stopped = False
+        self._over = False
+
+    def feed(self, received: bytes) -> list[events.Event]:
+        """The events that are whole now; nothing after Settled or Failed."""
+        told: list[events.Event] = []
+        if self._over:
+            return told
+        for message in self._frames.feed(received):
+            try:
+                self._read(message, told)
+            except (ValueError, RecursionError) as error:
+                self._fail(told, Failure(kind=Kind.STREAM_BROKEN, message=f"an event is not as promised: {error}"))
+            if self._over:
+                return told
+        if self._frames.broken is not None:
+            self._fail(told, Failure(kind=Kind.STREAM_BROKEN, message=str(self._frames.broken)))
+        return told
+
+    def end(self) -> list[events.Event]:
+        """Without messageStop the stream was cut; without metadata only the token counts are missing."""
+        told: list[events.Event] = []
+        if self._over:
+            return told
+        if self._stopped:
+            self._settle(told, self._estimated(), None)
+            return told
+        self._frames.end()
+        broken = self._frames.broken
+        reason = str(broken) if broken else "the provider's stream ended before it was complete (no messageStop)"
+        self._fail(told, Failure(kind=Kind.STREAM_BROKEN, message=reason))
+        return told
+
+    def _read(self, message: eventstream.Message, told: list[events.Event]) -> None:
+        headers = message.headers
+        kind = headers.get(":message-type")
+        if kind == "event":
+            name = headers.get(":event-type")
+            read = _READERS.get(name) if isinstance(name, str) else None
+            if read is not None:
+                read(self, message.payload, told)
+            else:
+                told.append(events.Unknown(f"event.{str(name)[:64]}"))
+        elif kind == "exception":
+            name = str(headers.get(":exception-type", ""))
+            self._fail(told, exceptions.from_exception(name, message.payload, request_id=self._request_id))
+        else:
+            code, text = str(headers.get(":error-code", "")), str(headers.get(":error-message", ""))
+            self._fail(told, exceptions.from_error_frame(code, text, request_id=self._request_id))
+
+    def _message_started(self, _: bytes, told: list[events.Event]) -> None:
+        told.append(events.Started())
+
+    def _block_started(self, payload: bytes, told: list[events.Event]) -> None:
+        event = _start.decode(payload)
+        call = event.start.toolUse
+        if call is None or call.type == wire.SERVER_TOOL:
+            told.append(events.Unknown("contentBlockStart" if call is None else "toolUse.server"))
+            return
+        self._blocks[event.contentBlockIndex] = _Block(call=self._calls)
+        name = self._originals.get(call.name, call.name)
+        told.append(events.ToolCallStarted(self._calls, call.toolUseId, name))
+        self._calls += 1
+
+    def _block_grew(self, payload: bytes, told: list[events.Event]) -> None:
+        event = _delta.decode(payload)
+        delta = event.delta
+        if delta.text is not None:
+            if delta.text:
+                self._shown_bytes += len(delta.text)
+                told.append(events.TextDelta(delta.text))
+        elif delta.toolUse is not None:
+            self._call_grew(event.contentBlockIndex, delta.toolUse.input, told)
+        elif delta.reasoningContent is not None:
+            self._thought_grew(event.contentBlockIndex, delta.reasoningContent, told)
+        else:
+            told.append(events.Unknown("contentBlockDelta"))
+
+    def _call_grew(self, index: int, piece: str, told: list[events.Event]) -> None:
+        block = self._blocks.get(index)
+        if block is None or block.call is None:
+            return  # of a call that Bedrock runs itself
+        if piece:
+            block.empty = False
+            self._shown_bytes += len(piece)
+            told.append(events.ToolCallDelta(block.call, piece))
+
+    def _thought_grew(self, index: int, piece: wire.ReasoningDelta, told: list[events.Event]) -> None:
+        block = self._blocks.get(index)
+        if block is None:
+            block = self._blocks[index] = _Block()
+        if piece.text:
+            block.text.append(piece.text)
+            self._shown_bytes += len(piece.text)
+            told.append(events.ThinkingDelta(piece.text))
+        if piece.signature:
+            block.signature.append(piece.signature)
+        if piece.redactedContent:
+            block.redacted.append(piece.redactedContent)
+
+    def _block_stopped(self, payload: bytes, told: list[events.Event]) -> None:
+        self._close(_stop.decode(payload).contentBlockIndex, told)
+
+    def _close(self, index: int, told: list[events.Event]) -> None:
+        block = self._blocks.pop(index, None)
+        if block is None:
+            return
+        if block.call is not None:
+            if block.empty:
+                told.append(events.ToolCallDelta(block.call, "{}"))
+        elif block.redacted:
+            told.append(events.ThinkingEnded(RedactedThinking(base64=_joined(block.redacted))))
+        elif block.signature:
+            thinking = Thinking(text="".join(block.text), signature="".join(block.signature))
+            told.append(events.ThinkingEnded(thinking))
+
+    def _message_stopped(self, payload: bytes, told: list[events.Event]) -> None:
+        event = _message_stop.decode(payload)
+        if event.stopReason in wire.MALFORMED:
+            message = f"the model's answer was malformed ({event.stopReason})"
+            self._fail(told, Failure(kind=Kind.PROVIDER_ERROR, message=message, code=event.stopReason))
+            return
+        for index in list(self._blocks):
+            self._close(index, told)
+        unknown: list[str] = []
+        finish = decode.finish_of(event.stopReason, unknown)
+        told += [events.Unknown(name) for name in unknown]
+        if finish is Finish.TOOL_CALLS and not self._calls:
+            finish = Finish.STOP
+        if event.additionalModelResponseFields is not None:
+            self._reasoning_tokens = event.additionalModelResponseFields.reasoning_tokens
+        self._stopped = True
+        told.append(events.Finished(finish))
+        if self._metadata is not None:
+            self._settle_by(self._metadata, told)
+
+    def _metadata_came(self, payload: bytes, told: list[events.Event]) -> None:
+        self._metadata = _metadata.decode(payload)
+        if self._stopped:
+            self._settle_by(self._metadata, told)
+
+    def _settle_by(self, metadata: wire.Metadata, told: list[events.Event]) -> None:
+        usage = wire.tokens(metadata.usage, self._caps, self._reasoning_tokens)
+        self._settle(told, usage, metadata.serviceTier.type if metadata.serviceTier else None)
+
+    def _settle(self, told: list[events.Event], usage: Usage, tier: str | None) -> None:
+        self._over = True
+        told.append(events.Settled(usage, tier))
+
+    def _fail(self, told: list[events.Event], failure: Failure) -> None:
+        self._over = True
+        told.append(events.Failed(failure))
+
+    def _estimated(self) -> Usage:
+        return Usage(
+            input_tokens=estimate.input_tokens(self._call.peek.members),
+            output_tokens=estimate.output_tokens(self._shown_bytes),
+            estimated=True,
+        )
+
+
+def _joined(pieces: list[str]) -> str:
+    """Base64 of several pieces as that of the whole: each one is padded for itself."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return binascii.b2a_base64(b"".join(binascii.a2b_base64(piece) for piece in pieces), newline=False).decode()
+
+
+_READERS: dict[str, Callable[[Decoder, bytes, list[events.Event]], None]] = {
+    "messageStart": Decoder._message_started,
+    "contentBlockStart": Decoder._block_started,
+    "contentBlockDelta": Decoder._block_grew,
+    "contentBlockStop": Decoder._block_stopped,
+    "messageStop": Decoder._message_stopped,
+    "metadata": Decoder._metadata_came,
+}

@@ -1,0 +1,176 @@
+"""The members of Converse's answers that are read. Unknown ones are passed over: AWS adds some, and pads events."""
+
+import msgspec
+
+from pilothouse_proxy.exchange.capabilities import Capabilities, InputCount
+from pilothouse_proxy.exchange.reply import Finish
+from pilothouse_proxy.exchange.usage import Usage
+
+# fmt: off
+FINISHES = {
+    # `stopReason` of the service model bedrock-runtime
+    "end_turn":                      Finish.STOP,
+    "stop_sequence":                 Finish.STOP,
+    "tool_use":                      Finish.TOOL_CALLS,
+    "max_tokens":                    Finish.LENGTH,
+    "model_context_window_exceeded": Finish.LENGTH,
+    "guardrail_intervened":          Finish.CONTENT_FILTER,
+    "content_filtered":              Finish.CONTENT_FILTER,
+}
+# fmt: on
+MALFORMED = frozenset({"malformed_model_output", "malformed_tool_use"})
+"""Reasons that are no answer at all."""
+
+SERVER_TOOL = "server_tool_use"
+"""A call that Bedrock runs itself: none of the client's."""
+
+
+class TokenUsage(msgspec.Struct):
+    inputTokens: int = 0
+    outputTokens: int = 0
+    cacheReadInputTokens: int | None = None
+    cacheWriteInputTokens: int | None = None
+
+
+class ServiceTier(msgspec.Struct):
+    type: str | None = None
+
+
+class _OutputDetails(msgspec.Struct):
+    thinking_tokens: int = 0
+
+
+class _ModelUsage(msgspec.Struct):
+    output_tokens_details: _OutputDetails | None = None
+
+
+class ModelFields(msgspec.Struct):
+    """additionalModelResponseFields, as far as it was asked for."""
+
+    usage: _ModelUsage | None = None
+
+    @property
+    def reasoning_tokens(self) -> int:
+        if self.usage is None or self.usage.output_tokens_details is None:
+            return 0
+        return self.usage.output_tokens_details.thinking_tokens
+
+
+class ToolUse(msgspec.Struct):
+    toolUseId: str
+    name: str
+    input: msgspec.Raw = msgspec.Raw(b"{}")
+    type: str | None = None
+
+
+class ReasoningText(msgspec.Struct):
+    text: str = ""
+    signature: str | None = None
+
+
+class ReasoningContent(msgspec.Struct):
+    reasoningText: ReasoningText | None = None
+    redactedContent: str | None = None
+
+
+class Generated(msgspec.Struct):
+    text: str = ""
+
+
+class WebLocation(msgspec.Struct):
+    url: str | None = None
+
+
+class Location(msgspec.Struct):
+    web: WebLocation | None = None
+
+
+class Citation(msgspec.Struct):
+    title: str | None = None
+    location: Location | None = None
+
+
+class CitationsContent(msgspec.Struct):
+    content: list[Generated] = []
+    citations: list[Citation] = []
+
+
+class Message(msgspec.Struct):
+    content: list[dict[str, msgspec.Raw]]
+
+
+class Output(msgspec.Struct):
+    message: Message
+
+
+class Reply(msgspec.Struct):
+    """The answer of Converse."""
+
+    output: Output
+    stopReason: str
+    usage: TokenUsage
+    serviceTier: ServiceTier | None = None
+    additionalModelResponseFields: ModelFields | None = None
+
+
+class ToolUseStart(msgspec.Struct):
+    toolUseId: str
+    name: str
+    type: str | None = None
+
+
+class BlockStart(msgspec.Struct):
+    toolUse: ToolUseStart | None = None
+
+
+class ContentBlockStart(msgspec.Struct):
+    start: BlockStart
+    contentBlockIndex: int = 0
+
+
+class ToolUseDelta(msgspec.Struct):
+    input: str = ""
+
+
+class ReasoningDelta(msgspec.Struct):
+    text: str | None = None
+    signature: str | None = None
+    redactedContent: str | None = None
+
+
+class BlockDelta(msgspec.Struct):
+    text: str | None = None
+    toolUse: ToolUseDelta | None = None
+    reasoningContent: ReasoningDelta | None = None
+
+
+class ContentBlockDelta(msgspec.Struct):
+    delta: BlockDelta
+    contentBlockIndex: int = 0
+
+
+class ContentBlockStop(msgspec.Struct):
+    contentBlockIndex: int = 0
+
+
+class MessageStop(msgspec.Struct):
+    stopReason: str
+    additionalModelResponseFields: ModelFields | None = None
+
+
+class Metadata(msgspec.Struct):
+    usage: TokenUsage
+    serviceTier: ServiceTier | None = None
+
+
+def tokens(wire: TokenUsage, caps: Capabilities, reasoning_tokens: int) -> Usage:
+    """Bedrock counts what was read from and written to the cache beside the input, the exchange within it."""
+    read, written = wire.cacheReadInputTokens or 0, wire.cacheWriteInputTokens or 0
+    apart = caps.input_count is InputCount.WITHOUT_CACHE
+    return Usage(
+        input_tokens=wire.inputTokens + (read + written if apart else 0),
+        output_tokens=wire.outputTokens,
+        cached_tokens=read,
+        cache_write_tokens=written,
+        reasoning_tokens=reasoning_tokens,
+    )

@@ -1,0 +1,207 @@
+"""A client's chat request to the exchange.
+
+What the exchange has no word for goes to `Request.others`, so that the target refuses it by name, unless its value asks
+for nothing.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from pilothouse_proxy.dialects.openai_chat import messages, wire
+from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.exchange.members import Members
+from pilothouse_proxy.exchange.request import (
+    ParallelCalls,
+    Request,
+    Schema,
+    Strict,
+    Tool,
+    ToolChoice,
+    ToolMode,
+)
+from pilothouse_proxy.ports import Call
+
+T = TypeVar("T")
+
+_Tools = list[wire.FunctionTool | wire.CustomTool]
+
+_messages = msgspec.json.Decoder(list[wire.Message])
+_tools: msgspec.json.Decoder[_Tools | None] = msgspec.json.Decoder(_Tools | None)
+_tool_choice: msgspec.json.Decoder[wire.ToolChoice | None] = msgspec.json.Decoder(wire.ToolChoice | None)
+_response_format: msgspec.json.Decoder[wire.ResponseFormat | None] = msgspec.json.Decoder(wire.ResponseFormat | None)
+_cache_options: msgspec.json.Decoder[wire.CacheOptions | None] = msgspec.json.Decoder(wire.CacheOptions | None)
+_stream_options: msgspec.json.Decoder[wire.StreamOptions | None] = msgspec.json.Decoder(wire.StreamOptions | None)
+_number: msgspec.json.Decoder[float | None] = msgspec.json.Decoder(float | None)
+_switch: msgspec.json.Decoder[bool | None] = msgspec.json.Decoder(bool | None)
+_text: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
+_texts: msgspec.json.Decoder[str | list[str] | None] = msgspec.json.Decoder(str | list[str] | None)
+_pairs: msgspec.json.Decoder[dict[str, str] | None] = msgspec.json.Decoder(dict[str, str] | None)
+_MODES = {"none": ToolMode.NONE, "auto": ToolMode.AUTO, "required": ToolMode.ANY}
+
+_TRANSLATED = frozenset(
+    {
+        "model", "messages", "stream", "stream_options", "max_completion_tokens", "max_tokens", "temperature", "top_p",
+        "stop", "tools", "tool_choice", "parallel_tool_calls", "response_format", "reasoning_effort", "service_tier",
+        "metadata", "prompt_cache_options",
+        # About the caller, not the answer: they serve identity and routing, and no model sees them.
+        "user", "safety_identifier", "prompt_cache_key",
+    }
+)  # fmt: skip
+
+_NEUTRAL: Mapping[str, object] = {
+    "n": 1,
+    "logprobs": False,
+    "top_logprobs": 0,
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+    "logit_bias": {},
+    "store": False,
+    "modalities": ["text"],
+    "prompt_cache_retention": "in_memory",
+    "functions": [],
+}
+"""Values that ask for nothing; null does so everywhere."""
+
+_NULL = b"null"
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`")
+_OPAQUE = frozenset({"parameters", "schema"})
+"""JSON schemas: null has a meaning of its own in there."""
+
+
+def decode(call: Call) -> Request:
+    """The neutral request of a call.
+
+    Raises:
+        GatewayError: INVALID_REQUEST or UNSUPPORTED that names the parameter, down to `messages[2].content[0]`.
+    """
+    members = call.peek.members
+    _read(members, "stream_options", _stream_options)
+    options = _read(members, "prompt_cache_options", _cache_options)
+    tools = _decode_tools(_read(members, "tools", _tools))
+    others = {name: raw for name, raw in members.items() if name not in _TRANSLATED and not _asks_nothing(name, raw)}
+    response_format = _read(members, "response_format", _response_format)
+    if isinstance(response_format, wire.ObjectFormat):
+        others["response_format"] = members["response_format"]
+    choice = _read(members, "tool_choice", _tool_choice)
+    tier = _read(members, "service_tier", _text)
+    stop = _read(members, "stop", _texts)
+    metadata = _read(members, "metadata", _pairs)
+    turns = _read(members, "messages", _messages)
+    return Request(
+        turns=messages.decode(turns or (), default_ttl=options.ttl if options else None),
+        tools=tools,
+        tool_choice=_decode_choice(choice, tools),
+        parallel_calls=(
+            ParallelCalls.FORBIDDEN
+            if tools and _read(members, "parallel_tool_calls", _switch) is False
+            else ParallelCalls.ALLOWED
+        ),
+        max_output_tokens=call.peek.max_output_tokens,
+        temperature=_read(members, "temperature", _number),
+        top_p=_read(members, "top_p", _number),
+        stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
+        effort=_read(members, "reasoning_effort", _text),
+        answer_schema=_decode_schema(response_format) if isinstance(response_format, wire.SchemaFormat) else None,
+        service_tier=None if tier == "auto" else tier,
+        metadata=metadata or {},
+        others=others,
+    )
+
+
+def _decode_tools(tools: _Tools | None) -> tuple[Tool, ...]:
+    decoded = []
+    for at, tool in enumerate(tools or ()):
+        if isinstance(tool, wire.CustomTool):
+            raise GatewayError(
+                Kind.UNSUPPORTED, "this model takes tools of type `function` only", param=f"tools[{at}].type"
+            )
+        function = tool.function
+        decoded.append(
+            Tool(
+                name=function.name,
+                description=function.description or "",
+                schema=None if wire.absent(function.parameters) else function.parameters,
+                strict=Strict.YES if function.strict else Strict.NO,
+            )
+        )
+    return tuple(decoded)
+
+
+def _decode_choice(choice: wire.ToolChoice | None, tools: tuple[Tool, ...]) -> ToolChoice | None:
+    if isinstance(choice, wire.CustomChoice):
+        raise GatewayError(Kind.UNSUPPORTED, "this model takes tools of type `function` only", param="tool_choice")
+    if choice is None or (choice in {"none", "auto"} and not tools):
+        return None
+    if not tools:
+        raise GatewayError(Kind.INVALID_REQUEST, "`tool_choice` needs `tools`", param="tool_choice")
+    if isinstance(choice, str):
+        return ToolChoice(mode=_MODES[choice])
+    names: tuple[str, ...]
+    if isinstance(choice, wire.NamedFunction):
+        mode, names = ToolMode.NAMED, (choice.function.name,)
+    else:
+        mode = _MODES[choice.allowed_tools.mode]
+        names = tuple(tool.function.name for tool in choice.allowed_tools.tools)
+    missing = set(names) - {tool.name for tool in tools}
+    if missing or not names:
+        named = ", ".join(f"`{name}`" for name in sorted(missing)) or "no tool"
+        raise GatewayError(
+            Kind.INVALID_REQUEST, f"`tool_choice` names {named}, which `tools` does not hold", param="tool_choice"
+        )
+    return ToolChoice(mode=mode, names=names)
+
+
+def _decode_schema(response_format: wire.SchemaFormat) -> Schema:
+    asked = response_format.json_schema
+    if wire.absent(asked.schema):
+        param = "response_format.json_schema.schema"
+        raise GatewayError(Kind.INVALID_REQUEST, f"missing required parameter: `{param}`", param=param)
+    return Schema(name=asked.name, description=asked.description or "", schema=asked.schema)
+
+
+def _asks_nothing(name: str, raw: msgspec.Raw) -> bool:
+    if bytes(raw) == _NULL:
+        return True
+    return name in _NEUTRAL and bool(msgspec.json.decode(raw) == _NEUTRAL[name])
+
+
+def _read(members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T | None:
+    """One member, None if it is absent."""
+    raw = members.get(name)
+    if raw is None:
+        return None
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError:
+        return _read_without_nulls(raw, name, decoder)
+    except (ValueError, RecursionError) as error:
+        raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
+
+
+def _read_without_nulls(raw: msgspec.Raw, name: str, decoder: msgspec.json.Decoder[T]) -> T:
+    """Null asks for nothing, in a member that is not known here too: another try without these, for a better error."""
+    try:
+        return decoder.decode(msgspec.json.encode(_pruned(msgspec.json.decode(raw))))
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `$")
+        path = name + path.removesuffix("`")
+    except (ValueError, RecursionError) as error:
+        raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
+    unknown = _UNKNOWN_FIELD.match(what)
+    if unknown:
+        path = f"{path}.{unknown[1]}"
+        raise GatewayError(Kind.UNSUPPORTED, f"`{path}` is not supported with this model", param=path)
+    raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{path}`: {what}", param=path)
+
+
+def _pruned(value: object) -> object:
+    if isinstance(value, dict):
+        return {
+            key: member if key in _OPAQUE else _pruned(member) for key, member in value.items() if member is not None
+        }
+    if isinstance(value, list):
+        return [_pruned(element) for element in value]
+    return value
