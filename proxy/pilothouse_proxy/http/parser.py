@@ -46,10 +46,20 @@ class Received(Request):
     __slots__ = ("keep_alive", "version")
 
     def __init__(
-        self, *, method: bytes, target: bytes, headers: Headers, body: bytes, peer: str, keep_alive: bool, version: str
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        body: bytes,
+        peer: str,
+        keep_alive: bool,  # noqa: FBT001 -- one caller, once a request, where keywords and super() cost 1 µs
+        version: str,
     ) -> None:
-        path, _, query = target.partition(b"?")
-        super().__init__(method=method, path=path, query=query, headers=headers, body=body, peer=peer)
+        self.method = method
+        self.path, _, self.query = target.partition(b"?")
+        self.headers = headers
+        self.body = body
+        self.peer = peer
         self.keep_alive = keep_alive
         self.version = version
 
@@ -67,13 +77,14 @@ class RequestParser:
         "_chunked",
         "_declared",
         "_expect",
-        "_head_bytes",
+        "_feeding",
         "_head_fed",
         "_headers",
         "_hosts",
         "_keep_alive",
         "_last",
         "_limits",
+        "_lines",
         "_llhttp",
         "_method",
         "_peer",
@@ -91,7 +102,8 @@ class RequestParser:
         self._limits = limits
         self._peer = peer
         self._llhttp: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
-        self._head_fed = 0
+        self._lines: list[tuple[bytes, bytes]] = []
+        self._head_fed = self._feeding = 0
         self._last = False
         self.completed: deque[Received] = deque()
         self.refusal: Refused | None = None
@@ -112,6 +124,7 @@ class RequestParser:
     def feed(self, received: bytes) -> None:
         """Never raises for what the client did; see `refusal`."""
         before = len(self.completed)
+        self._feeding = len(received)
         while received:
             if self.refusal is not None or self._last or self._llhttp is None:
                 return
@@ -126,10 +139,10 @@ class RequestParser:
                 if not self._last and self.refusal is None:
                     self.refusal = _translated(error)
                 return
-        if self.stage is Stage.BODY:
-            self._count_raw(len(received))
-        elif len(self.completed) > before:
+        if len(self.completed) > before:
             self._head_fed = 0
+        elif self.stage is Stage.BODY:
+            self._count_raw(len(received))
         else:
             self._count_head(len(received))
 
@@ -144,6 +157,7 @@ class RequestParser:
             self._raw_bytes += received
             if self._raw_bytes > _CHUNK_OVERHEAD * self._body_bytes + _CHUNK_GRACE + self._limits.header_bytes:
                 self.refusal = Refused(400, "the chunked body consists of little but chunk framing")
+            self._excess(0)
 
     def _refuse(self, status: int, message: str) -> Refused:
         """To be raised inside of a callback: it stops llhttp; `feed` finds it in `refusal`."""
@@ -156,7 +170,6 @@ class RequestParser:
         self.stage = Stage.HEAD
         self._target = b""
         self._headers: Headers = []
-        self._head_bytes = 0
         self._hosts = 0
         self._declared = 0
         self._chunked = self._upgrade = False
@@ -170,20 +183,8 @@ class RequestParser:
             raise self._refuse(414, f"the request target is longer than {self._limits.request_line_bytes} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes = size = self._head_bytes + len(name) + len(value) + 4
-        headers = self._headers
-        if size > self._limits.header_bytes:
-            raise self._refuse(431, f"the headers are larger than {self._limits.header_bytes} bytes")
-        if len(headers) >= self._limits.header_count:
-            raise self._refuse(431, f"there are more than {self._limits.header_count} headers")
-        if self.stage is Stage.BODY:
-            # A trailer: counted above, and never merged into the headers (RFC 9110, section 6.5.1).
-            return
-        name = name.lower()
-        value = value.strip(b" \t")
-        headers.append((name, value))
-        if name in _MARKED:
-            self._mark(name, value)
+        # Trailers too. Looked at when the head is complete, limits included: what gathers until then is one read.
+        self._lines.append((name, value))
 
     def _mark(self, name: bytes, value: bytes) -> None:
         if name == b"host":
@@ -206,6 +207,7 @@ class RequestParser:
         llhttp = self._llhttp
         if llhttp is None:
             return
+        self._read_lines()
         self._version = version = llhttp.get_http_version()
         self._method = method = llhttp.get_method()
         if version == "1.1":
@@ -227,6 +229,29 @@ class RequestParser:
                 raise self._refuse(417, "the only expectation that can be met is 100-continue")
             self.awaits_continue = self._chunked or self._declared > 0
 
+    def _read_lines(self) -> None:
+        lines = self._lines
+        # The exact sum only where it can be over: mostly the whole read is smaller than the limit.
+        excess = self._excess(self._limits.header_bytes - self._head_fed - self._feeding)
+        if excess is not None:
+            raise excess
+        # llhttp has left no whitespace in a value but blanks and tabs around it.
+        self._headers = headers = [(name.lower(), value.strip()) for name, value in lines]
+        lines.clear()
+        for name, value in headers:
+            if name in _MARKED:
+                self._mark(name, value)
+
+    def _excess(self, spare: int) -> Refused | None:
+        """Of a head, or of trailers, which never become headers (RFC 9110, section 6.5.1) but count as much."""
+        limits = self._limits
+        lines = self._lines
+        if len(lines) > limits.header_count:
+            return self._refuse(431, f"there are more than {limits.header_count} headers")
+        if spare <= 0 and sum(len(name) + len(value) + 4 for name, value in lines) > limits.header_bytes:
+            return self._refuse(431, f"the headers are larger than {limits.header_bytes} bytes")
+        return None
+
     def _check_target(self) -> None:
         target = self._target
         if target[:1] != b"/" and not (target == b"*" and self._method == b"OPTIONS"):
@@ -247,20 +272,18 @@ class RequestParser:
         self._complete()
 
     def _complete(self) -> None:
+        if self._lines:
+            excess = self._excess(0)
+            if excess is not None:
+                raise excess
+            self._lines.clear()
         parts = self._body
         self.stage = Stage.BETWEEN
         self.awaits_continue = False
         self._last = not self._keep_alive
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
         self.completed.append(
-            Received(
-                method=self._method,
-                target=self._target,
-                headers=self._headers,
-                body=parts[0] if len(parts) == 1 else b"".join(parts),
-                peer=self._peer,
-                keep_alive=self._keep_alive,
-                version=self._version,
-            )
+            Received(self._method, self._target, self._headers, body, self._peer, self._keep_alive, self._version)
         )
 
     def _ignore_upgrade(self) -> None:
@@ -273,11 +296,11 @@ class RequestParser:
         if not self._chunked and not self._declared:
             self._complete()
             return
-        kept = (self._method, self._target, self._headers, self._head_bytes)
+        kept = (self._method, self._target, self._headers)
         answer = (self._version, self._keep_alive, self.awaits_continue)
         framing = b"transfer-encoding: chunked" if self._chunked else b"content-length: %d" % self._declared
         llhttp.feed_data(b"POST / HTTP/1.1\r\nhost: h\r\n" + framing + b"\r\n\r\n")
-        self._method, self._target, self._headers, self._head_bytes = kept
+        self._method, self._target, self._headers = kept
         self._version, self._keep_alive, self.awaits_continue = answer
 
 
@@ -298,9 +321,10 @@ class ResponseParser:
 
     __slots__ = (
         "_bodiless",
-        "_head_bytes",
+        "_head_fed",
         "_interim",
         "_limits",
+        "_lines",
         "_llhttp",
         "_until_close",
         "body",
@@ -315,13 +339,15 @@ class ResponseParser:
 
     def __init__(self, limits: ClientLimits) -> None:
         self._limits = limits
+        self._lines: list[tuple[bytes, bytes]] = []
         self._llhttp: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self.expect(b"GET")
 
     def expect(self, method: bytes) -> None:
         """Forget the last response; the next one answers a request of this method."""
         self._bodiless = method == b"HEAD"
-        self._head_bytes = 0
+        self._head_fed = 0
+        self._lines.clear()
         self._interim = False
         self._until_close = True
         self.status = 0
@@ -343,6 +369,8 @@ class ResponseParser:
         """
         if self._llhttp is None:
             return
+        if not self.head_complete:
+            self._head_fed += len(received)
         try:
             self._llhttp.feed_data(received)
         except httptools.HttpParserUpgrade:
@@ -353,10 +381,10 @@ class ResponseParser:
                 self.surplus = True
                 return
             raise self.violation or ProtocolError(f"the upstream's answer is not well-formed HTTP: {error}") from None
-        if not self.head_complete:
-            self._head_bytes += len(received)
-            if self._head_bytes > 2 * self._limits.header_bytes:
-                raise TooLarge(f"the head of the upstream's answer is larger than {self._limits.header_bytes} bytes")
+        if self._lines:
+            self._count_lines()
+        if not self.head_complete and self._head_fed > 2 * self._limits.header_bytes:
+            raise TooLarge(f"the head of the upstream's answer is larger than {self._limits.header_bytes} bytes")
 
     def finish(self) -> None:
         """The connection has ended.
@@ -390,23 +418,31 @@ class ResponseParser:
         self._interim = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes = size = self._head_bytes + len(name) + len(value) + 4
-        if size > self._limits.header_bytes or len(self.headers) >= self._limits.header_count:
-            limits = self._limits
+        self._lines.append((name, value))
+
+    def _read_lines(self) -> None:
+        lines = self._lines
+        # The exact sum only where it can be over: mostly the whole read is smaller than the limit.
+        if self._head_fed > self._limits.header_bytes or len(lines) > self._limits.header_count:
+            self._count_lines()
+        self.headers = headers = [(name.lower(), value.strip()) for name, value in lines]
+        lines.clear()
+        for name, value in headers:
+            if name == b"content-length":
+                self._until_close = False
+            elif name == b"transfer-encoding":
+                if value.lower() != b"chunked":
+                    raise self._violate(ProtocolError("the upstream used a Transfer-Encoding other than chunked"))
+                self._until_close = False
+
+    def _count_lines(self) -> None:
+        """Of a head, or of trailers, which never become headers but count as much."""
+        limits = self._limits
+        size = sum(len(name) + len(value) + 4 for name, value in self._lines)
+        if size > limits.header_bytes or len(self._lines) > limits.header_count:
             raise self._violate(
                 TooLarge(f"the upstream's headers are over {limits.header_bytes} bytes or {limits.header_count} lines")
             )
-        if self.head_complete:
-            return  # a trailer
-        name = name.lower()
-        value = value.strip(b" \t")
-        self.headers.append((name, value))
-        if name == b"content-length":
-            self._until_close = False
-        elif name == b"transfer-encoding":
-            if value.lower() != b"chunked":
-                raise self._violate(ProtocolError("the upstream used a Transfer-Encoding other than chunked"))
-            self._until_close = False
 
     def on_headers_complete(self) -> None:
         llhttp = self._llhttp
@@ -416,9 +452,9 @@ class ResponseParser:
         if status < 200:
             # Interim answers (100, 103) are skipped; the limits hold for all heads together. 101 raises in `feed`.
             self._interim = True
-            self.headers.clear()
-            self._until_close = True
+            self._lines.clear()
             return
+        self._read_lines()
         if status > 599 or llhttp.get_http_version() not in ("1.1", "1.0"):
             raise self._violate(ProtocolError("the upstream's answer has a status or version outside of HTTP/1.1"))
         self.status = status

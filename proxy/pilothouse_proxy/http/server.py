@@ -28,7 +28,7 @@ class NoAnswer(Exception):
 
 
 class Responder:
-    """How an application answers one request: either `respond`, or `start`, `write`…, `finish`.
+    """How an application answers one request: either `respond`, or `start`, `write`…, `finish`. Each one system call.
 
     The server adds `date`, `connection` and the framing headers; what the application gives of these is left out. After
     the client has gone every call is without effect.
@@ -88,14 +88,21 @@ class Responder:
         if flow.paused:
             await flow.drain()
 
-    def finish(self) -> None:
-        """The end of an answer begun with `start`."""
+    def finish(self, data: bytes = b"") -> None:
+        """The end of an answer begun with `start`, with the last bytes of its body in the same write."""
         if not self.started or self.finished:
             raise RuntimeError("finish comes once, after start")
         self.finished = True
-        end = b"" if self._verbatim or self._request.method == b"HEAD" else b"0\r\n\r\n"
-        if self._head or end:
-            self._connection.write(self._head + end)
+        end = self._head
+        if self._request.method != b"HEAD":
+            if self._verbatim:
+                end += data
+            elif data:
+                end = b"%b%x\r\n%b\r\n0\r\n\r\n" % (end, len(data), data)
+            else:
+                end += b"0\r\n\r\n"
+        if end:
+            self._connection.write(end)
 
     def _begin(self) -> None:
         if self.started:
@@ -375,20 +382,19 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         self._wait = _Wait.CLOSE
+        self._owed = self.transport.get_write_buffer_size()
         self._alarm.set(self._limits.write_timeout_s)
         self.transport.close()
 
     def _expired(self) -> None:
         wait = self._wait
-        if wait is _Wait.ANSWER:
+        if wait is _Wait.ANSWER or wait is _Wait.CLOSE:
             owed = self.transport.get_write_buffer_size()
             if owed < self._owed:
                 self._owed = owed
                 self._alarm.set(self._limits.write_timeout_s)
             else:
                 self.abort()
-        elif wait is _Wait.CLOSE:
-            self.transport.abort()
         elif wait is _Wait.BODY or (wait is _Wait.HEAD and self._parser.stage is Stage.HEAD):
             self._refuse(408, "the request did not arrive in time")
         else:

@@ -47,6 +47,11 @@ class UpstreamResponse:
         self.status = 0
         self.headers: Headers = []
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing more will arrive: what `chunk` returns next is the last of the body, or its error."""
+        return self._ended
+
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header (name in lower case)."""
         for key, value in self.headers:
