@@ -97,7 +97,7 @@ class Verifier:
             # Times are checked below, on the clock that was handed in.
             claims: dict[str, Any] = jwt.decode(
                 token,
-                key=key[0],
+                key=key[0].key,
                 algorithms=list(key[1]),
                 audience=issuer.audience,
                 issuer=issuer.issuer,

@@ -11,57 +11,63 @@ CLIENT_CLOSED = 499
 
 
 class RouteMeters:
-    """Of one route and operation."""
+    """Of one route and operation. Series come into being with the first request: most routes see one operation."""
 
-    __slots__ = ("_codes", "_labels", "_requests", "duration", "first_byte")
+    __slots__ = ("_codes", "_duration", "_first_byte", "_labels", "_metrics")
 
     def __init__(self, metrics: "Metrics", *, route: str, operation: str) -> None:
-        self._requests = metrics.requests
+        self._metrics = metrics
         self._labels = (route, operation)
         self._codes: dict[int, Counter] = {}
-        self.duration = metrics.duration.series(route, operation)
-        self.first_byte = metrics.first_byte.series(route, operation)
+        self._duration: Histogram | None = None
+        self._first_byte: Histogram | None = None
 
-    def count(self, status: int) -> None:
-        """One more request answered with `status`."""
+    def count(self, status: int, *, seconds: float, first_byte_s: float | None) -> None:
+        """One more request answered; `first_byte_s` for a stream."""
         counter = self._codes.get(status)
         if counter is None:
-            counter = self._codes[status] = self._requests.series(*self._labels, str(status))
+            counter = self._codes[status] = self._metrics.requests.series(*self._labels, str(status))
         counter.value += 1
+        if self._duration is None:
+            self._duration = self._metrics.duration.series(*self._labels)
+        self._duration.observe(seconds)
+        if first_byte_s is not None:
+            if self._first_byte is None:
+                self._first_byte = self._metrics.first_byte.series(*self._labels)
+            self._first_byte.observe(first_byte_s)
 
 
 class TargetMeters:
-    """Of one provider and model."""
+    """Of one provider and model. Series come into being with the first attempt."""
 
-    __slots__ = ("_attempts", "_labels", "_outcomes", "cache_read", "cache_write", "input", "output", "reasoning")
+    __slots__ = ("_labels", "_metrics", "_outcomes", "_tokens")
 
     def __init__(self, metrics: "Metrics", *, provider: str, model: str) -> None:
-        self._attempts = metrics.attempts
+        self._metrics = metrics
         self._labels = (provider, model)
         self._outcomes: dict[str, Counter] = {}
-        series = metrics.tokens.series
-        self.input = series(provider, model, "input")
-        self.output = series(provider, model, "output")
-        self.cache_read = series(provider, model, "cache_read")
-        self.cache_write = series(provider, model, "cache_write")
-        self.reasoning = series(provider, model, "reasoning")
+        self._tokens: tuple[Counter, ...] | None = None
 
     def attempt(self, outcome: str) -> None:
         """One more attempt that ended so: `ok`, or the kind of its failure."""
         counter = self._outcomes.get(outcome)
         if counter is None:
-            counter = self._outcomes[outcome] = self._attempts.series(*self._labels, outcome)
+            counter = self._outcomes[outcome] = self._metrics.attempts.series(*self._labels, outcome)
         counter.value += 1
 
     def count(self, usage: Usage) -> None:
         """The tokens of one answer."""
-        self.input.value += usage.input_tokens
-        self.output.value += usage.output_tokens
-        if usage.cached_tokens or usage.cache_write_tokens:
-            self.cache_read.value += usage.cached_tokens
-            self.cache_write.value += usage.cache_write_tokens
-        if usage.reasoning_tokens:
-            self.reasoning.value += usage.reasoning_tokens
+        if self._tokens is None:
+            self._tokens = tuple(self._metrics.tokens.series(*self._labels, kind) for kind in _TOKEN_TYPES)
+        read, written, cached, cache_written, reasoned = self._tokens
+        read.value += usage.input_tokens
+        written.value += usage.output_tokens
+        cached.value += usage.cached_tokens
+        cache_written.value += usage.cache_write_tokens
+        reasoned.value += usage.reasoning_tokens
+
+
+_TOKEN_TYPES = ("input", "output", "cache_read", "cache_write", "reasoning")
 
 
 class Metrics:

@@ -24,10 +24,11 @@ class Services:
     def record(self, outcome: Outcome) -> None:
         """Count and log a finished request."""
         ended = self.clock.monotonic()
-        meters = outcome.meters
-        meters.count(outcome.status)
-        meters.duration.observe(ended - outcome.started)
-        if outcome.first_byte_at is not None:
-            meters.first_byte.observe(outcome.first_byte_at - outcome.started)
+        first_byte_at = outcome.first_byte_at
+        outcome.meters.count(
+            outcome.status,
+            seconds=ended - outcome.started,
+            first_byte_s=None if first_byte_at is None else first_byte_at - outcome.started,
+        )
         if self.access_log is not None:
             self.access_log.request(outcome, ended=ended)

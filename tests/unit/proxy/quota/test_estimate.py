@@ -1,0 +1,65 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pilothouse_proxy.exchange.usage import Usage
+from pilothouse_proxy.quota.estimate import (
+    IMAGE_TOKENS,
+    OUTPUT_TOKENS,
+    RATIO_BOUND,
+    TOKENS_A_BYTE,
+    Estimator,
+    measure,
+)
+
+
+def test_images_given_inside_count_as_images_not_as_text() -> None:
+    body = (
+        b'{"a":"'
+        + b"x" * 5_000
+        + b'","url":"data:image/png;base64,'
+        + b"A" * 100_000
+        + b'","more":"'
+        + b"y" * 10
+        + b'"}'
+    )
+    text_bytes, images = measure(body)
+    assert images == 1
+    assert 5_000 < text_bytes < 5_200
+    assert Estimator().input_tokens(body) < 5_200 * TOKENS_A_BYTE + IMAGE_TOKENS + 10
+
+
+def test_an_image_that_never_ends_is_text() -> None:
+    body = b"x" * 5_000 + b";base64,AAAA"
+    assert measure(body) == (len(body), 0)
+
+
+def test_the_ratio_follows_what_the_provider_reports() -> None:
+    estimator, body = Estimator(), b"x" * 1_000
+    before = estimator.input_tokens(body)
+    for _ in range(200):
+        estimator.learn(body, Usage(input_tokens=500, output_tokens=10))
+    assert before < 300
+    assert 480 <= estimator.input_tokens(body) <= 520
+
+
+@given(st.lists(st.integers(1, 10**9), max_size=50))
+def test_the_ratio_stays_within_its_bound_whatever_is_reported(reports: list[int]) -> None:
+    estimator, body = Estimator(), b"x" * 1_000
+    for report in reports:
+        estimator.learn(body, Usage(input_tokens=report, output_tokens=1))
+    most = 1_000 * TOKENS_A_BYTE * RATIO_BOUND + 10
+    assert 1_000 * TOKENS_A_BYTE / RATIO_BOUND <= estimator.input_tokens(body) <= most
+
+
+def test_the_expected_output_approaches_what_nearly_all_answers_stay_below() -> None:
+    estimator = Estimator()
+    for round_ in range(4_000):
+        estimator.learn(b"x" * 100, Usage(input_tokens=20, output_tokens=100 + round_ % 100))
+    assert 170 <= estimator.output_tokens <= 230
+
+
+def test_estimates_teach_nothing() -> None:
+    estimator = Estimator()
+    estimator.learn(b"x" * 1_000, Usage(input_tokens=900, output_tokens=9_000, estimated=True))
+    assert estimator.output_tokens == OUTPUT_TOKENS
+    assert estimator.input_tokens(b"x" * 1_000) == Estimator().input_tokens(b"x" * 1_000)
