@@ -76,9 +76,7 @@ class Terminal:
             record = json.loads(text)
         except ValueError:
             record = None
-        if not isinstance(record, dict):
-            self.line(f"{child}: {text}")
-        elif child != PROXY:
+        if not isinstance(record, dict) or child != PROXY:
             self.line(f"{child}: {text}")
         elif record.get("event") == "request":
             self.line(console.request_line(record))
