@@ -2,7 +2,7 @@
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
-ENV PYTHONSAFEPATH=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+ENV PYTHONSAFEPATH=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1
 # An environment of its own for the installer, so that nothing of it reaches the images.
 RUN python3 -m venv /installer && /installer/bin/pip install --no-cache-dir uv==0.13.9
 WORKDIR /source
