@@ -4,6 +4,7 @@ Timeouts use the Gateway API's form (GEP-2257: up to four of `h`, `m`, `s`, `ms`
 quotas have a form of their own: one number and `m`, `h` or `d`.
 """
 
+import functools
 import re
 from typing import Annotated
 
@@ -20,6 +21,7 @@ _WINDOW_UNIT_S = {"m": 60, "h": 3_600, "d": 86_400}
 _TERM = re.compile(r"([0-9]{1,5})(ms|h|m|s)")
 
 
+@functools.lru_cache(maxsize=1024)
 def milliseconds(text: str) -> int:
     """`1m30s` → 90000. The text has the form of DURATION_PATTERN."""
     return sum(int(amount) * _UNIT_MS[unit] for amount, unit in _TERM.findall(text))
@@ -39,10 +41,11 @@ def guarded(rule: str, *fields: str, pattern: str = DURATION_PATTERN) -> str:
 
 
 def _within(low: str, high: str) -> Rule:
+    low_ms, high_ms = milliseconds(low), milliseconds(high)
     return Rule(
         cel=guarded(f"duration(self) >= duration('{low}') && duration(self) <= duration('{high}')", "self"),
         message=f"must be between {low} and {high}",
-        holds=lambda value: milliseconds(low) <= milliseconds(value) <= milliseconds(high),
+        holds=lambda value: low_ms <= milliseconds(value) <= high_ms,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -39,9 +39,8 @@ def refusal(message: str) -> PydanticCustomError:
     return PydanticCustomError(ERROR_TYPE, "{message}", {"message": message})
 
 
-def _with_validations(schema: JsonSchemaValue, rules: Iterable[Rule]) -> JsonSchemaValue:
-    written = [{"rule": rule.cel, "message": rule.message} for rule in rules]
-    return {**schema, VALIDATIONS: [*schema.get(VALIDATIONS, ()), *written]} if written else schema
+def _written(rules: Iterable[Rule]) -> list[dict[str, str]]:
+    return [{"rule": rule.cel, "message": rule.message} for rule in rules]
 
 
 class Part(BaseModel):
@@ -50,7 +49,12 @@ class Part(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="forbid", hide_input_in_errors=True)
     rules: ClassVar[tuple[Rule, ...]] = ()
 
-    @model_validator(mode="after")
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Adds the rules, where there are any: a validator that has nothing to check would still cost its call."""
+        schema = handler(source)
+        return core_schema.no_info_after_validator_function(cls._hold, schema) if cls.rules else schema
+
     def _hold(self) -> Self:
         for rule in self.rules:
             rule.check(self)
@@ -58,9 +62,10 @@ class Part(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Adds the rules to the schema of the object."""
+        """Adds the rules to the schema of the object. pydantic asks twice, for it and for what wraps it."""
         written = handler.resolve_ref_schema(handler(schema))
-        written.update(_with_validations(written, cls.rules))
+        if cls.rules:
+            written[VALIDATIONS] = _written(cls.rules)
         return written
 
 
@@ -81,7 +86,7 @@ class Checked:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Adds the rules to the schema of the field."""
-        return _with_validations(handler(schema), self.rules)
+        return {**handler(schema), VALIDATIONS: _written(self.rules)}
 
 
 class UniqueBy:

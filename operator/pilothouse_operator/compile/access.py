@@ -5,10 +5,15 @@ from collections.abc import Mapping
 from pilothouse_api.resources.refs import Access, LabelOperator, LabelRequirement, LabelSelector, NamespacesFrom
 
 Namespaces = Mapping[str, Mapping[str, str]]
-"""Labels by namespace."""
+"""Labels by namespace, as `labelled` makes them: sorted, with the name among the labels."""
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 """The API server sets it on every namespace; a directory of manifests has nobody who does."""
+
+
+def labelled(namespaces: Mapping[str, Mapping[str, str]]) -> Namespaces:
+    """Ready to be selected from: once a compilation, not once a selector."""
+    return {name: {**namespaces[name], NAME_LABEL: name} for name in sorted(namespaces)}
 
 
 def permits(access: Access | None, *, owner: str, user: str, namespaces: Namespaces) -> bool:
@@ -22,7 +27,7 @@ def permits(access: Access | None, *, owner: str, user: str, namespaces: Namespa
         return False
     if access.selector is None:
         return True
-    return user in namespaces and selects(access.selector, user, namespaces[user])
+    return user in namespaces and selects(access.selector, namespaces[user])
 
 
 def granted(access: Access | None, *, owner: str, namespaces: Namespaces) -> tuple[str, ...] | None:
@@ -32,17 +37,14 @@ def granted(access: Access | None, *, owner: str, namespaces: Namespaces) -> tup
     if access.selector is None:
         return None
     selector = access.selector
-    return tuple(
-        sorted(name for name, labels in namespaces.items() if name != owner and selects(selector, name, labels))
-    )
+    return tuple(name for name, labels in namespaces.items() if name != owner and selects(selector, labels))
 
 
-def selects(selector: LabelSelector, name: str, labels: Mapping[str, str]) -> bool:
+def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
     """Kubernetes' meaning of a label selector: every requirement is met."""
-    known = {**labels, NAME_LABEL: name}
-    return all(known.get(key) == value for key, value in selector.match_labels.items()) and all(
-        _meets(requirement, known) for requirement in selector.match_expressions
-    )
+    if not selector.match_labels.items() <= labels.items():
+        return False
+    return all(_meets(requirement, labels) for requirement in selector.match_expressions)
 
 
 def _meets(requirement: LabelRequirement, labels: Mapping[str, str]) -> bool:

@@ -4,12 +4,13 @@ Their order is what a reader may know: across namespaces, whether the provider e
 its `access` permits, else the status would be an oracle for other namespaces.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.resources.route import TargetSpec
+from pilothouse_api.snapshot.providers import Model
 from pilothouse_operator.compile.access import Namespaces, permits
 from pilothouse_operator.compile.backends import Backend
 
@@ -112,16 +113,20 @@ SHORTCOMINGS: tuple[Check, ...] = (serves_all_names,)
 
 def first_problem(it: Candidate, checks: tuple[Check, ...]) -> Problem | None:
     """What the first of the checks finds."""
-    return next((problem for check in checks if (problem := check(it)) is not None), None)
+    for check in checks:
+        problem = check(it)
+        if problem is not None:
+            return problem
+    return None
 
 
-def _known_models(it: Candidate) -> frozenset[str]:
+def _known_models(it: Candidate) -> Mapping[str, Model]:
     if it.backend is None or it.backend.provider is None:
-        return frozenset()
-    return frozenset(it.backend.provider.models)
+        return {}
+    return it.backend.provider.models
 
 
-def _matches(asked: str, known: frozenset[str]) -> bool:
+def _matches(asked: str, known: Mapping[str, Model]) -> bool:
     if asked.endswith("*"):
         return any(name.startswith(asked[:-1]) for name in known)
     return asked in known

@@ -8,6 +8,7 @@ from pilothouse_api.resources.quota import UsageQuotaSpec
 from pilothouse_api.resources.route import ModelRouteSpec
 from pilothouse_api.snapshot.quotas import Quota
 from pilothouse_operator.compile import conflicts, quotas, routes, verdicts
+from pilothouse_operator.compile.access import labelled
 from pilothouse_operator.compile.backends import backends
 from pilothouse_operator.compile.reading import Reading, read
 from pilothouse_operator.compile.routes import Lowered
@@ -25,7 +26,8 @@ def compile_world(inputs: Inputs) -> Compiled:
     world = inputs.world
     known = backends(inputs)
     route_readings = read(world, Kind.ROUTE, ModelRouteSpec)
-    lowered = {key: routes.lower(reading, known, world.namespaces) for key, reading in route_readings.items()}
+    namespaces = labelled(world.namespaces)
+    lowered = {key: routes.lower(reading, known, namespaces) for key, reading in route_readings.items()}
     settled = conflicts.settle(route for route in lowered.values() if route is not None)
     quota_readings = read(world, Kind.QUOTA, UsageQuotaSpec)
     limits = _limits(quota_readings)

@@ -26,12 +26,12 @@ def rules_of(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]
 
 
 def test_every_rule_of_every_schema_has_a_case() -> None:
-    written = {
+    written = [
         (plural, path, message)
         for plural, document in documents().items()
         for path, message in rules_of(document["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
-    }
-    assert {(case.plural, case.path, case.message) for case in CASES} == written
+    ]
+    assert sorted((case.plural, case.path, case.message) for case in CASES) == sorted(written)
 
 
 @pytest.mark.parametrize("case", NOW, ids=lambda case: case.name)
