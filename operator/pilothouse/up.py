@@ -36,8 +36,9 @@ from pilothouse_operator.distribution import certificates
 from pilothouse_operator.distribution.hub import Hub
 from pilothouse_operator.distribution.identity import RunToken
 from pilothouse_operator.distribution.server import ControlServer
+from pilothouse_operator.observe import Metrics
 from pilothouse_operator.ports import ProxyIdentity
-from pilothouse_operator.reconciler import Reconciler
+from pilothouse_operator.reconciler import Reconciler, Sources
 from pilothouse_operator.sources.directory import Directory
 
 _NAMESPACE = "default"
@@ -138,12 +139,11 @@ async def _up(settings: Settings) -> int:
         logging.getLogger().addHandler(LogLines(terminal))
         logging.getLogger(DIRECTORY_LOG).setLevel(logging.INFO)
         reconciler = Reconciler(
-            source=directory.source,
-            secrets=directory.secrets,
-            callers=directory.callers,
+            sources=Sources(resources=directory.source, secrets=directory.secrets, callers=directory.callers),
             distribution=hub,
             status=terminal,
             clock=clock,
+            metrics=Metrics(),
         )
         children = Children(output=terminal.child_line)
         _end_on_signals(ended, children, terminal.line)

@@ -3,7 +3,7 @@
 No label holds a name that users choose without bound (objects, pods, models), and none holds a secret.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _PREFIX = "pilothouse_operator_"
 
@@ -41,6 +41,16 @@ class Metrics:
         self.events = self._counter("events_total", "Kubernetes Events by outcome.", "outcome")
         self.leader = self._gauge("leader", "1 on the replica that writes status and events.")
         self.leader_transitions = self._counter("leader_transitions_total", "How often this replica became leader.")
+        self.passes = self._counter("passes_total", "Passes over the whole configuration by outcome.", "outcome")
+        self.compile_seconds = Histogram(
+            _PREFIX + "compile_seconds",
+            "Time to compile and encode the snapshots of all scopes.",
+            registry=self.registry,
+            buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+        )
+        self.published = self._counter("published_total", "Snapshots published, by fleet.", "fleet")
+        self.streams = self._gauge("streams", "Open control streams, by fleet.", "fleet")
+        self.acks = self._counter("acks_total", "Acks of proxies by what they say.", "state")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(_PREFIX + name, text, labels, registry=self.registry)

@@ -16,11 +16,14 @@ from pilothouse_operator.credentials.api_key import APIKeyIssuer, NoSignIn
 from pilothouse_operator.credentials.aws import AccessKeyIssuer
 from pilothouse_operator.credentials.gather import Credentials
 from pilothouse_operator.distribution import fleet, hub, usage
+from pilothouse_operator.observe import Metrics
 from pilothouse_operator.ports import CallerDirectory, Clock, Issuer, Observation, SecretStore, Source, StatusSink
 
 _log = logging.getLogger(__name__)
 
 _DEBOUNCE_S = 0.025
+_AWAITING_S = 0.1
+"""Until the next look while the world is not complete yet."""
 _REPORT_DEBOUNCE_S = 0.1
 _BARRIER_S = 10.0
 """How long the first snapshot waits for Secrets that nobody has read yet; then their providers are left out."""
@@ -33,6 +36,15 @@ ISSUERS: Mapping[SignInKind, Issuer] = {
     SignInKind.API_KEY: APIKeyIssuer(),
     SignInKind.NONE: NoSignIn(),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """All that a pass is made of, as last seen: resources, Secrets, callers."""
+
+    resources: Source
+    secrets: SecretStore
+    callers: CallerDirectory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,23 +68,23 @@ class Reconciler:
     def __init__(
         self,
         *,
-        source: Source,
-        secrets: SecretStore,
-        callers: CallerDirectory,
+        sources: Sources,
         distribution: hub.Hub,
         status: StatusSink,
         clock: Clock,
+        metrics: Metrics,
         elsewhere: Callable[[], Elsewhere] = Elsewhere,
         reporting: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._source = source
-        self._callers = callers
+        self._source = sources.resources
+        self._callers = sources.callers
         self._hub = distribution
         self._status = status
         self._clock = clock
+        self._metrics = metrics
         self._elsewhere = elsewhere
         self._reporting = reporting
-        self._credentials = Credentials(store=secrets, issuers=ISSUERS)
+        self._credentials = Credentials(store=sources.secrets, issuers=ISSUERS)
         self._changed = asyncio.Event()
         self._moved = asyncio.Event()
         self._barrier_ends: float | None = None
@@ -109,10 +121,13 @@ class Reconciler:
             self._changed.clear()
             wait_s = _FULL_PASS_S
             try:
-                if not await self._pass():
-                    wait_s = _DEBOUNCE_S * 4
+                if await self._pass():
+                    self._metrics.passes.labels("ok").inc()
+                else:
+                    wait_s = _AWAITING_S
                 backoff_s = _BACKOFF_S[0]
             except Exception:
+                self._metrics.passes.labels("failed").inc()
                 _log.exception(
                     "a pass over the configuration failed; proxies keep what they have, next try in %gs", backoff_s
                 )
@@ -141,12 +156,14 @@ class Reconciler:
             scopes=self._hub.scopes(self._clock.monotonic()),
         )
         # Off the loop: while a large world compiles, streams get their heartbeats and acks their answers.
-        compiled, prepared = await asyncio.to_thread(_compile, inputs)
+        with self._metrics.compile_seconds.time():
+            compiled, prepared = await asyncio.to_thread(_compile, inputs)
         if identity is None:
             # Without its callers a gateway would refuse everybody; it does better with what it has.
             prepared.pop(GATEWAY_SCOPE, None)
         for scope, snapshot in prepared.items():
             if self._hub.publish(snapshot, dict(world.seen)):
+                self._metrics.published.labels("gateway" if scope == GATEWAY_SCOPE else "sidecar").inc()
                 _log.info("published %s to %s", snapshot.version, scope)
         self._outcome = _Outcome(world, compiled.verdicts)
         self._moved.set()

@@ -97,8 +97,7 @@ class Hub:
     def __init__(self, *, replica: str, boot: str) -> None:
         """`boot` is new with every start of the process: revisions of an earlier one mean nothing."""
         self.replica = replica
-        self.acks: Counter[str] = Counter()
-        """Acks by what became of them: applied, rejected, unknown."""
+        self._acks: Counter[str] = Counter()
         self._boot = boot
         self._channels: dict[Scope, _Channel] = {}
         self._proxies: dict[str, _Proxy] = {}
@@ -185,9 +184,9 @@ class Hub:
         """Notes it. False: a version that this replica never published in the proxy's scope; counted and dropped."""
         channel = self._channels.get(identity.scope)
         if channel is None or not channel.history.knows(ack.version):
-            self.acks["unknown"] += 1
+            self._acks["unknown"] += 1
             return False
-        self.acks[ack.state] += 1
+        self._acks[ack.state] += 1
         proxy = self._proxy(identity, now)
         if ack.state is AckState.APPLIED:
             proxy.applied, proxy.applied_at, proxy.rejected = ack.version, now, None
@@ -257,6 +256,11 @@ class Hub:
     def connected(self) -> dict[Scope, int]:
         """Open streams by scope."""
         return {scope: len(channel.streams) for scope, channel in self._channels.items()}
+
+    def take_acks(self) -> Counter[str]:
+        """How many acks came since this was asked last, by what became of them: applied, rejected, unknown."""
+        taken, self._acks = self._acks, Counter()
+        return taken
 
     def live_since(self, scope: Scope) -> float | None:
         """When the last of the scope's connected proxies applied its present version; None while one has not."""

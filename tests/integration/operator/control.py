@@ -17,8 +17,9 @@ from pilothouse_api.snapshot.stream import Heartbeat, Hello, Publication, Stream
 from pilothouse_operator.distribution import certificates
 from pilothouse_operator.distribution.hub import Hub
 from pilothouse_operator.distribution.server import ControlServer
+from pilothouse_operator.observe import Metrics
 from pilothouse_operator.ports import Observation, ProxyIdentity
-from pilothouse_operator.reconciler import Elsewhere, Reconciler
+from pilothouse_operator.reconciler import Elsewhere, Reconciler, Sources
 from pilothouse_operator.sources.directory import Directory
 
 _line = msgspec.json.Decoder(StreamLine)
@@ -118,12 +119,11 @@ async def replica(root: Path) -> AsyncIterator[Replica]:
     directory = Directory(root=root, environ={}, clock=clock)
     hub = Hub(replica="replica-0", boot="b")
     reconciler = Reconciler(
-        source=directory.source,
-        secrets=directory.secrets,
-        callers=directory.callers,
+        sources=Sources(resources=directory.source, secrets=directory.secrets, callers=directory.callers),
         distribution=hub,
         status=shown,
         clock=clock,
+        metrics=Metrics(),
         elsewhere=lambda: elsewhere[0],
     )
     server = ControlServer(
