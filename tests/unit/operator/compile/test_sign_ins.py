@@ -1,0 +1,63 @@
+from typing import Any
+
+import pytest
+
+from pilothouse_operator.compile.sign_ins import sign_ins
+from pilothouse_operator.compile.world import Kind, Resource, ResourceKey, SecretRef, SignInKind, World
+
+
+def v(name: str, key: str) -> dict[str, Any]:
+    return {"secretKeyRef": {"name": name, "key": key}}
+
+
+def world(spec: dict[str, Any]) -> World:
+    key = ResourceKey(Kind.PROVIDER, "team-a", "p")
+    found = Resource(key=key, uid="u1", resource_version="1", generation=1, created="", spec=spec)
+    return World(resources={key: found}, namespaces={})
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "path", "values"),
+    [
+        (
+            {"azureOpenAI": {"endpoint": "https://x.openai.azure.com", "auth": {"apiKey": v("azure", "k1")}}},
+            SignInKind.API_KEY,
+            "spec.azureOpenAI.auth.apiKey",
+            {"apiKey": ("azure", "k1")},
+        ),
+        (
+            {"openAI": {"baseURL": "https://x/v1", "auth": {"apiKey": v("openai", "k2")}}},
+            SignInKind.API_KEY,
+            "spec.openAI.auth.apiKey",
+            {"apiKey": ("openai", "k2")},
+        ),
+        (
+            {
+                "bedrock": {
+                    "region": "us-east-1",
+                    "auth": {
+                        "accessKey": {
+                            "accessKeyId": v("aws", "id"),
+                            "secretAccessKey": v("aws", "secret"),
+                            "sessionToken": v("session", "token"),
+                        }
+                    },
+                }
+            },
+            SignInKind.ACCESS_KEY,
+            "spec.bedrock.auth.accessKey",
+            {"accessKeyId": ("aws", "id"), "secretAccessKey": ("aws", "secret"), "sessionToken": ("session", "token")},
+        ),
+        ({"openAI": {"baseURL": "http://vllm:8000/v1"}}, SignInKind.NONE, "", {}),
+    ],
+)
+def test_a_sign_in_names_its_secrets_in_the_provider_s_own_namespace(
+    spec: dict[str, Any], kind: SignInKind, path: str, values: dict[str, tuple[str, str]]
+) -> None:
+    [(key, found)] = sign_ins(world(spec)).items()
+    assert (key, found.uid, found.kind, found.path) == ("team-a/p", "u1", kind, path)
+    assert found.values == {name: SecretRef("team-a", secret, data) for name, (secret, data) in values.items()}
+
+
+def test_a_provider_that_cannot_be_read_has_no_sign_in() -> None:
+    assert sign_ins(world({"bedrock": {"region": "us-east-1"}})) == {}
