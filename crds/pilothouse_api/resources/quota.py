@@ -43,7 +43,9 @@ class LimitSpec(Part):
 class SubjectsSpec(Part):
     """Narrows a quota to some callers; a caller must fit every list that is given."""
 
-    service_accounts: CallerNames = Field(default=(), description="Names of ServiceAccounts.")
+    service_accounts: CallerNames = Field(
+        default=(), description="ServiceAccounts: `name` in this namespace, `namespace/name` in any."
+    )
     users: CallerNames = Field(default=(), description="Users of API keys.")
     teams: CallerNames = Field(default=(), description="Teams of API keys.")
     tiers: CallerNames = Field(default=(), description="Tiers of API keys.")

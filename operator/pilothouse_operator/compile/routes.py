@@ -46,9 +46,9 @@ class Lowered:
         return self.resource.key.namespace
 
     @property
-    def age(self) -> tuple[str, str, str]:
-        """The lower, the older; what settles conflicts, here and in the proxies."""
-        return (self.route.created, self.resource.key.namespace, self.resource.key.name)
+    def age(self) -> tuple[str, RouteKey]:
+        """The lower, the older; what settles conflicts, here and, compared as the same text, in the proxies."""
+        return (self.route.created, self.key)
 
 
 def lower(

@@ -11,8 +11,9 @@ from pilothouse_api.snapshot.routes import Route
 from pilothouse_operator.compile.conflicts import Settled, settle
 from pilothouse_operator.compile.routes import Lowered
 from pilothouse_operator.compile.world import Kind, Resource, ResourceKey
+from pilothouse_proxy.routing.table import Table
 
-NAMESPACES = ("a", "b", "c", "d")
+NAMESPACES = ("a", "a-b", "c", "d")
 NAMES = ("x", "y", "x*")
 
 
@@ -85,6 +86,18 @@ def test_a_serving_route_is_conflicted_exactly_when_it_loses_a_name_in_some_thir
         for loser in sorted(shared_claimants(settled, caller, model), key=lambda route: route.age)[1:]
     }
     assert {key for key in settled.problems if key in settled.serving} == losers
+
+
+@given(routes)
+def test_the_proxies_let_the_same_route_win(found: list[Lowered]) -> None:
+    settled = settle(found)
+    table = Table({key: lowered.route for key, lowered in settled.serving.items()})
+    for caller in (*NAMESPACES, "elsewhere"):
+        for pattern in NAMES:
+            match = table.find(namespace=caller, name=pattern.replace("*", "-something"))
+            shared = shared_claimants(settled, caller, pattern)
+            if match is not None and match.pattern == pattern and not match.route.startswith(f"{caller}/"):
+                assert match.route == min(shared, key=lambda route: route.age).key
 
 
 @given(routes)
