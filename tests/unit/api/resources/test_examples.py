@@ -1,0 +1,45 @@
+"""The examples hold for our own parser, too: nothing in them is unknown or ignored."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pilothouse_api.names import API_VERSION
+from pilothouse_api.resources.parsing import Parsed, parse
+from pilothouse_api.resources.provider import LLMProviderSpec, ProviderKind
+from pilothouse_api.resources.quota import UsageQuotaSpec
+from pilothouse_api.resources.route import ModelRouteSpec
+
+FOLDER = Path(__file__).parents[4] / "examples" / "manifests"
+FILES = sorted(FOLDER.glob("*.yaml"))
+SPECS: dict[str, Any] = {
+    "LLMProvider": LLMProviderSpec,
+    "ModelRoute": ModelRouteSpec,
+    "UsageQuota": UsageQuotaSpec,
+}
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    return [it for it in yaml.safe_load_all(path.read_text()) if it["apiVersion"] == API_VERSION]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_an_example_is_parsed_without_a_remark(path: Path) -> None:
+    for document in documents(path):
+        found = parse(SPECS[document["kind"]], document["spec"])
+        assert isinstance(found, Parsed), found
+        assert found.ignored == ()
+
+
+def test_every_kind_of_resource_and_of_provider_has_an_example() -> None:
+    found = [document for path in FILES for document in documents(path)]
+    assert {document["kind"] for document in found} == SPECS.keys()
+    kinds = {next(iter(it["spec"].keys() & set(ProviderKind))) for it in found if it["kind"] == "LLMProvider"}
+    assert kinds == set(ProviderKind)
+
+
+def test_every_example_is_explained_in_the_list() -> None:
+    listed = (FOLDER / "README.md").read_text()
+    assert [path.name for path in FILES if f"`{path.name}`" not in listed] == []
