@@ -48,11 +48,16 @@ class Trust:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            keys = self._keyring.keys
-            if keys is not None and self._is_leader():
-                for namespace in sorted(await self._namespaces()):
-                    await self._keep(namespace, keys.authority.certificate)
+            if self._is_leader():
+                await self.round()
             await asyncio.sleep(_LOOK_S)
+
+    async def round(self) -> None:
+        """Looks once where it is needed, and writes what is not there yet."""
+        keys = self._keyring.keys
+        if keys is not None:
+            for namespace in sorted(await self._namespaces()):
+                await self._keep(namespace, keys.authority.certificate)
 
     async def _namespaces(self) -> set[str]:
         connected = {
