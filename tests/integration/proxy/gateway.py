@@ -6,8 +6,9 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -114,18 +115,22 @@ class Gateway:
         body = {"model": model, "messages": [{"role": "user", "content": "Ahoy"}], **more}
         return await self.ask(body, headers=headers)
 
+    @property
+    def in_flight(self) -> int:
+        return self._listener.requests_in_flight
+
     async def lines(self) -> list[dict[str, Any]]:
         """The access log until now."""
         await self._log.close()
-        with open(self._log_path, "rb") as file:
-            return [json.loads(line) for line in file]
+        return [json.loads(line) for line in self._log_path.read_bytes().splitlines()]
 
     async def line(self) -> dict[str, Any]:
         """The one request of the log."""
         (line,) = await self.lines()
         return line
 
-    _log_path = ""
+    _log_path: Path
+    _listener: server.Server
 
 
 @contextlib.asynccontextmanager
@@ -143,7 +148,8 @@ async def gateway(snapshot: Snapshot | None, *, resident: Subject | None = None)
     async with aiohttp.ClientSession(auto_decompress=False) as session:
         running = Gateway(services, pipeline, store, log, session)
         running.url = f"http://127.0.0.1:{port}"
-        running._log_path = path
+        running._log_path = Path(path)
+        running._listener = listener
         if snapshot is not None:
             running.configure(snapshot, resident=resident)
         try:
@@ -156,3 +162,12 @@ async def gateway(snapshot: Snapshot | None, *, resident: Subject | None = None)
             os.close(descriptor)
             os.unlink(path)
             await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], object], *, seconds: float = 5.0) -> None:
+    """Return as soon as it holds; fail when it never does."""
+    for _ in range(int(seconds / 0.01)):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"it did not come true within {seconds:g} s")

@@ -174,9 +174,11 @@ async def test_a_busy_target_rests_while_another_serves() -> None:
 
 
 async def test_a_lone_target_is_asked_even_when_it_is_ejected() -> None:
-    async with upstream(whole(completion()), *[failure(500)] * EJECT_AFTER) as cloud:
-        async with gateway(one(cloud, retry=NO_RETRY)) as proxy:
-            statuses = [(await proxy.chat()).status for _ in range(EJECT_AFTER + 1)]
+    async with (
+        upstream(whole(completion()), *[failure(500)] * EJECT_AFTER) as cloud,
+        gateway(one(cloud, retry=NO_RETRY)) as proxy,
+    ):
+        statuses = [(await proxy.chat()).status for _ in range(EJECT_AFTER + 1)]
     assert statuses == [503] * EJECT_AFTER + [200]
 
 

@@ -18,7 +18,7 @@ from tests.integration.proxy.configurations import (
     snapshot,
     target,
 )
-from tests.integration.proxy.gateway import gateway
+from tests.integration.proxy.gateway import gateway, until
 from tests.integration.proxy.upstream import completion, failure, stream, upstream, whole, words
 
 
@@ -97,18 +97,16 @@ async def test_the_access_log_says_who_asked_for_what_and_never_a_key_or_a_body(
 
 @pytest.mark.parametrize("named", ["req-1:abc/DEF=", "x" * 128])
 async def test_a_sane_request_id_is_kept(named: str) -> None:
-    async with upstream() as cloud:
-        async with gateway(snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})) as proxy:
-            answer = await proxy.chat(headers={"x-request-id": named})
-            line = await proxy.line()
+    async with upstream() as cloud, gateway(snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})) as proxy:
+        answer = await proxy.chat(headers={"x-request-id": named})
+        line = await proxy.line()
     assert answer.headers["x-request-id"] == line["request_id"] == named
 
 
 @pytest.mark.parametrize("named", ["", "x" * 129, "a b", 'a"b'])
 async def test_another_request_id_is_replaced(named: str) -> None:
-    async with upstream() as cloud:
-        async with gateway(snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})) as proxy:
-            answer = await proxy.chat(headers={"x-request-id": named})
+    async with upstream() as cloud, gateway(snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})) as proxy:
+        answer = await proxy.chat(headers={"x-request-id": named})
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
 
 
@@ -120,19 +118,17 @@ async def test_without_a_configuration_the_answer_says_so_and_when_to_come_back(
 
 
 async def test_a_wrong_key_is_refused_before_anything_else() -> None:
-    async with upstream() as cloud:
-        async with gateway(snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})) as proxy:
-            answer = await proxy.ask(b"{ no json", headers={"authorization": "Bearer wrong-key-0123456789"})
-            line = await proxy.line()
+    async with upstream() as cloud, gateway(snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})) as proxy:
+        answer = await proxy.ask(b"{ no json", headers={"authorization": "Bearer wrong-key-0123456789"})
+        line = await proxy.line()
     assert (answer.status, answer.error["code"]) == (401, "invalid_api_key")
     assert "wrong-key" not in str(line) + answer.body.decode()
     assert not cloud.received
 
 
 async def test_a_name_that_no_route_serves_is_not_found_and_nothing_is_sent() -> None:
-    async with upstream() as cloud:
-        async with gateway(snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})) as proxy:
-            answer = await proxy.chat("unknown")
+    async with upstream() as cloud, gateway(snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})) as proxy:
+        answer = await proxy.chat("unknown")
     assert (answer.status, answer.error["code"], answer.error["param"]) == (404, "model_not_found", "model")
     assert not cloud.received
 
@@ -275,8 +271,8 @@ async def test_a_client_that_goes_away_stops_the_provider_and_is_charged_by_what
                 await answer.content.readuntil(b"hoy")
             async with asyncio.timeout(5):
                 await cloud.disconnected.wait()
-                while not (lines := await proxy.lines()):
-                    await asyncio.sleep(0.01)
+            await until(lambda: not proxy.in_flight)
+            lines = await proxy.lines()
             assert proxy.pipeline.runtime is not None
             (use,) = next(iter(proxy.pipeline.runtime.quotas.usage(now=proxy.services.clock.monotonic()).values()))
     assert lines[0]["status"] == 499
@@ -291,8 +287,7 @@ async def test_a_request_under_way_finishes_on_the_configuration_it_began_with()
         configured = snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})
         async with gateway(configured) as proxy:
             pending = asyncio.create_task(proxy.chat(stream=True))
-            while not cloud.received:
-                await asyncio.sleep(0.01)
+            await until(lambda: cloud.received)
             proxy.configure(snapshot({"a": provider(other.url)}, {"r": route(target("a"))}))
             after = await proxy.chat()
             before = await pending
