@@ -1,8 +1,8 @@
 """Several processes behind the same two ports, for load that one core cannot answer.
 
 Each worker is a complete set of simulators with a private admin port; the parent's admin API passes every call on to
-all of them and joins the answers. Counts are summed and records joined in the order of time; faults, limits and caches are
-each worker's own, so a fault with a count happens up to that often in every worker.
+all of them and joins the answers. Counts are summed and records joined in the order of time; faults, limits and caches
+are each worker's own, so a fault with a count happens up to that often in every worker.
 """
 
 from __future__ import annotations
