@@ -1,0 +1,167 @@
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from pilothouse_api.names import SnapshotVersion
+from pilothouse_api.secret import Secret
+from pilothouse_api.snapshot.credentials import APIKey
+from pilothouse_api.snapshot.identity import Identity, KeyHolder
+from pilothouse_api.snapshot.quotas import Resource
+from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
+from pilothouse_proxy import runtime
+from pilothouse_proxy.auth import subject
+from pilothouse_proxy.observe.metrics import Metrics
+from pilothouse_proxy.quota.stores.memory import Store
+from tests.integration.proxy.configurations import limit, provider, quota, route, snapshot, target
+
+METRICS, STORE = Metrics(), Store()
+
+
+def built(
+    of: Snapshot, *, previous: runtime.Runtime | None = None, resident: Any = None
+) -> runtime.Runtime | runtime.Rejected:
+    return runtime.build(
+        of,
+        version=SnapshotVersion("sha256:x"),
+        resident=resident,
+        metrics=METRICS,
+        store=STORE,
+        previous=previous,
+        now=0.0,
+    )
+
+
+def good(of: Snapshot, *, previous: runtime.Runtime | None = None) -> runtime.Runtime:
+    found = built(of, previous=previous)
+    assert isinstance(found, runtime.Runtime), found
+    return found
+
+
+def rejected(of: Snapshot) -> runtime.Rejected:
+    found = built(of)
+    assert isinstance(found, runtime.Rejected)
+    return found
+
+
+CLOUD = provider("http://cloud/v1", models={"m": "gpt-x", "n": "gpt-y"})
+ONE = snapshot({"a": CLOUD}, {"r": route(target("a", model="m"))})
+
+
+def test_a_newer_schema_is_refused() -> None:
+    assert rejected(msgspec.structs.replace(ONE, schema=SCHEMA + 1)).path == "schema"
+
+
+def test_a_target_without_its_provider_is_refused_by_path() -> None:
+    found = rejected(snapshot({}, {"r": route(target("gone"))}))
+    assert found.path == "routes.apps/r.targets[0]"
+    assert "clouds/gone" in found.reason
+
+
+def test_a_model_that_the_provider_lacks_is_refused_by_path() -> None:
+    found = rejected(snapshot({"a": CLOUD}, {"r": route(target("a", model="m"), target("a", model="z"))}))
+    assert found.path == "routes.apps/r.targets[1].model"
+
+
+@pytest.mark.parametrize("url", ["ftp://cloud", "cloud", "http://user@cloud", "http://cloud:99999"])
+def test_an_address_that_leads_nowhere_is_refused(url: str) -> None:
+    assert rejected(snapshot({"a": provider(url)}, {"r": route(target("a"))})).path == "providers.clouds/a.endpoint.url"
+
+
+def test_a_ca_bundle_that_is_none_is_refused() -> None:
+    broken = provider("https://cloud", ca_bundle="no PEM")
+    assert rejected(snapshot({"a": broken}, {"r": route(target("a"))})).path == "providers.clouds/a.connection.caBundle"
+
+
+def test_a_key_s_hash_that_is_none_is_refused() -> None:
+    identity = Identity(api_keys={"zz": KeyHolder(namespace="a", user="b")})
+    assert rejected(snapshot({}, {}, identity=identity)).path == "identity.apiKeys"
+
+
+def test_times_are_in_seconds() -> None:
+    bound = good(ONE).routes["apps/r"]  # type: ignore[index] # NewType
+    assert (bound.first_token_s, bound.idle_s, bound.total_s) == (2.0, 2.0, 5.0)
+
+
+def listed(of: Snapshot, namespace: str = "apps") -> list[str]:
+    return [name for name, _ in runtime.listed(good(of), namespace=namespace)]
+
+
+def test_the_list_has_exact_names_and_what_patterns_stand_for() -> None:
+    routes = {"r": route(target("a"), models=("m*", "n*")), "s": route(target("a", model="m"), models=("chat",))}
+    assert listed(snapshot({"a": CLOUD}, routes)) == ["chat", "m", "n"]
+
+
+def test_the_list_has_no_name_that_another_route_would_serve() -> None:
+    routes = {"r": route(target("a"), models=("*",)), "s": route(target("a", model="m"), models=("m",))}
+    assert listed(snapshot({"a": CLOUD}, routes)) == ["m", "n"]
+
+
+def test_the_list_is_empty_for_whom_nothing_is_open() -> None:
+    assert listed(ONE, namespace="elsewhere") == []
+
+
+def health_of(of: runtime.Runtime) -> Any:
+    (found,) = of.records.healths.values()
+    return found
+
+
+def test_what_is_known_of_a_target_is_kept_while_nothing_changes_about_it() -> None:
+    before = good(ONE)
+    assert health_of(good(ONE, previous=before)) is health_of(before)
+
+
+def test_a_rotated_credential_gives_a_target_a_fresh_start() -> None:
+    before = good(ONE)
+    rotated = msgspec.structs.replace(ONE, credentials={key: APIKey(key=Secret("new")) for key in ONE.credentials})
+    assert health_of(good(rotated, previous=before)) is not health_of(before)
+
+
+def test_known_callers_are_kept_while_the_identity_is_the_same() -> None:
+    before = good(ONE)
+    assert good(ONE, previous=before).callers is before.callers
+    changed = snapshot({"a": CLOUD}, {"r": route(target("a", model="m"))}, identity=Identity())
+    assert good(changed, previous=before).callers is not before.callers
+
+
+def test_another_resident_is_another_caller() -> None:
+    one = subject.of_service_account(namespace="a", name="b")
+    before = built(ONE, resident=one)
+    assert isinstance(before, runtime.Runtime)
+    again = built(ONE, previous=before, resident=subject.of_service_account(namespace="a", name="c"))
+    assert isinstance(again, runtime.Runtime)
+    assert again.callers is not before.callers
+
+
+def test_a_runtime_does_not_hold_on_to_the_one_before() -> None:
+    import gc
+    import weakref
+
+    passing = snapshot(
+        {"a": provider("http://cloud/v1")}, {"r": route(target("a"))}, quotas={"q": quota(limit(Resource.REQUESTS, 1))}
+    )
+
+    class Watched(runtime.Runtime):
+        """Has a place for a weak reference."""
+
+    first = good(passing)
+    watched = Watched(**{name: getattr(first, name) for name in first.__dataclass_fields__})
+    alive = weakref.ref(watched)
+    newest: runtime.Runtime = watched
+    del watched
+    for _ in range(3):
+        newest = good(passing, previous=newest)
+    gc.collect()
+    assert alive() is None
+    assert replace(newest).version == newest.version
+
+
+def test_a_name_that_would_break_a_header_is_not_shown_in_one() -> None:
+    bound = good(snapshot({"a": provider("http://cloud/v1")}, {"r": route(target("a"), models=("*",))}))
+    active_route = next(iter(bound.routes.values()))
+    match = bound.table.find(namespace="apps", name="evil\r\nx: y")
+    assert match is not None
+    served = active_route.targets[0].serve(match, "evil\r\nx: y")
+    assert served is not None
+    assert [name for name, _ in served.headers] == [b"x-pilothouse-provider"]
