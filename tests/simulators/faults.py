@@ -48,6 +48,7 @@ class Kind(enum.Enum):
 
 
 _BEDROCK_ONLY: Final = frozenset({Kind.STREAM_EXCEPTION, Kind.BAD_CRC, Kind.UNKNOWN_EVENT, Kind.UNKNOWN_MEMBER})
+THROTTLES: Final = ("requests", "tokens", "capacity", "quota", "utilisation")
 _AZURE_ONLY: Final = frozenset({Kind.PROMPT_FILTER, Kind.COMPLETION_FILTER})
 _STREAM_ONLY: Final = frozenset({Kind.STREAM_ERROR, Kind.MISSING_EVENT}) | _BEDROCK_ONLY
 CONTENT: Final = _AZURE_ONLY
@@ -109,6 +110,8 @@ class Fault(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=
             raise ValueError(f"kind {self.kind.value} exists for provider azure only")
         if self.kind is Kind.ERROR and self.status is None and self.name is None:
             raise ValueError("kind error needs status or name")
+        if self.kind is Kind.THROTTLE and self.name not in (None, *THROTTLES):
+            raise ValueError(f"name of kind throttle must be one of {', '.join(THROTTLES)}")
         if self.kind is Kind.MISSING_EVENT and self.before_event is None:
             raise ValueError("kind missing-event needs beforeEvent: the name of the event to leave out")
 

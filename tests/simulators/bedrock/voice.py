@@ -13,6 +13,7 @@ _THROTTLED = {
     "tokens": ("ThrottlingException", "Too many tokens, please wait before trying again."),
     "requests": ("ThrottlingException", "Too many requests, please wait before trying again."),
     "capacity": ("ServiceUnavailableException", "Bedrock is unable to process your request. Too many connections."),
+    "utilisation": ("ThrottlingException", "The provisioned throughput of this model is exhausted."),
     "quota": ("ServiceQuotaExceededException", "Too many tokens per day, please wait before trying again."),
 }
 _BY_STATUS = {
