@@ -8,7 +8,7 @@ import asyncio
 import enum
 import json
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -64,9 +64,21 @@ class Api:
         self._connection = connection
         self._metrics = metrics
         self._rng = rng
+        self._lost = False
+        self._recovered: list[Callable[[], None]] = []
+
+    def on_recovery(self, recovered: Callable[[], None]) -> None:
+        """`recovered` is called whenever the first call after a lost connection has gone through."""
+        self._recovered.append(recovered)
 
     async def list(
-        self, kind: ApiResource, *, namespace: str | None = None, labels: str = "", fields: str = ""
+        self,
+        kind: ApiResource,
+        *,
+        namespace: str | None = None,
+        labels: str = "",
+        fields: str = "",
+        deadline_s: float = _DEADLINE_S,
     ) -> Listing:
         """All objects that both selectors choose, of one moment, newest state."""
         query = {"limit": str(_PAGE), "labelSelector": labels, "fieldSelector": fields}
@@ -74,24 +86,26 @@ class Api:
         path = kind.path(namespace=namespace)
         while True:
             try:
-                page = await self._call("GET", path, kind, query=query)
+                page = await self._call("GET", path, kind, query=query, deadline_s=deadline_s)
             except Gone:
                 # The continue token has expired: in one go, then.
                 items, query = [], {"labelSelector": labels, "fieldSelector": fields}
-                page = await self._call("GET", path, kind, query=query)
+                page = await self._call("GET", path, kind, query=query, deadline_s=deadline_s)
             items.extend(page.get("items") or ())
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
                 return Listing(items=items, version=str(metadata.get("resourceVersion", "")))
             query = query | {"continue": metadata["continue"]}
 
-    async def get(self, kind: ApiResource, *, name: str, namespace: str | None = None) -> Object:
+    async def get(
+        self, kind: ApiResource, *, name: str, namespace: str | None = None, deadline_s: float = _DEADLINE_S
+    ) -> Object:
         """One object. Raises NotFound, Forbidden, …"""
-        return await self._call("GET", kind.path(namespace=namespace, name=name), kind)
+        return await self._call("GET", kind.path(namespace=namespace, name=name), kind, deadline_s=deadline_s)
 
-    async def raw(self, path: str) -> Object:
+    async def raw(self, path: str, *, deadline_s: float = _DEADLINE_S) -> Object:
         """Any other JSON document that the API server has (`/openid/v1/jwks`)."""
-        return await self._call("GET", path, None)
+        return await self._call("GET", path, None, deadline_s=deadline_s)
 
     async def apply(
         self,
@@ -186,7 +200,7 @@ class Api:
             self._count("watch", error)
             raise
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            lost = _lost(error, what)
+            lost = self._broken(error, what)
             self._count("watch", lost)
             raise lost from error
         self._count("watch", None)
@@ -252,7 +266,7 @@ class Api:
             if isinstance(error, aiohttp.ClientConnectorCertificateError):
                 # Perhaps the cluster has a new CA, in a file that we can read again.
                 await self._connection.renew()
-            raise _lost(error, what) from error
+            raise self._broken(error, what) from error
         except ValueError as error:
             raise Unavailable(f"{what}: the answer is not JSON") from error
         if not isinstance(answer, dict):
@@ -281,6 +295,16 @@ class Api:
     def _count(self, verb: str, error: KubeError | None) -> None:
         outcome = "ok" if error is None else type(error).__name__.lower()
         self._metrics.kube_requests.labels(verb.lower(), outcome).inc()
+        if self._lost and error is None:
+            self._lost = False
+            for recovered in self._recovered:
+                recovered()
+
+    def _broken(self, error: Exception, what: str) -> Unavailable:
+        self._lost = True
+        if isinstance(error, TimeoutError):
+            return Unavailable(f"{what}: no answer in time")
+        return Unavailable(f"{what}: {error or type(error).__name__}")
 
 
 async def _error(response: aiohttp.ClientResponse, what: str, kind: ApiResource | None) -> KubeError:
@@ -303,9 +327,3 @@ async def _error(response: aiohttp.ClientResponse, what: str, kind: ApiResource 
 def _seconds(value: str) -> float:
     """The API server sends whole seconds, never a date."""
     return float(value) if value.isdecimal() and len(value) < 6 else 0.0
-
-
-def _lost(error: Exception, what: str) -> Unavailable:
-    if isinstance(error, TimeoutError):
-        return Unavailable(f"{what}: no answer in time")
-    return Unavailable(f"{what}: {error or type(error).__name__}")
