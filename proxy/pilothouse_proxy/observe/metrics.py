@@ -40,13 +40,14 @@ class RouteMeters:
 class TargetMeters:
     """Of one provider and model. Series come into being with the first attempt."""
 
-    __slots__ = ("_labels", "_metrics", "_outcomes", "_tokens")
+    __slots__ = ("_labels", "_metrics", "_outcomes", "_tokens", "_unknown")
 
     def __init__(self, metrics: "Metrics", *, provider: str, model: str) -> None:
         self._metrics = metrics
         self._labels = (provider, model)
         self._outcomes: dict[str, Counter] = {}
         self._tokens: tuple[Counter, ...] | None = None
+        self._unknown: set[str] = set()
 
     def attempt(self, outcome: str) -> None:
         """One more attempt that ended so: `ok`, or the kind of its failure."""
@@ -66,7 +67,18 @@ class TargetMeters:
         cache_written.value += usage.cache_write_tokens
         reasoned.value += usage.reasoning_tokens
 
+    def unknown(self, names: tuple[str, ...]) -> None:
+        """What the provider has sent and the client's dialect cannot say. The names are the provider's: bounded here."""
+        for name in names:
+            if name not in self._unknown and len(self._unknown) >= _UNKNOWN_NAMES:
+                name = _MORE  # noqa: PLW2901 - all further names share one series
+            self._unknown.add(name)
+            self._metrics.unknown.series(*self._labels, name[:_UNKNOWN_CHARS]).value += 1
 
+
+_UNKNOWN_NAMES = 50
+_UNKNOWN_CHARS = 80
+_MORE = "(more)"
 _TOKEN_TYPES = ("input", "output", "cache_read", "cache_write", "reasoning")
 
 
@@ -106,6 +118,12 @@ class Metrics:
             " parts of input, reasoning is a part of output.",
             (*target, "type"),
         )
+        self.unknown = Family(
+            Counter,
+            "pilothouse_unknown",
+            "Things in providers' answers that the caller's format has no word for and that were left out, by name.",
+            (*target, "name"),
+        )
         self.quota_rejections = Family(
             Counter, "pilothouse_quota_rejections", "Requests refused by a limit.", ("quota", "resource")
         )
@@ -131,6 +149,6 @@ class Metrics:
         """Drop the series of what the configuration does not name any more."""
         for family in (self.requests, self.duration, self.first_byte):
             family.keep(routes | {UNROUTED})
-        for family in (self.attempts, self.tokens):
+        for family in (self.attempts, self.tokens, self.unknown):
             family.keep(providers)
         self.quota_rejections.keep(quotas)

@@ -217,6 +217,8 @@ class Flight:
         outcome = self._outcome
         outcome.finish_reason = answer.finish_reason
         outcome.usage = answer.usage
+        if answer.unknown and self._served is not None:
+            self._served.meters.unknown(answer.unknown)
         if answer.usage is None:
             self._estimate(int(len(answer.body) * TOKENS_A_BYTE) if self._call.operation is Operation.CHAT else 0)
         self.settle()
@@ -254,6 +256,8 @@ class Flight:
         finally:
             outcome.usage = relay.usage
             outcome.finish_reason = relay.finish_reason
+        if relay.unknown and self._served is not None:
+            self._served.meters.unknown(relay.unknown)
         if responder.started:
             if outcome.usage is None:
                 self._estimate(self._events)
