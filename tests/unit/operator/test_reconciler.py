@@ -1,0 +1,244 @@
+"""The loop: what it waits for, what it survives, and what it never takes back."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from pilothouse_api.conditions import Problem
+from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, RouteKey, sidecar_scope
+from pilothouse_api.secret import Secret
+from pilothouse_api.snapshot.identity import Identity, KeyHolder
+from pilothouse_api.snapshot.snapshot import Snapshot
+from pilothouse_api.snapshot.stream import Subject
+from pilothouse_operator.compile.world import Kind, Resource, ResourceKey, World
+from pilothouse_operator.distribution.hub import Hub
+from pilothouse_operator.observe import Metrics
+from pilothouse_operator.ports import (
+    Changed,
+    Observation,
+    ProxyIdentity,
+    SecretAbsent,
+    SecretContent,
+    SecretState,
+)
+from pilothouse_operator.reconciler import Reconciler, Sources
+
+CALLERS = Identity(api_keys={"00": KeyHolder(namespace="default", user="ci")})
+PROVIDER = {
+    "openAI": {"baseURL": "https://example.com/v1", "auth": {"apiKey": {"secretKeyRef": {"name": "keys", "key": "k"}}}}
+}
+ROUTE = {"models": ["chat"], "targets": [{"providerRef": {"name": "p"}}]}
+
+
+def resource(kind: Kind, name: str, spec: dict[str, Any], *, generation: int = 1) -> Resource:
+    return Resource(
+        key=ResourceKey(kind, "default", name),
+        uid=f"{kind}-{name}",
+        resource_version=str(generation),
+        generation=generation,
+        created="2026-01-01T00:00:00Z",
+        spec=spec,
+    )
+
+
+def world(*resources: Resource, seen: str = "1") -> World:
+    return World(
+        resources={item.key: item for item in resources},
+        namespaces={"default": {}},
+        seen={kind.plural: seen for kind in Kind},
+    )
+
+
+FULL = world(resource(Kind.PROVIDER, "p", PROVIDER), resource(Kind.ROUTE, "chat", ROUTE))
+
+
+class Outside:
+    """All that surrounds a reconciler, as plain values; `clock` is only moved by the test."""
+
+    def __init__(self) -> None:
+        self.world: World | None = FULL
+        self.identity: Identity | None = CALLERS
+        self.problems: tuple[Problem, ...] = ()
+        self.content: SecretContent | SecretAbsent = SecretContent(values={"k": Secret("sesame")})
+        self.now = 0.0
+        self.observations: list[Observation] = []
+        self.broken: Exception | None = None
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return self.now
+
+    def want(self, references: frozenset[tuple[str, str]]) -> None:
+        if self.broken:
+            raise self.broken
+
+    def read(self, namespace: str, name: str) -> SecretContent | SecretAbsent:
+        return self.content
+
+    def update(self, observation: Observation) -> None:
+        self.observations.append(observation)
+
+    async def run(self, changed: Changed | None = None) -> None:
+        await asyncio.Event().wait()
+
+
+class Running:
+    """A reconciler at work, and its hub."""
+
+    def __init__(self, outside: Outside) -> None:
+        self.outside = outside
+        self.hub = Hub(replica="r", boot="b")
+        self.reconciler = Reconciler(
+            sources=Sources(resources=outside, secrets=outside, callers=outside),
+            distribution=self.hub,
+            status=outside,
+            clock=outside,
+            metrics=Metrics(),
+        )
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 - what is waited for has no event
+                await asyncio.sleep(0.005)
+
+    async def settle(self) -> None:
+        """Gives it time for several passes."""
+        await asyncio.sleep(0.3)
+
+    @property
+    def gateway(self) -> Snapshot | None:
+        history = self.hub.histories.get(GATEWAY_SCOPE)
+        return history.snapshot if history else None
+
+
+@contextlib.asynccontextmanager
+async def running(outside: Outside) -> AsyncIterator[Running]:
+    it = Running(outside)
+    task = asyncio.create_task(it.reconciler.run())
+    try:
+        yield it
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_what_is_there_is_published() -> None:
+    async with running(Outside()) as it:
+        await it.until(lambda: it.gateway)
+        assert it.gateway is not None
+        assert RouteKey("default/chat") in it.gateway.routes
+        assert ProviderKey("default/p") in it.gateway.credentials
+        assert it.gateway.identity == CALLERS
+
+
+async def test_nothing_is_published_before_the_world_is_complete() -> None:
+    outside = Outside()
+    outside.world = None
+    async with running(outside) as it:
+        await it.settle()
+        assert not it.hub.open
+        assert not it.reconciler.synced
+        outside.world = FULL
+        it.reconciler.changed()
+        await it.until(lambda: it.gateway)
+
+
+async def test_the_first_snapshot_waits_for_secrets_that_nobody_has_read_yet() -> None:
+    outside = Outside()
+    outside.content = SecretAbsent(state=SecretState.PENDING, message="")
+    async with running(outside) as it:
+        await it.settle()
+        assert not it.hub.open
+        outside.content = SecretContent(values={"k": Secret("sesame")})
+        await it.until(lambda: it.gateway)
+
+
+async def test_a_store_that_never_answers_delays_its_own_provider_only() -> None:
+    outside = Outside()
+    outside.content = SecretAbsent(state=SecretState.PENDING, message="")
+    async with running(outside) as it:
+        await it.settle()
+        outside.now = 11.0
+        await it.until(lambda: it.gateway)
+        assert it.gateway is not None
+        assert not it.gateway.credentials
+
+
+async def test_a_gateway_keeps_its_snapshot_while_callers_are_unknown() -> None:
+    """Published without them it would refuse everybody; sidecars need none."""
+    outside = Outside()
+    outside.identity = None
+    async with running(outside) as it:
+        identity = ProxyIdentity(
+            scope=sidecar_scope("default"),
+            subject=Subject(namespace="default", service_account="app"),
+            pod="app",
+            pod_uid="app",
+            expires=1e9,
+        )
+        it.hub.attach(identity, wake=lambda: None, now=0)
+        await it.settle()
+        outside.now = 11.0
+        await it.until(lambda: it.hub.open)
+        assert it.gateway is None
+        outside.identity = CALLERS
+        it.reconciler.changed()
+        await it.until(lambda: it.gateway)
+
+
+async def test_a_pass_that_fails_takes_nothing_back_and_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    outside = Outside()
+    async with running(outside) as it:
+        await it.until(lambda: it.gateway)
+        before = it.gateway
+        outside.broken = RuntimeError("no luck")
+        it.reconciler.changed()
+        await it.until(lambda: "a pass over the configuration failed" in caplog.text)
+        assert it.gateway is before
+        outside.broken = None
+        outside.world = world(*FULL.resources.values(), resource(Kind.ROUTE, "new", {**ROUTE, "models": ["new"]}))
+        it.reconciler.changed()
+        await it.until(lambda: it.gateway is not None and RouteKey("default/new") in it.gateway.routes)
+
+
+async def test_a_later_view_of_the_same_configuration_publishes_nothing() -> None:
+    outside = Outside()
+    async with running(outside) as it:
+        await it.until(lambda: it.gateway)
+        before = it.gateway
+        outside.world = world(*FULL.resources.values(), seen="2")
+        it.reconciler.changed()
+        await it.settle()
+        assert it.gateway is before
+
+
+async def test_every_pass_is_observed_with_the_world_it_was_made_of() -> None:
+    outside = Outside()
+    async with running(outside) as it:
+        await it.until(lambda: outside.observations)
+        assert outside.observations[-1].world is FULL
+        assert set(outside.observations[-1].verdicts) == set(FULL.resources)
+
+
+async def test_a_status_that_cannot_be_made_up_does_not_stop_publishing() -> None:
+    outside = Outside()
+
+    def refuse(observation: Observation) -> None:
+        raise RuntimeError("no status today")
+
+    outside.update = refuse  # type: ignore[method-assign]
+    async with running(outside) as it:
+        await it.until(lambda: it.gateway)
+        outside.content = SecretContent(values={"k": Secret("rotated")})
+        it.reconciler.changed()
+        await it.until(lambda: it.gateway and b"rotated" in msgspec.json.encode(_revealed(it.gateway)))
+
+
+def _revealed(snapshot: Snapshot) -> dict[str, str]:
+    return {key: credential.key.reveal() for key, credential in snapshot.credentials.items()}  # type: ignore[union-attr]
