@@ -16,19 +16,31 @@ _UNSEEN = "not looked at while the resource is not accepted"
 
 
 def text(problem: Problem) -> str:
-    """`spec.targets[1].model: what is wrong`."""
-    return f"{problem.field}: {problem.message}" if problem.field else problem.message
+    """`spec.targets[1].model: what is wrong`, without a full stop: others may follow in one message."""
+    message = problem.message.removesuffix(".")
+    return f"{problem.field}: {message}" if problem.field else message
 
 
 def summary(problems: Sequence[Problem]) -> str:
     """All problems in one message, or as many as fit and how many more there are."""
     texts = [text(problem) for problem in problems]
     whole = "; ".join(texts)
-    shown = len(texts)
-    while len(whole) > MAX_MESSAGE and shown > 1:
-        shown -= 1
-        whole = "; ".join(texts[:shown]) + f"; and {len(texts) - shown} more"
-    return whole if len(whole) <= MAX_MESSAGE else whole[: MAX_MESSAGE - 1] + "…"
+    if len(whole) <= MAX_MESSAGE:
+        return whole
+    shown, length = 0, 0
+    for one in texts:
+        length += len(one) + len("; ")
+        if length + len(_rest(len(texts) - shown - 1)) > MAX_MESSAGE:
+            break
+        shown += 1
+    if shown:
+        return "; ".join(texts[:shown]) + _rest(len(texts) - shown)
+    rest = _rest(len(texts) - 1)
+    return f"{texts[0][: MAX_MESSAGE - len(rest) - 1]}…{rest}"
+
+
+def _rest(count: int) -> str:
+    return f"; and {count} more" if count else ""
 
 
 def accepted(problems: Sequence[Problem], *, ignored: Sequence[str] = (), notes: Sequence[Problem] = ()) -> Condition:

@@ -5,7 +5,7 @@ from pilothouse_api.conditions import Problem, Reason
 from pilothouse_operator.compile.verdicts import MAX_MESSAGE, summary, text
 
 problems = st.builds(
-    Problem, reason=st.just(Reason.INVALID), message=st.text(min_size=1, max_size=900), field=st.text(max_size=300)
+    Problem, reason=st.just(Reason.INVALID), message=st.text(min_size=2, max_size=900), field=st.text(max_size=300)
 )
 
 
@@ -19,7 +19,7 @@ def test_a_problem_is_told_with_its_field() -> None:
 
 
 def test_all_problems_are_told_while_there_is_room() -> None:
-    assert summary([problem("one", "a"), problem("two", "b")]) == "a: one; b: two"
+    assert summary([problem("one.", "a"), problem("two.", "b")]) == "a: one; b: two"
 
 
 def test_what_has_no_room_is_counted() -> None:
@@ -30,6 +30,16 @@ def test_what_has_no_room_is_counted() -> None:
 
 def test_a_single_problem_too_long_is_cut() -> None:
     assert summary([problem("x" * 2_000)]) == "x" * (MAX_MESSAGE - 1) + "…"
+
+
+def test_a_first_problem_too_long_still_leaves_the_others_counted() -> None:
+    found = summary([problem("x" * 2_000), problem("short")])
+    assert len(found) == MAX_MESSAGE
+    assert found.endswith("…; and 1 more")
+
+
+def test_many_thousand_problems_are_counted_too() -> None:
+    assert summary([problem("is unknown", "spec.x")] * 50_000).endswith("more")
 
 
 @given(st.lists(problems, min_size=1, max_size=40))
