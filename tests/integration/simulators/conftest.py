@@ -56,10 +56,13 @@ def bedrock_with(simulators: Simulators) -> Iterator[Callable[..., Any]]:
         client.close()
 
 
-@pytest.fixture
-def azure(simulators: Simulators) -> Iterator[openai.AzureOpenAI]:
+# An SDK's client costs 30 ms to make (its TLS context), so that one serves all tests.
+
+
+@pytest.fixture(scope="session")
+def shared_azure(simulators_thread: Simulators) -> Iterator[openai.AzureOpenAI]:
     with openai.AzureOpenAI(
-        azure_endpoint=simulators.azure_url,
+        azure_endpoint=simulators_thread.azure_url,
         api_version=DATED,
         api_key=credentials.AZURE_API_KEY,
         max_retries=0,
@@ -68,17 +71,30 @@ def azure(simulators: Simulators) -> Iterator[openai.AzureOpenAI]:
         yield client
 
 
-@pytest.fixture
-def azure_v1(simulators: Simulators) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(
-        base_url=f"{simulators.azure_url}/openai/v1", api_key=credentials.AZURE_API_KEY, max_retries=0, timeout=5
-    ) as client:
+@pytest.fixture(scope="session")
+def shared_azure_v1(simulators_thread: Simulators) -> Iterator[openai.OpenAI]:
+    base_url = f"{simulators_thread.azure_url}/openai/v1"
+    with openai.OpenAI(base_url=base_url, api_key=credentials.AZURE_API_KEY, max_retries=0, timeout=5) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def shared_plain(simulators_thread: Simulators) -> Iterator[openai.OpenAI]:
+    base_url = simulators_thread.openai_url
+    with openai.OpenAI(base_url=base_url, api_key=credentials.OPENAI_API_KEY, max_retries=0, timeout=5) as client:
         yield client
 
 
 @pytest.fixture
-def plain(simulators: Simulators) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(
-        base_url=simulators.openai_url, api_key=credentials.OPENAI_API_KEY, max_retries=0, timeout=5
-    ) as client:
-        yield client
+def azure(simulators: Simulators, shared_azure: openai.AzureOpenAI) -> openai.AzureOpenAI:
+    return shared_azure
+
+
+@pytest.fixture
+def azure_v1(simulators: Simulators, shared_azure_v1: openai.OpenAI) -> openai.OpenAI:
+    return shared_azure_v1
+
+
+@pytest.fixture
+def plain(simulators: Simulators, shared_plain: openai.OpenAI) -> openai.OpenAI:
+    return shared_plain
