@@ -143,25 +143,15 @@ class Encoder:
             raise refusal.unsupported(self.caps, f"{path}.image_url.detail", "images are always seen as they are")
         if isinstance(part, Image):
             return {"image": {"format": part.format.value, "source": {"bytes": part.base64}}}
-        return _remote(part, self.caps, path)
+        # Not even s3://, which Bedrock would read with the gateway's rights, not with the caller's.
+        raise refusal.unsupported(
+            self.caps, f"{path}.image_url.url", "images are not fetched for the model; send a data URL"
+        )
 
     def _audio(self, part: Audio, path: str) -> Block:
         if part.format not in self.caps.audio:
             raise refusal.unsupported(self.caps, f"{path}.input_audio")
         return {"audio": {"format": part.format, "source": {"bytes": part.base64}}}
-
-
-_S3_FORMATS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "gif": "gif", "webp": "webp"}
-
-
-def _remote(part: RemoteImage, caps: Capabilities, path: str) -> Block:
-    param = f"{path}.image_url.url"
-    if not part.url.startswith("s3://"):
-        raise refusal.unsupported(caps, param, "Bedrock fetches no images; send a data URL")
-    extension = part.url.rpartition(".")[2].lower()
-    if extension not in _S3_FORMATS:
-        raise refusal.invalid(param, f"`{param}` must end in .png, .jpeg, .gif or .webp")
-    return {"image": {"format": _S3_FORMATS[extension], "source": {"s3Location": {"uri": part.url}}}}
 
 
 def _output(said: str) -> Block:

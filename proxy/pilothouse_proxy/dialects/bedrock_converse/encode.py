@@ -36,13 +36,14 @@ def body(request: Request, model: Model) -> bytes:
         GatewayError: UNSUPPORTED or INVALID_REQUEST that names the parameter.
     """
     caps = capabilities.of(model)
-    reasons = reasoning.ask(request, caps)
+    limit = model.max_output_tokens if request.max_output_tokens is None else request.max_output_tokens
+    reasons = reasoning.ask(request, caps, limit)
     tooling = tools.ask(request, caps, tools.Thinks.YES if reasons.active else tools.Thinks.NO)
     system, messages = turns.encode(request.turns, caps, tooling.rendering)
     document: dict[str, object] = {"messages": messages}
     if system:
         document["system"] = system
-    inference = _inference(request, caps, model, reasons)
+    inference = _inference(request, caps, limit, reasons)
     if inference:
         document["inferenceConfig"] = inference
     if tooling.config is not None:
@@ -64,10 +65,12 @@ def body(request: Request, model: Model) -> bytes:
     return msgspec.json.encode(document)
 
 
-def _inference(request: Request, caps: Capabilities, model: Model, reasons: reasoning.Asked) -> dict[str, object]:
+def _inference(request: Request, caps: Capabilities, limit: int | None, reasons: reasoning.Asked) -> dict[str, object]:
     inference: dict[str, object] = {}
     if reasons.limits:
-        inference["maxTokens"] = _limit(request, caps, model, reasons)
+        inference["maxTokens"] = _modest(caps, reasons) if limit is None else limit
+    if (request.max_output_tokens or caps.least_output) < caps.least_output:
+        raise refusal.unsupported(caps, "max_completion_tokens", f"it must be at least {caps.least_output}")
     temperature, top_p = _sampling(request, caps)
     if temperature is not None:
         inference["temperature"] = temperature
@@ -83,18 +86,11 @@ def _inference(request: Request, caps: Capabilities, model: Model, reasons: reas
     return inference
 
 
-def _limit(request: Request, caps: Capabilities, model: Model, reasons: reasoning.Asked) -> int:
-    asked = request.max_output_tokens
-    if asked is not None:
-        if asked < caps.least_output:
-            raise refusal.unsupported(caps, "max_completion_tokens", f"it must be at least {caps.least_output}")
-        return asked
-    if model.max_output_tokens is not None:
-        modest = model.max_output_tokens
-    else:
-        modest = min(MODEST_OUTPUT, caps.output_ceiling or UNKNOWN_OUTPUT)
-    # A budget of thinking is part of the limit: an answer of the usual size must still fit beside it.
-    return min(modest + reasons.budget, caps.output_ceiling or modest + reasons.budget)
+def _modest(caps: Capabilities, reasons: reasoning.Asked) -> int:
+    """The limit where nobody has named one. Thinking counts towards it: an answer must still fit beside that."""
+    if caps.output_ceiling is None:
+        return UNKNOWN_OUTPUT
+    return min(MODEST_OUTPUT + reasons.room, caps.output_ceiling)
 
 
 def _sampling(request: Request, caps: Capabilities) -> tuple[float | None, float | None]:

@@ -8,7 +8,9 @@ from pilothouse_proxy.exchange.parts import RedactedThinking, Thinking, ToolCall
 from pilothouse_proxy.exchange.request import Request, Role
 
 BUDGETS = {"low": 2_048, "medium": 8_192, "high": 24_576}
-"""Tokens of thinking that an effort is worth where a model wants a number."""
+"""Tokens of thinking that an effort is worth where a model wants a number, or room for it in the output limit."""
+_MOST = 49_152
+"""The same for the efforts above high."""
 
 LEAST_BUDGET = 1_024
 """The least that Anthropic's models take; and what is left for the answer at the least."""
@@ -19,37 +21,39 @@ REASONING_TOKENS = "/usage/output_tokens_details"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a request says about reasoning. `budget` is part of the output limit, which must be above it."""
+    """What a request says about reasoning."""
 
     active: bool = False
     fields: dict[str, object] = field(default_factory=dict)
     """For additionalModelRequestFields."""
     effort: str | None = None
     """For outputConfig.effort."""
-    budget: int = 0
+    room: int = 0
+    """Tokens that thinking may take of the output limit."""
     response_paths: tuple[str, ...] = ()
     limits: bool = True
     """Whether an output limit may be sent."""
 
 
-def ask(request: Request, caps: Capabilities) -> Asked:
-    """What to send.
+def ask(request: Request, caps: Capabilities, limit: int | None) -> Asked:
+    """What to send. `limit` is the output limit that the client or the manifest has set.
 
     Raises:
         GatewayError: UNSUPPORTED, the model does not have the effort; INVALID_REQUEST, it does not fit to the rest.
     """
     effort = _effort(request.effort, caps)
     if effort is None:
-        return Asked(active=caps.reasons_unasked)
+        return Asked(active=True, room=BUDGETS["high"]) if caps.reasons_unasked else Asked()
     if effort == "none":
         return _switched_off(caps)
     if caps.reasoning is Reasoning.NOVA:
         return _nova(request, effort, caps)
+    room = BUDGETS.get(effort, _MOST)
     if caps.reasoning is Reasoning.OBJECT:
-        return Asked(active=True, fields={"reasoning": {"effort": effort}})
+        return Asked(active=True, fields={"reasoning": {"effort": effort}}, room=room)
     if caps.reasoning is Reasoning.FIELD:
-        return Asked(active=True, fields={"reasoning_effort": effort})
-    return _claude(request, effort, caps)
+        return Asked(active=True, fields={"reasoning_effort": effort}, room=room)
+    return _claude(request, effort, caps, limit)
 
 
 def _effort(effort: str | None, caps: Capabilities) -> str | None:
@@ -81,23 +85,24 @@ def _nova(request: Request, effort: str, caps: Capabilities) -> Asked:
     return Asked(
         active=True,
         fields={"reasoningConfig": {"type": "enabled", "maxReasoningEffort": effort}},
+        room=BUDGETS[effort],
         limits=effort != "high",
     )
 
 
-def _claude(request: Request, effort: str, caps: Capabilities) -> Asked:
+def _claude(request: Request, effort: str, caps: Capabilities, limit: int | None) -> Asked:
     if request.temperature not in {None, 1}:
         raise refusal.unsupported(caps, "temperature", "not together with `reasoning_effort`")
     paths = (REASONING_TOKENS,)
+    room = BUDGETS.get(effort, _MOST)
     adaptive: dict[str, object] = {"thinking": {"type": "adaptive"}}
     if caps.reasoning is Reasoning.ADAPTIVE:
-        return Asked(active=True, fields=adaptive, effort=effort, response_paths=paths)
+        return Asked(active=True, fields=adaptive, effort=effort, room=room, response_paths=paths)
     if caps.reasoning is Reasoning.ADAPTIVE_UNTYPED:
-        return Asked(active=True, fields=adaptive | {"output_config": {"effort": effort}}, response_paths=paths)
+        fields = adaptive | {"output_config": {"effort": effort}}
+        return Asked(active=True, fields=fields, room=room, response_paths=paths)
     _require_thinking_blocks(request, caps)
-    budget = BUDGETS[effort]
-    if request.max_output_tokens is not None:
-        budget = min(budget, request.max_output_tokens - LEAST_BUDGET)
+    budget = room if limit is None else min(room, limit - LEAST_BUDGET)
     if budget < LEAST_BUDGET:
         raise refusal.invalid(
             "max_completion_tokens",
@@ -106,7 +111,7 @@ def _claude(request: Request, effort: str, caps: Capabilities) -> Asked:
     return Asked(
         active=True,
         fields={"thinking": {"type": "enabled", "budget_tokens": budget}},
-        budget=budget,
+        room=budget,
         response_paths=paths,
     )
 

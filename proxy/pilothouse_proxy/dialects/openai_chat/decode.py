@@ -133,7 +133,7 @@ def _decode_tools(tools: _Tools | None) -> tuple[Tool, ...]:
 def _decode_choice(choice: wire.ToolChoice | None, tools: tuple[Tool, ...]) -> ToolChoice | None:
     if isinstance(choice, wire.CustomChoice):
         raise GatewayError(Kind.UNSUPPORTED, "this model takes tools of type `function` only", param="tool_choice")
-    if choice is None or (choice in {"none", "auto"} and not tools):
+    if choice is None or (not tools and choice in ("none", "auto")):
         return None
     if not tools:
         raise GatewayError(Kind.INVALID_REQUEST, "`tool_choice` needs `tools`", param="tool_choice")

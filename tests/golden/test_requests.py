@@ -1,0 +1,146 @@
+"""Every request of a client's dialect meets every dialect of a provider."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from pilothouse_proxy import translation
+from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.ports import DialectName, Translation
+from tests.golden import cases, converse_model
+from tests.goldens import Goldens
+
+MATRIX = [
+    (client, upstream, case) for client, upstream, _ in cases.pairs() for case in cases.inputs("requests", client)
+]
+CONVERSE = [case for client, upstream, case in MATRIX if upstream is DialectName.BEDROCK_CONVERSE]
+
+
+def translated(client: DialectName, upstream: DialectName, case: str) -> bytes:
+    document = cases.load("requests", client, case)
+    met = translation.between(client, upstream)
+    assert met is not None
+    return met.request(cases.call(client, document, cases.body_of(document)))
+
+
+def golden_name(client: DialectName, upstream: DialectName, case: str) -> str:
+    try:
+        translated(client, upstream, case)
+    except GatewayError:
+        return f"requests/{client}/{case}.{upstream}.error.json"
+    return f"requests/{client}/{case}.{upstream}.json"
+
+
+@pytest.mark.parametrize(("client", "upstream", "case"), MATRIX)
+def test_a_request_is_translated_as_written_down(
+    client: DialectName, upstream: DialectName, case: str, goldens: Goldens
+) -> None:
+    name = golden_name(client, upstream, case)
+    try:
+        goldens.check_json(name, json.loads(translated(client, upstream, case)))
+    except GatewayError as error:
+        goldens.check_json(name, cases.told(error))
+
+
+def test_no_golden_request_is_stale_and_none_is_missing(goldens: Goldens) -> None:
+    assert len(CONVERSE) > 150
+    goldens.check_complete("requests/*/*.*.json", {golden_name(*row) for row in MATRIX})
+
+
+def test_the_pairs_of_dialects_that_meet_are_those_written_down(goldens: Goldens) -> None:
+    met = {(client, upstream): type(found).__name__ for client, upstream, found in cases.pairs()}
+    lines = [
+        f"{client} → {upstream}: {met.get((client, upstream), 'not offered')}\n"
+        for client in translation.PEEKS
+        for upstream in DialectName
+    ]
+    goldens.check("pairs.txt", "".join(lines))
+
+
+@pytest.mark.parametrize("case", CONVERSE)
+def test_what_converse_is_sent_holds_to_the_service_model(case: str) -> None:
+    try:
+        body = json.loads(translated(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, case))
+    except GatewayError as error:
+        assert error.kind in {Kind.INVALID_REQUEST, Kind.UNSUPPORTED}
+        return
+    model_id = cases.load("requests", DialectName.OPENAI_CHAT, case)["upstream"]
+    assert converse_model.problems_of_request(body, model_id) == ""
+
+
+def accepted() -> list[tuple[str, dict[str, Any]]]:
+    """Every Converse body that is sent, by its case."""
+    bodies = []
+    for case in CONVERSE:
+        try:
+            body = translated(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, case)
+        except GatewayError:
+            continue
+        bodies.append((case, json.loads(body)))
+    return bodies
+
+
+def test_an_output_limit_is_always_sent_but_where_the_model_forbids_it() -> None:
+    without = [case for case, body in accepted() if "maxTokens" not in body.get("inferenceConfig", {})]
+    assert without == ["effort-nova-high"]
+
+
+def test_turns_alternate_and_begin_with_the_users() -> None:
+    for case, body in accepted():
+        roles = [message["role"] for message in body["messages"] if message["role"] != "system"]
+        assert roles[0] == "user", case
+        assert all(one != other for one, other in itertools.pairwise(roles)), case
+
+
+def test_tools_are_declared_wherever_calls_or_results_are_sent() -> None:
+    for case, body in accepted():
+        blocks = [block for message in body["messages"] for block in message["content"]]
+        if any("toolUse" in block or "toolResult" in block for block in blocks):
+            assert "toolConfig" in body, case
+
+
+def test_each_call_is_answered_in_the_very_next_turn_before_anything_else() -> None:
+    for case, body in accepted():
+        messages = body["messages"]
+        for at, message in enumerate(messages):
+            asked = [block["toolUse"]["toolUseId"] for block in message["content"] if "toolUse" in block]
+            if asked:
+                head = messages[at + 1]["content"][: len(asked)]
+                assert sorted(asked) == sorted(block["toolResult"]["toolUseId"] for block in head), case
+
+
+def test_no_text_is_blank() -> None:
+    for case, body in accepted():
+        messages = [*body["messages"], {"content": body.get("system", [])}]
+        texts = [block["text"] for message in messages for block in message["content"] if "text" in block]
+        assert all(text.strip() for text in texts), case
+
+
+def test_equal_requests_give_equal_bytes() -> None:
+    for case in CONVERSE:
+        try:
+            first = translated(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, case)
+        except GatewayError:
+            continue
+        assert translated(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, case) == first, case
+
+
+def test_pass_through_keeps_every_member_but_the_models_name() -> None:
+    for case in cases.inputs("requests", DialectName.OPENAI_CHAT):
+        document = cases.load("requests", DialectName.OPENAI_CHAT, case)
+        try:
+            body = json.loads(translated(DialectName.OPENAI_CHAT, DialectName.OPENAI_CHAT, case))
+        except GatewayError:
+            continue
+        assert body.pop("model") == document["upstream"], case
+        body.pop("stream_options", None)
+        sent = json.loads(cases.body_of(document))
+        assert body == {name: sent[name] for name in sent if name not in {"model", "stream_options"}}, case
+
+
+def test_a_translation_is_stateless() -> None:
+    met: Translation | None = translation.between(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE)
+    assert met is translation.between(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE)
+    assert vars(met).keys() == {"_client", "_provider"}

@@ -1,0 +1,105 @@
+"""Every answer of a provider's dialect meets every dialect of clients."""
+
+import json
+from typing import Any
+
+import pytest
+from openai.types import CreateEmbeddingResponse
+from openai.types.chat import ChatCompletion
+
+from pilothouse_proxy import translation
+from pilothouse_proxy.errors import UpstreamBroken
+from pilothouse_proxy.exchange.reply import Finish
+from pilothouse_proxy.ports import Answer, DialectName
+from tests.golden import cases, converse_model
+from tests.goldens import Goldens
+
+MATRIX = [
+    (client, upstream, case) for client, upstream, _ in cases.pairs() for case in cases.inputs("responses", upstream)
+]
+CONVERSE = cases.inputs("responses", DialectName.BEDROCK_CONVERSE)
+STRANGE = {"broken-html", "broken-no-usage", "broken-wrong-type", "new-members-are-passed-over", "stop-unknown"}
+"""Cases of Bedrock that break its service model, on purpose."""
+
+
+def sent(upstream: DialectName, case: str) -> bytes:
+    document = cases.load("responses", upstream, case)
+    return document["raw"].encode() if "raw" in document else json.dumps(document["answer"]).encode()
+
+
+def translated(client: DialectName, upstream: DialectName, case: str) -> Answer:
+    met = translation.between(client, upstream)
+    assert met is not None
+    call = cases.call_of(client, cases.load("responses", upstream, case))
+    return met.reply(call, [], sent(upstream, case))
+
+
+def golden_name(client: DialectName, upstream: DialectName, case: str) -> str:
+    try:
+        translated(client, upstream, case)
+    except UpstreamBroken:
+        return f"responses/{upstream}/{case}.{client}.error.json"
+    return f"responses/{upstream}/{case}.{client}.json"
+
+
+def shown(answer: Answer) -> dict[str, Any]:
+    usage = None
+    if answer.usage is not None:
+        usage = {name: getattr(answer.usage, name) for name in answer.usage.__struct_fields__}
+    return {
+        "body": json.loads(answer.body),
+        "usage": usage,
+        "finish_reason": answer.finish_reason,
+        "unknown": list(answer.unknown),
+    }
+
+
+@pytest.mark.parametrize(("client", "upstream", "case"), MATRIX)
+def test_an_answer_is_translated_as_written_down(
+    client: DialectName, upstream: DialectName, case: str, goldens: Goldens
+) -> None:
+    name = golden_name(client, upstream, case)
+    try:
+        goldens.check_json(name, shown(translated(client, upstream, case)))
+    except UpstreamBroken as broken:
+        goldens.check_json(name, {"broken": str(broken)})
+
+
+def test_no_golden_answer_is_stale_and_none_is_missing(goldens: Goldens) -> None:
+    assert len(MATRIX) > 35
+    goldens.check_complete("responses/*/*.*.json", {golden_name(*row) for row in MATRIX})
+
+
+@pytest.mark.parametrize("case", sorted(set(CONVERSE) - STRANGE))
+def test_what_converse_is_said_to_answer_holds_to_the_service_model(case: str) -> None:
+    assert converse_model.problems_of_reply(json.loads(sent(DialectName.BEDROCK_CONVERSE, case))) == ""
+
+
+@pytest.mark.parametrize("case", CONVERSE)
+def test_the_sdk_reads_every_translated_answer(case: str) -> None:
+    try:
+        answer = translated(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, case)
+    except UpstreamBroken:
+        return
+    completion = ChatCompletion.model_validate_json(answer.body)
+    assert completion.choices[0].finish_reason in set(Finish)
+    assert not completion.model_extra
+    assert set(completion.choices[0].message.model_extra or {}) <= {"reasoning_content", "thinking_blocks"}
+    assert completion.usage is not None
+    assert completion.usage.total_tokens == completion.usage.prompt_tokens + completion.usage.completion_tokens
+
+
+@pytest.mark.parametrize("upstream", [DialectName.OPENAI_CHAT, DialectName.OPENAI_EMBEDDINGS])
+def test_answers_of_the_same_dialect_pass_byte_for_byte(upstream: DialectName) -> None:
+    types: dict[DialectName, Any] = {
+        DialectName.OPENAI_CHAT: ChatCompletion,
+        DialectName.OPENAI_EMBEDDINGS: CreateEmbeddingResponse,
+    }
+    for case in cases.inputs("responses", upstream):
+        try:
+            answer = translated(upstream, upstream, case)
+        except UpstreamBroken:
+            continue
+        assert answer.body == sent(upstream, case), case
+        if answer.usage is not None and "null" not in case and case != "base64":  # the SDK decodes that itself
+            assert types[upstream].model_validate_json(answer.body), case

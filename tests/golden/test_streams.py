@@ -1,0 +1,186 @@
+"""Every stream of a provider's dialect meets every dialect of clients, in every way that it may be cut up."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
+
+from pilothouse_proxy import translation
+from pilothouse_proxy.errors import UpstreamBroken
+from pilothouse_proxy.framing import eventstream, sse
+from pilothouse_proxy.ports import DialectName, StreamRelay
+from tests import feeding
+from tests.golden import cases, converse_model
+from tests.goldens import Goldens
+
+MATRIX = [
+    (client, upstream, case) for client, upstream, _ in cases.pairs() for case in cases.inputs("streams", upstream)
+]
+CONVERSE = cases.inputs("streams", DialectName.BEDROCK_CONVERSE)
+STRANGE = {"stop-unknown", "unknown-event", "broken-payload", "broken-required-member"}
+"""Cases of Bedrock that break its service model, on purpose."""
+
+
+def frame(event: list[Any]) -> bytes:
+    """`[event type, payload]`, `["exception", name, payload]` or `["error", code, message]`, as Bedrock frames it."""
+    if event[0] == "error":
+        return eventstream.encode({":message-type": "error", ":error-code": event[1], ":error-message": event[2]}, b"")
+    kind = "exception" if event[0] == "exception" else "event"
+    name, payload = event[-2], event[-1]
+    return eventstream.encode(
+        {f":{kind}-type": name, ":content-type": "application/json", ":message-type": kind},
+        payload.encode() if isinstance(payload, str) else json.dumps(payload, separators=(",", ":")).encode(),
+    )
+
+
+def stream_of(document: dict[str, Any]) -> bytes:
+    if "stream" in document:
+        return "".join(document["stream"]).encode()
+    stream = b"".join(frame(event) for event in document["events"])
+    if document.get("flip_last_byte"):
+        stream = stream[:-1] + bytes([stream[-1] ^ 1])
+    return stream[: len(stream) - document.get("cut_bytes", 0)]
+
+
+def relay_of(client: DialectName, upstream: DialectName, document: dict[str, Any]) -> StreamRelay:
+    met = translation.between(client, upstream)
+    assert met is not None
+    headers = [(b"x-amzn-requestid", b"11111111-2222-3333-4444-555555555555")]
+    return met.relay(cases.call_of(client, document), headers)
+
+
+def relayed(client: DialectName, upstream: DialectName, document: dict[str, Any], pieces: Iterable[bytes]) -> str:
+    """What the client gets, as the pipeline would send it, and what the gateway keeps of it (a comment line)."""
+    relay = relay_of(client, upstream, document)
+    sent = b"".join(relay.feed(piece) for piece in pieces) + relay.end()
+    if relay.failure is not None and relay.content:
+        sent += relay.error_event(relay.failure)
+    failure = relay.failure
+    outcome: dict[str, Any] = {
+        "complete": relay.complete,
+        "content": relay.content,
+        "finish_reason": relay.finish_reason,
+        "usage": relay.usage and {name: getattr(relay.usage, name) for name in relay.usage.__struct_fields__},
+        "unknown": list(relay.unknown),
+        "failure": failure and {"kind": failure.kind, "message": failure.message, "code": failure.code},
+    }
+    assert relay.feed(b"data: more\n\n") == b"", "nothing follows the end"
+    return sent.decode() + f": {json.dumps(outcome, ensure_ascii=False)}\n"
+
+
+def golden_name(client: DialectName, upstream: DialectName, case: str) -> str:
+    return f"streams/{upstream}/{case}.{client}.sse"
+
+
+@pytest.mark.parametrize(("client", "upstream", "case"), MATRIX)
+def test_a_stream_is_relayed_as_written_down_however_it_is_cut(
+    client: DialectName, upstream: DialectName, case: str, goldens: Goldens
+) -> None:
+    if upstream is DialectName.OPENAI_EMBEDDINGS:
+        pytest.fail("embeddings have no streams")
+    document = cases.load("streams", upstream, case)
+    got = feeding.feed_every_way(
+        lambda pieces: relayed(client, upstream, document, pieces), stream_of(document), cuts=48
+    )
+    goldens.check(golden_name(client, upstream, case), got)
+
+
+def test_no_golden_stream_is_stale_and_none_is_missing(goldens: Goldens) -> None:
+    assert len(MATRIX) > 60
+    goldens.check_complete("streams/*/*.sse", {golden_name(*row) for row in MATRIX})
+
+
+@pytest.mark.parametrize("case", sorted(set(CONVERSE) - STRANGE))
+def test_what_converse_is_said_to_stream_holds_to_the_service_model(case: str) -> None:
+    for event in cases.load("streams", DialectName.BEDROCK_CONVERSE, case)["events"]:
+        if event[0] not in {"error", "exception"}:
+            payload = {name: value for name, value in event[1].items() if name != "p"}
+            assert converse_model.problems_of_event(event[0], payload) == "", event
+
+
+def chunks_of(case: str) -> list[bytes]:
+    """The data of what a client of openai.chat gets of a stream of Bedrock's."""
+    document = cases.load("streams", DialectName.BEDROCK_CONVERSE, case)
+    relay = relay_of(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, document)
+    decoder = sse.Decoder()
+    return [event.data for event in decoder.feed(relay.feed(stream_of(document)) + relay.end())]
+
+
+@pytest.mark.parametrize("case", CONVERSE)
+def test_the_sdk_reads_every_chunk(case: str) -> None:
+    for data in chunks_of(case):
+        if data != b"[DONE]":
+            chunk = ChatCompletionChunk.model_validate_json(data)
+            assert chunk.id == "chatcmpl-golden"
+            for choice in chunk.choices:
+                assert set(choice.delta.model_extra or {}) <= {"reasoning_content", "thinking_blocks"}
+
+
+@pytest.mark.parametrize("case", CONVERSE)
+def test_done_is_said_once_and_last_and_only_of_whole_streams(case: str) -> None:
+    document = cases.load("streams", DialectName.BEDROCK_CONVERSE, case)
+    relay = relay_of(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, document)
+    sent = relay.feed(stream_of(document)) + relay.end()
+    assert sent.count(b"data: [DONE]") == int(relay.complete)
+    assert sent.endswith(b"data: [DONE]\n\n") == relay.complete
+    assert relay.complete == (relay.failure is None)
+
+
+@pytest.mark.parametrize("case", sorted(set(CONVERSE) & set(cases.inputs("responses", DialectName.BEDROCK_CONVERSE))))
+def test_a_stream_put_together_equals_the_answer_at_once(case: str) -> None:
+    document = cases.load("responses", DialectName.BEDROCK_CONVERSE, case)
+    met = translation.between(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE)
+    assert met is not None
+    try:
+        at_once = met.reply(
+            cases.call_of(DialectName.OPENAI_CHAT, document), [], json.dumps(document["answer"]).encode()
+        )
+    except UpstreamBroken:
+        assert b"[DONE]" not in chunks_of(case)
+        return
+    state = ChatCompletionStreamState()
+    for data in chunks_of(case):
+        if data != b"[DONE]":
+            state.handle_chunk(ChatCompletionChunk.model_validate_json(data))
+    together = json.loads(state.current_completion_snapshot.model_dump_json(exclude_none=True))
+    expected = json.loads(at_once.body)
+    assert said(together) == said(expected)
+    assert together["usage"] == expected["usage"]
+
+
+def said(completion: dict[str, Any]) -> dict[str, Any]:
+    """What a completion says, whichever way it came."""
+    choice = completion["choices"][0]
+    message = choice["message"]
+    calls = message.get("tool_calls") or []
+    return {
+        "content": message.get("content") or None,
+        "reasoning": message.get("reasoning_content") or None,
+        "blocks": message.get("thinking_blocks") or [],
+        "calls": [(call["id"], call["function"]["name"], json.loads(call["function"]["arguments"])) for call in calls],
+        "finish_reason": choice["finish_reason"],
+    }
+
+
+def is_usage_chunk(event: str) -> bool:
+    if '"choices"' not in event or not event.endswith("\n"):
+        return False
+    chunk = json.loads(sse.Decoder().feed(event.encode())[0].data)
+    return chunk["choices"] == [] and chunk.get("usage") is not None
+
+
+@pytest.mark.parametrize("case", cases.inputs("streams", DialectName.OPENAI_CHAT))
+def test_whole_streams_of_the_same_dialect_pass_byte_for_byte_but_for_the_usage_chunk(case: str) -> None:
+    document = cases.load("streams", DialectName.OPENAI_CHAT, case)
+    relay = relay_of(DialectName.OPENAI_CHAT, DialectName.OPENAI_CHAT, document)
+    sent = relay.feed(stream_of(document)) + relay.end()
+    asked = "stream_options" in document["request"]
+    kept = "".join(event for event in document["stream"] if asked or not is_usage_chunk(event)).encode()
+    if relay.complete:
+        assert kept.rstrip(b"\n").startswith(sent.rstrip(b"\n"))
+        assert len(sent) == len(kept) or case in {"nothing-after-done", "done-without-blank-line"}
+    else:
+        assert kept.startswith(sent)
