@@ -27,7 +27,7 @@ HEARTBEAT_S = 1.0
 class ControlServer:
     """Between `with` and its end it serves the newest snapshot to whoever sends the token."""
 
-    def __init__(self, snapshot: Snapshot | None, *, subject: Subject | None = None, port: int = 0) -> None:
+    def __init__(self, snapshot: Snapshot | None, *, subject: Subject | None = None) -> None:
         self.acks: list[Ack] = []
         self.reports: list[Report] = []
         self.streams = 0
@@ -37,7 +37,7 @@ class ControlServer:
         self._hello_subject = subject or Subject(namespace="pilothouse", service_account="gateway")
         self._lines: list[bytes] = []
         self._scope = "gateway"
-        self._port = port
+        self._port = 0
         self._directory = tempfile.TemporaryDirectory(prefix="control-")
         if snapshot is not None:
             self.publish(snapshot)
@@ -81,29 +81,43 @@ class ControlServer:
         assert found is not None, f"no acknowledgement of {version}, only {self.acks}"
         return found
 
+    def renew(self, *, token: str, snapshot: Snapshot) -> None:
+        """Go away and come back at the same address, with another certification authority, token and snapshot."""
+        self._stop()
+        self.token = token
+        self.publish(snapshot)
+        self._start()
+
     def __enter__(self) -> "ControlServer":
+        self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop()
+        self._directory.cleanup()
+
+    def _start(self) -> None:
         authority = certificates.make_authority(name="test", now=time.time())
         leaf = certificates.make_leaf(authority=authority, names=["127.0.0.1"], now=time.time())
         (self.directory / "ca.pem").write_text(authority.certificate)
         (self.directory / "token").write_text(self.token + "\n")
+        self._closed = False
         self._server = _Server(("127.0.0.1", self._port), _Answer)
         self._server.control = self
         self._server.tls = certificates.server_context(leaf)
         self._port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self._thread.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def _stop(self) -> None:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-        self._directory.cleanup()
 
     # The connections' calls.
 
@@ -138,14 +152,13 @@ class ControlServer:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
     control: ControlServer
     tls: ssl.SSLContext
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         # The handshake belongs to the connection's own thread, not to the one that accepts.
-        with contextlib.suppress(OSError):
-            super().finish_request(self.tls.wrap_socket(request, server_side=True), client_address)
+        with contextlib.suppress(OSError), self.tls.wrap_socket(request, server_side=True) as secured:
+            super().finish_request(secured, client_address)
 
 
 class _Answer(BaseHTTPRequestHandler):
@@ -170,7 +183,11 @@ class _Answer(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         if self._admitted():
             self.send_response(self.server.control.told(self.path, body))
+            self.send_header("content-length", "0")
+            self.send_header("connection", "close")
             self.end_headers()
+        # Whoever ends the server waits for its connections: none may linger.
+        self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet."""

@@ -1,0 +1,95 @@
+"""A real proxy process, and its output."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.integration.proxy.configurations import KEY
+from tests.integration.proxy.gateway import Answer
+
+Environment = dict[str, str]
+
+
+class Process:
+    """One that runs, or has run."""
+
+    def __init__(self, flags: list[str], environment: Environment | None = None) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="proxy-")
+        self.out = Path(self._directory.name) / "out"
+        self.err = Path(self._directory.name) / "err"
+        self.started = time.monotonic()
+        command = [sys.executable, "-m", "pilothouse", "proxy", "--listen=127.0.0.1:0", "--log-format=json", *flags]
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            self.popen = subprocess.Popen(command, stdout=out, stderr=err, env={**os.environ, **(environment or {})})
+
+    @property
+    def port(self) -> int:
+        return int(self.event("listening")["listen"].rpartition(":")[2])
+
+    @property
+    def admin_port(self) -> int:
+        return int(self.event("listening")["admin_listen"].rpartition(":")[2])
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        whole = self.out.read_bytes().rpartition(b"\n")[0].splitlines()
+        return [line for line in map(json.loads, whole) if line["event"] == name]
+
+    def event(self, name: str, *, count: int = 1, seconds: float = 10.0) -> dict[str, Any]:
+        """The count-th such line of its output, as soon as it is there."""
+        self.until(lambda: len(self.events(name)) >= count, f"no {name!r} number {count}", seconds=seconds)
+        return self.events(name)[count - 1]
+
+    def until(self, condition: Callable[[], object], complaint: str, *, seconds: float = 10.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"{complaint}\n{self.told()}"
+            assert self.popen.poll() is None or condition(), f"it has exited\n{self.told()}"
+            time.sleep(0.01)
+
+    def told(self) -> str:
+        return self.out.read_text() + self.err.read_text()
+
+    def ask(
+        self, method: str = "POST", path: str = "/v1/chat/completions", body: Any = None, *, port: int | None = None
+    ) -> Answer:
+        """One request over a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
+        with contextlib.closing(connection):
+            encoded = None if body is None else json.dumps(body).encode()
+            connection.request(method, path, encoded, {"authorization": f"Bearer {KEY}"})
+            answer = connection.getresponse()
+            headers = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, headers, answer.read())
+
+    def chat(self, **more: Any) -> Answer:
+        return self.ask(body={"model": "chat", "messages": [{"role": "user", "content": "Ahoy"}], **more})
+
+    def end(self, number: int = signal.SIGTERM, *, seconds: float = 10.0) -> int:
+        """Its exit code after a signal."""
+        self.popen.send_signal(number)
+        return self.popen.wait(seconds)
+
+    def close(self) -> None:
+        if self.popen.poll() is None:
+            self.popen.kill()
+            self.popen.wait()
+        self._directory.cleanup()
+
+
+@contextlib.contextmanager
+def process(*flags: str, environment: Environment | None = None) -> Iterator[Process]:
+    """Running at the start of the block; gone at its end, whatever happened."""
+    running = Process(list(flags), environment)
+    try:
+        yield running
+    finally:
+        running.close()
