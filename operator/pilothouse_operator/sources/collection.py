@@ -153,13 +153,11 @@ class Collection:
 
 
 def _take(ledger: Ledger[Resource], listing: Listing, belief: Belief) -> Move:
-    version = int(listing.version)
     if belief is Belief.NOTHING:
         return Move.NOTHING
     if belief is Belief.ADDITIONS:
         return max((ledger.see(item, Sight.PRESENT) for item in listing.items), default=Move.NOTHING)
-    # Our lists come one after the other and are consistent reads: a lower version means that etcd was set back.
-    return ledger.rewound(listing.items, version) if version < ledger.floor else ledger.listed(listing.items, version)
+    return ledger.take(listing.items, int(listing.version))
 
 
 def _resource(kind: Kind, item: Item) -> Resource:

@@ -88,6 +88,10 @@ class Ledger(Generic[T]):
         self._floor = max(self._floor, version)
         return move
 
+    def take(self, items: Sequence[Item], version: int) -> Move:
+        """A consistent list, made after the one before it: a lower version means that etcd was set back."""
+        return self.rewound(items, version) if version < self._floor else self.listed(items, version)
+
     def rewound(self, items: Sequence[Item], version: int) -> Move:
         """A list after the cluster's history was set back (etcd restored from a backup): versions begin anew."""
         before = self.values()

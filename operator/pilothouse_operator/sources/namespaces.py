@@ -56,17 +56,12 @@ class Namespaces:
                     _log.warning("labels of namespaces are not seen, `access` by selector fits nobody: %s", news)
                 move = Move.CONTENT
             elif isinstance(news, Listing):
-                move = _take(ledger, news)
+                move = ledger.take(news.items, int(news.version))
             else:
                 move = ledger.see(news.object, Sight.ABSENT if news.type is EventType.DELETED else Sight.PRESENT)
             if name not in self._answered or move is Move.CONTENT:
                 self._answered.add(name)
                 changed()
-
-
-def _take(ledger: Ledger[dict[str, str]], listing: Listing) -> Move:
-    version = int(listing.version)
-    return ledger.rewound(listing.items, version) if version < ledger.floor else ledger.listed(listing.items, version)
 
 
 def _labels(item: Item) -> dict[str, str]:

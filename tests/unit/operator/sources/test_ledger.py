@@ -122,7 +122,7 @@ def test_the_same_list_again_changes_nothing() -> None:
 def test_a_list_after_history_was_set_back_is_believed() -> None:
     held = ledger()
     held.listed([item("a", 100), item("b", 90)], 110)
-    assert held.rewound([item("a", 7)], 8) is Move.CONTENT
+    assert held.take([item("a", 7)], 8) is Move.CONTENT
     assert held.values() == {A: ("u", 1, "7")}
     assert held.see(item("a", 9, generation=2), Sight.PRESENT) is Move.CONTENT
 
