@@ -11,8 +11,9 @@ from pilothouse_proxy.http.limits import ClientLimits
 from pilothouse_proxy.http.messages import Closed, Headers, HTTPError, Phase, TimedOut, TooLarge
 from pilothouse_proxy.http.parser import ResponseParser
 
-# struct tcp_info of linux/tcp.h: eight bytes, then rto, ato, snd_mss, rcv_mss, unacked.
-_TCP_INFO = struct.Struct("8x16xI")
+# struct tcp_info of linux/tcp.h: the state, seven more bytes, then rto, ato, snd_mss, rcv_mss, unacked.
+_TCP_INFO = struct.Struct("B7x16xI")
+_TCP_CLOSE = 7
 
 
 class Stale(Closed):
@@ -142,7 +143,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_received",
         "_response",
         "_told_s",
-        "_unacknowledged",
+        "_unread",
         "_waiter",
         "born",
         "exchanges",
@@ -164,7 +165,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._phase = Phase.IDLE
         self._told_s = 0.0
         self._buffered = 0
-        self._received = self._paused = self._unacknowledged = False
+        self._received = self._paused = self._unread = False
         self.born = self.unused_since = loop.time()
         self.exchanges = 0
         self.idle_s = limits.idle_s
@@ -247,31 +248,33 @@ class UpstreamConnection(asyncio.Protocol):
             return
         self._received = True
         parser = self._parser
+        error: HTTPError | None = None
         try:
             parser.feed(data)
-        except HTTPError as error:
-            self._fail(response, error)
-            self.transport.abort()
-            return
+        except HTTPError as problem:
+            error = problem
         if parser.head_complete and not response.status:
             response.status = parser.status
             response.headers = parser.headers
-        if parser.complete:
+        if error is not None:
+            self._fail(response, error)
+            self.transport.abort()
+        elif parser.complete:
+            # In this order: a connection that rests has set its alarm.
+            self._wake()
             self._complete(response)
-        elif response.status and parser.body:
+        elif parser.body:
+            self._wake()
             self._buffered += len(data)
             if self._buffered > self._limits.buffer_bytes and not self._paused:
                 self._paused = True
                 self.transport.pause_reading()
-        else:
-            if response.status and self._phase is Phase.FIRST_BYTE:
-                self._wake()
-            return
-        self._wake()
+        elif response.status and self._phase is Phase.FIRST_BYTE:
+            self._wake()
 
     def eof_received(self) -> None:
         if not self._received:
-            self._unacknowledged = self._has_unacknowledged()
+            self._unread = self._was_unread()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._alarm.stop()
@@ -294,7 +297,6 @@ class UpstreamConnection(asyncio.Protocol):
     def _complete(self, response: UpstreamResponse) -> None:
         response.end(None)
         self._response = None
-        self._alarm.clear()
         if self._paused:
             self.taken()
         self._buffered = 0
@@ -314,7 +316,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _lose(self, response: UpstreamResponse, exc: Exception | None) -> None:
         reused = self.exchanges > 1
-        if not self._received and reused and (self._unacknowledged or isinstance(exc, ConnectionError)):
+        if not self._received and reused and (self._unread or isinstance(exc, ConnectionError)):
             self._fail(response, Stale("the upstream had closed the connection before the request reached it"))
         elif exc is not None:
             self._fail(response, Closed("the connection to the upstream broke"))
@@ -341,19 +343,21 @@ class UpstreamConnection(asyncio.Protocol):
         poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not poll.poll(0)
 
-    def _has_unacknowledged(self) -> bool:
-        """Whether the other side's system has not taken all that was sent: then its program cannot have read it.
+    def _was_unread(self) -> bool:
+        """Whether the program on the other side cannot have read all that was sent; False where the system is mute.
 
-        A closed socket answers data with a reset and acknowledges nothing. False where the system does not tell.
+        A socket that was closed before data came answers it with a reset and acknowledges nothing. The reset may be
+        here already, or still under way; a program that has read and then ended leaves neither sign.
         """
         option = getattr(socket, "TCP_INFO", None)
         if option is None:
             return False
         try:
             told = self.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, option, _TCP_INFO.size)
-            return bool(_TCP_INFO.unpack(told)[0])
+            state, unacknowledged = _TCP_INFO.unpack(told)
         except (OSError, struct.error):
             return False
+        return bool(state == _TCP_CLOSE or unacknowledged)
 
 
 def _keep_alive_s(response: UpstreamResponse, longest_s: float) -> float:

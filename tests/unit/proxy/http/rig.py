@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -10,7 +12,7 @@ from pilothouse_proxy.http.limits import Limits
 from pilothouse_proxy.http.messages import Headers, Request
 from pilothouse_proxy.http.server import Application, Responder, Server
 
-WAIT_S = 20.0
+WAIT_S = 8.0
 
 
 @dataclass
@@ -87,6 +89,8 @@ class Peer:
             return await self.reader.read()
 
     def reset(self) -> None:
+        linger = struct.pack("ii", 1, 0)
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.writer.transport.abort()
 
 
@@ -145,6 +149,8 @@ class Upstream:
         self.tasks.append(task)
         try:
             await script(Peer(reader, writer))
+        except asyncio.CancelledError:
+            return
         finally:
             writer.close()
 
