@@ -11,6 +11,8 @@ import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
 from tests.simulators.wire import replies
@@ -27,6 +29,16 @@ _MEMO_ENTRIES: Final = 512
 _MEMO_BODY_BYTES: Final = 512 * 1024
 
 _numbers = itertools.count(1)
+
+
+@lru_cache(maxsize=16)
+def _date(second: int) -> bytes:
+    return b"date: " + formatdate(second, usegmt=True).encode() + b"\r\n"
+
+
+def date(now: float) -> bytes:
+    """The header line with the service's clock; `now` in Unix seconds."""
+    return _date(int(now))
 
 
 def next_number() -> bytes:

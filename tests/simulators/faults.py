@@ -164,12 +164,12 @@ class Voice(Protocol):
         ...
 
 
-def instead(fault: Fault, voice: Voice) -> tuple[Reply, int] | None:
-    """The whole reply and its status (0 = none), if this kind replaces the answer."""
+def instead(fault: Fault, voice: Voice, *, extra: bytes) -> tuple[Reply, int] | None:
+    """The whole reply and its status (0 = none), if this kind replaces the answer. `extra` are header lines."""
     if fault.kind in (Kind.ERROR, Kind.THROTTLE):
-        return _sent(voice.error(fault))
+        return sent(voice.error(fault), extra=extra)
     if fault.kind is Kind.HTML:
-        return _sent(voice.html(fault))
+        return sent(voice.html(fault), extra=extra)
     if fault.kind is Kind.EMPTY:
         status = fault.status or 500
         return Reply([(0.0, replies.whole(status, [], b""))]), status
@@ -190,8 +190,9 @@ _SILENT: Final[Mapping[Kind, Ending]] = {
 }
 
 
-def _sent(answer: Whole) -> tuple[Reply, int]:
-    return Reply([(0.0, answer.wire())]), answer.status
+def sent(answer: Whole, *, extra: bytes) -> tuple[Reply, int]:
+    """A reply at once, and its status."""
+    return Reply([(0.0, answer.wire(extra=extra))]), answer.status
 
 
 def spoiled(fault: Fault, answer: Answer, *, voice: Voice, pace: pacing.Pace, extra: bytes) -> Reply:

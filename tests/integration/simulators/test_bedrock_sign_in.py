@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import botocore.exceptions
@@ -85,6 +86,14 @@ def test_a_clock_five_minutes_off_is_refused(simulators: Simulators, bedrock: An
     status, code, message = refused(bedrock)
     assert (status, code) == (403, "InvalidSignatureException")
     assert message.startswith(words)
+
+
+def test_a_refusal_tells_the_time_of_the_service(simulators: Simulators, bedrock: Any) -> None:
+    simulators.controls.settings.bedrock_clock_skew_s = 3600
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        bedrock.converse(modelId=MODEL, messages=HELLO)
+    told = parsedate_to_datetime(caught.value.response["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
+    assert 3500 < told - time.time() < 3700
 
 
 @pytest.mark.parametrize("skew_s", [290, -290])

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from tests.simulators import faults, speech
+from tests.simulators import answers, faults, speech
 from tests.simulators.answers import Answer, Memo, Whole
 from tests.simulators.bedrock import caching, converse, errors, semantics, shapes, sigv4
 from tests.simulators.bedrock.caching import PromptCache
@@ -45,20 +45,23 @@ class BedrockService:
 
     def _reply(self, request: Request, record: Record) -> tuple[Reply, int]:
         controls = self._controls
+        now = controls.now() + controls.settings.bedrock_clock_skew_s
+        date = answers.date(now)
         parts = request.path.split(b"/")
         operation = _OPERATIONS.get(parts[3]) if len(parts) == 4 and parts[1] == b"model" else None
         if operation is None or request.method != b"POST":
-            return _sent(errors.answer("UnknownOperationException", "The requested operation is not recognized."))
+            return faults.sent(
+                errors.answer("UnknownOperationException", "The requested operation is not recognized."), extra=date
+            )
         model_id = unquote(parts[2].decode("latin-1"))
         record.model, record.operation = model_id, operation
-        now = controls.now() + controls.settings.bedrock_clock_skew_s
         key = sigv4.verify(request, keys=controls.keys.access_keys, now=now, region=controls.settings.region)
         if isinstance(key, sigv4.Refusal):
-            return _sent(errors.answer(key.name, key.message, status=403))
+            return faults.sent(errors.answer(key.name, key.message, status=403), extra=date)
         record.credential = key.access_key_id
         model = self._model(model_id)
         if isinstance(model, Whole):
-            return _sent(model)
+            return faults.sent(model, extra=date)
         streamed = operation == "ConverseStream"
         fault = None
         if controls.faults.rules:
@@ -67,20 +70,20 @@ class BedrockService:
             )
         if fault is not None:
             record.fault = fault.kind.value
-            replaced = faults.instead(fault, VOICE)
+            replaced = faults.instead(fault, VOICE, extra=date)
             if replaced is not None:
                 return replaced
         prepared = self._prepared(request, model=model, model_id=model_id, operation=operation)
         if isinstance(prepared, Whole):
-            return _sent(prepared)
+            return faults.sent(prepared, extra=date)
         answer, reserved, used = prepared
         refused = self._admit(model_id, reserved=reserved, used=used, now=now)
         if refused is not None:
-            return _sent(refused)
+            return faults.sent(refused, extra=date)
         pace = controls.pacing.of(NAME, model_id)
         if fault is not None:
-            return faults.spoiled(fault, answer, voice=VOICE, pace=pace, extra=b""), answer.status
-        return faults.paced(answer, pace=pace, extra=b""), answer.status
+            return faults.spoiled(fault, answer, voice=VOICE, pace=pace, extra=date), answer.status
+        return faults.paced(answer, pace=pace, extra=date), answer.status
 
     def _model(self, model_id: str) -> BedrockModel | Whole:
         try:
@@ -159,7 +162,3 @@ def _checked(raw: bytes, *, model: BedrockModel, operation: str) -> dict[str, An
     assert isinstance(body, dict)
     message = semantics.refusal(body, model=model, streamed=operation == "ConverseStream")
     return body if message is None else errors.answer("ValidationException", message)
-
-
-def _sent(answer: Whole) -> tuple[Reply, int]:
-    return Reply([(0.0, answer.wire())]), answer.status

@@ -106,15 +106,15 @@ class OpenAIService:
         surface = self._surface
         located = surface.locate(request)
         if isinstance(located, Whole):
-            return _sent(located)
+            return self._sent(located)
         record.operation = located.operation
         record.model = located.deployment
         credential = surface.credential(request, located)
         if isinstance(credential, Whole):
-            return _sent(credential)
+            return self._sent(credential)
         record.credential = credential
         if located.operation == MODELS:
-            return _sent(surface.listing())
+            return self._sent(surface.listing())
         known = self._memo.get(request.target, request.body)
         if known is not None and not self._controls.faults.rules:
             record.model = known.model.id
@@ -126,35 +126,36 @@ class OpenAIService:
         try:
             body = msgspec.json.decode(request.body)
         except msgspec.DecodeError:
-            return _sent(surface.refused(BadRequest("We could not parse the JSON body of your request.")))
+            return self._sent(surface.refused(BadRequest("We could not parse the JSON body of your request.")))
         name = located.deployment or (body.get("model") if isinstance(body, dict) else None)
         if not isinstance(name, str):
-            return _sent(surface.refused(BadRequest("you must provide a model parameter", param="model")))
+            return self._sent(surface.refused(BadRequest("you must provide a model parameter", param="model")))
         record.model = name
         model = surface.models().get(name)
         if model is None:
-            return _sent(surface.unknown_model(name))
+            return self._sent(surface.unknown_model(name))
         streamed = isinstance(body, dict) and body.get("stream") is True
         fault = controls.faults.take(
             provider=surface.name, model=name, operation=located.operation, streamed=streamed, request=request
         )
         if fault is not None:
             record.fault = fault.kind.value
-            replaced = faults.instead(fault, surface.voice)
+            replaced = faults.instead(fault, surface.voice, extra=answers.date(controls.now()))
             if replaced is not None:
                 return replaced
         prepared = self._prepared(request, body, model=model, located=located, fault=fault)
         if isinstance(prepared, Whole):
-            return _sent(prepared)
+            return self._sent(prepared)
         return self._answered(prepared, located, fault=fault)
 
     def _answered(self, prepared: _Prepared, located: Located, *, fault: Fault | None) -> tuple[Reply, int]:
         surface, controls = self._surface, self._controls
         model = prepared.model
-        admission = controls.limits.admit(surface.name, model.id, tokens=prepared.reserve, now=controls.now())
+        now = controls.now()
+        admission = controls.limits.admit(surface.name, model.id, tokens=prepared.reserve, now=now)
         if admission.refused is not None:
-            return _sent(surface.throttled(admission, model=model, located=located))
-        extra = surface.limit_headers(admission, model=model)
+            return self._sent(surface.throttled(admission, model=model, located=located))
+        extra = answers.date(now) + surface.limit_headers(admission, model=model)
         pace = controls.pacing.of(surface.name, model.id)
         status = prepared.answer.status
         if fault is not None and fault.kind not in faults.CONTENT:
@@ -212,6 +213,5 @@ class OpenAIService:
         reserve = total + asked_output * len(spoken)
         return _Prepared(answer, model, streamed=bool(body.get("stream")), reserve=reserve), stable
 
-
-def _sent(answer: Whole) -> tuple[Reply, int]:
-    return Reply([(0.0, answer.wire())]), answer.status
+    def _sent(self, answer: Whole) -> tuple[Reply, int]:
+        return faults.sent(answer, extra=answers.date(self._controls.now()))
