@@ -49,7 +49,7 @@ def value(members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T:
         raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
 
 
-def replaced(members: Members, **replacements: object) -> bytes:
+def replaced(members: Members, /, **replacements: object) -> bytes:
     """The body again, with some members replaced or added; all other values byte for byte."""
     pieces: list[bytes | msgspec.Raw] = []
     separator = b"{"
@@ -61,5 +61,5 @@ def replaced(members: Members, **replacements: object) -> bytes:
             pieces.append(separator + _encode(name) + b":")
             pieces.append(raw)
             separator = b","
-    pieces.append(b"}")
+    pieces.append(b"}" if pieces else b"{}")
     return b"".join(pieces)

@@ -105,7 +105,7 @@ class Encoder:
             return _NO_INPUT
         try:
             _object.decode(call.arguments)
-        except ValueError:
+        except (ValueError, RecursionError):
             calls = [part for part in self.turn.parts if isinstance(part, ToolCall)]
             param = f"messages[{self.turn.at}].tool_calls[{calls.index(call)}].function.arguments"
             raise refusal.invalid(param, f"`{param}` is not a JSON object") from None

@@ -126,7 +126,7 @@ def _object_schema(schema: msgspec.Raw | None, param: str) -> msgspec.Raw:
         return _NO_ARGUMENTS
     try:
         top = _schema.decode(schema)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise refusal.invalid(param, f"`{param}` must be a JSON schema of type object") from None
     kind, properties = bytes(top.type), bytes(top.properties)
     if kind not in {b"", b'"object"'}:

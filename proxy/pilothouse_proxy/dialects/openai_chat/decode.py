@@ -165,7 +165,10 @@ def _decode_schema(response_format: wire.SchemaFormat) -> Schema:
 def _asks_nothing(name: str, raw: msgspec.Raw) -> bool:
     if bytes(raw) == _NULL:
         return True
-    return name in _NEUTRAL and bool(msgspec.json.decode(raw) == _NEUTRAL[name])
+    try:
+        return name in _NEUTRAL and bool(msgspec.json.decode(raw) == _NEUTRAL[name])
+    except (ValueError, RecursionError) as error:
+        raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
 
 
 def _read(members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T | None:

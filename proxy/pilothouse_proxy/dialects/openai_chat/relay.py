@@ -93,13 +93,13 @@ class Relay(StreamRelay):
             return True
         try:
             chunk = _chunk.decode(data)
+            if event.name == b"error" or bytes(chunk.error) != b"null":
+                self.failure = wire_errors.from_event(msgspec.json.decode(data))
+                return False
         except (ValueError, RecursionError) as error:
             self.failure = Failure(
                 kind=Kind.STREAM_BROKEN, message=f"the provider's stream holds an event that is not a chunk: {error}"
             )
-            return False
-        if event.name == b"error" or bytes(chunk.error) != b"null":
-            self.failure = wire_errors.from_event(msgspec.json.decode(data))
             return False
         for choice in chunk.choices or ():
             self.finish_reason = choice.finish_reason or self.finish_reason

@@ -1,0 +1,59 @@
+"""The top-level members of a body."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.exchange import members
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), VALUES))
+def test_replacing_nothing_gives_the_same_object(body: dict[str, object]) -> None:
+    assert json.loads(members.replaced(members.read(json.dumps(body).encode()))) == body
+
+
+@given(st.dictionaries(st.text(), VALUES), st.text())
+def test_a_replaced_member_is_the_only_one_that_changes(body: dict[str, object], model: str) -> None:
+    replaced = json.loads(members.replaced(members.read(json.dumps(body).encode()), model=model))
+    assert replaced == body | {"model": model}
+
+
+def test_values_pass_byte_for_byte() -> None:
+    body = b'{"model" : "a", "x":\t{ "big":12345678901234567890, "n": 1.0e3, "u":"\\u00e9" } }'
+    assert members.replaced(members.read(body), model="b") == (
+        b'{"model":"b","x":{ "big":12345678901234567890, "n": 1.0e3, "u":"\\u00e9" }}'
+    )
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        b'{"model":"cheap","model":"dear"}',
+        b'{"mod\\u0065l":"cheap","model":"dear"}',
+        b'{"model":"cheap","\\u006dodel":"dear"}',
+    ],
+)
+def test_no_second_spelling_of_a_member_gets_past_the_replacement(twice: bytes) -> None:
+    assert members.replaced(members.read(twice), model="allowed") == b'{"model":"allowed"}'
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'"x"', b"null", b'{"a":1}{}', b'{"a":}', b'{"\xff":1}', b'{"a":' + b"[" * 100_000]
+)
+def test_what_is_not_one_object_is_refused(body: bytes) -> None:
+    with pytest.raises(GatewayError) as refused:
+        members.read(body)
+    assert refused.value.kind is Kind.INVALID_REQUEST

@@ -1,0 +1,82 @@
+"""Which dialects meet, and what a call keeps between its attempts."""
+
+import json
+import subprocess
+import sys
+
+from pilothouse_api.names import UpstreamModel
+from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy import translation
+from pilothouse_proxy.ports import Call, DialectName, Operation
+
+D = DialectName
+BODY = json.dumps({"model": "chat", "messages": [{"role": "user", "content": "Hello"}]}).encode()
+
+
+def call(upstream: str) -> Call:
+    return Call(
+        operation=Operation.CHAT,
+        request_id="r",
+        created=0,
+        peek=translation.peek(D.OPENAI_CHAT, BODY),
+        body=BODY,
+        model=Model(upstream=UpstreamModel(upstream)),
+    )
+
+
+def test_dialects_that_cannot_meet_have_no_translation() -> None:
+    assert translation.between(D.OPENAI_EMBEDDINGS, D.BEDROCK_CONVERSE) is None
+    assert translation.between(D.BEDROCK_CONVERSE, D.BEDROCK_CONVERSE) is None
+
+
+def test_one_translation_serves_all_requests() -> None:
+    assert translation.between(D.OPENAI_CHAT, D.BEDROCK_CONVERSE) is translation.between(
+        D.OPENAI_CHAT, D.BEDROCK_CONVERSE
+    )
+
+
+def test_a_request_is_decoded_once_for_all_its_attempts() -> None:
+    subject = translation.between(D.OPENAI_CHAT, D.BEDROCK_CONVERSE)
+    assert subject is not None
+    asked = call("amazon.nova-pro-v1:0")
+    subject.request(asked)
+    decoded = asked.decoded
+    asked.model = Model(upstream=UpstreamModel("anthropic.claude-opus-4-7"), max_output_tokens=99)
+    assert json.loads(subject.request(asked))["inferenceConfig"] == {"maxTokens": 99}
+    assert asked.decoded is decoded
+
+
+def test_a_fallback_to_the_same_dialect_sends_the_clients_own_body() -> None:
+    hub, same = (
+        translation.between(D.OPENAI_CHAT, D.BEDROCK_CONVERSE),
+        translation.between(D.OPENAI_CHAT, D.OPENAI_CHAT),
+    )
+    assert hub is not None
+    assert same is not None
+    asked = call("amazon.nova-pro-v1:0")
+    hub.request(asked)
+    asked.model = Model(upstream=UpstreamModel("gpt-4o"))
+    assert json.loads(same.request(asked)) == {**json.loads(BODY), "model": "gpt-4o"}
+
+
+def test_an_answer_can_be_read_though_the_request_was_never_decoded() -> None:
+    subject = translation.between(D.OPENAI_CHAT, D.BEDROCK_CONVERSE)
+    assert subject is not None
+    answer = {
+        "output": {"message": {"role": "assistant", "content": [{"text": "Hi."}]}},
+        "stopReason": "end_turn",
+        "usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3},
+    }
+    reply = subject.reply(call("amazon.nova-pro-v1:0"), [], json.dumps(answer).encode())
+    assert json.loads(reply.body)["choices"][0]["message"]["content"] == "Hi."
+
+
+def test_a_proxy_without_bedrock_never_loads_its_dialect() -> None:
+    program = (
+        "import sys; from pilothouse_proxy import translation; from pilothouse_proxy.ports import DialectName as D;"
+        "translation.between(D.OPENAI_CHAT, D.OPENAI_CHAT);"
+        "translation.between(D.OPENAI_EMBEDDINGS, D.OPENAI_EMBEDDINGS);"
+        "print([name for name in sys.modules if 'bedrock' in name and 'dialects' in name])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
