@@ -308,7 +308,9 @@ class Flight:
         return max(0.0, self._deadline - self._services.clock.monotonic())
 
     def _patience_s(self) -> float:
-        return min(self._route.idle_s, self._left_s())
+        left_s = self._deadline - self._services.clock.monotonic()
+        idle_s = self._route.idle_s
+        return idle_s if idle_s < left_s else max(0.0, left_s)
 
 
 def _shunned(served: list[runtime.Served | None], now: float) -> int:

@@ -25,7 +25,7 @@ NOT_CONFIGURED_RETRY_S = 1.0
 
 _JSON = (b"content-type", b"application/json")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
-_UNLIMITED = Reservation()
+_UNLIMITED = Reservation([], now=0.0)
 _UNCHOSEN = Model(upstream=UpstreamModel(""))
 
 logger = logging.getLogger(__name__)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from heapq import nlargest
 from typing import NamedTuple, Protocol
 
@@ -10,7 +11,7 @@ from pilothouse_api.names import QuotaKey, RouteKey
 from pilothouse_api.snapshot.quotas import Limit, Per, Quota, Resource
 from pilothouse_api.snapshot.stream import LimitUse
 from pilothouse_proxy.quota.stores.memory import Counters, LimitKey, Store
-from pilothouse_proxy.quota.window import Bucket, Window
+from pilothouse_proxy.quota.window import Window
 
 _CACHED_BINDINGS = 4_096
 _TOP = 10
@@ -35,52 +36,64 @@ class Caller(Protocol):
     def tier(self) -> str | None: ...
 
 
-class _Bound(NamedTuple):
-    """One limit of one quota, with its counters."""
+class _Bound:
+    """One limit of one quota, with its counters and the words that never change."""
 
-    key: QuotaKey
-    quota: Quota
-    limit: Limit
-    counters: Counters
+    __slots__ = ("amount", "counters", "header_names", "is_tokens", "key", "limit", "limit_header", "quota")
 
-    def counter(self, caller: Caller) -> str:
-        return caller.namespace if self.quota.per is Per.NAMESPACE else caller.principal
+    def __init__(self, key: QuotaKey, quota: Quota, limit: Limit, counters: Counters) -> None:
+        self.key = key
+        self.quota = quota
+        self.limit = limit
+        self.counters = counters
+        self.amount = limit.amount
+        self.is_tokens = limit.resource is Resource.TOKENS
+        word = b"tokens" if self.is_tokens else b"requests"
+        self.limit_header = (b"x-ratelimit-limit-" + word, b"%d" % limit.amount)
+        self.header_names = (b"x-ratelimit-remaining-" + word, b"x-ratelimit-reset-" + word)
 
 
-class _Taken(NamedTuple):
+class _Applied(NamedTuple):
+    """A limit that one caller meets, and the name of its counter."""
+
+    bound: _Bound
+    counter: str
+
+
+class _Asked(NamedTuple):
     bound: _Bound
     window: Window
-    bucket: Bucket
     amount: int
 
 
 class Reservation:
     """What one request has taken. It ends in exactly one of `commit` and `refund`."""
 
-    __slots__ = ("_taken",)
+    __slots__ = ("_asked", "_buckets")
 
-    def __init__(self, taken: tuple[_Taken, ...] = ()) -> None:
-        self._taken = taken
+    def __init__(self, asked: list[_Asked], *, now: float) -> None:
+        self._asked = asked
+        self._buckets = [window.take(amount, now=now) for _, window, amount in asked]
 
     @property
     def limited(self) -> bool:
         """Whether any limit applies."""
-        return bool(self._taken)
+        return bool(self._asked)
 
     def commit(self, *, tokens: int, now: float) -> None:
         """The request was made and used `tokens`, which may be more than was reserved."""
-        for bound, window, bucket, amount in self._taken:
-            if bound.limit.resource is Resource.TOKENS and tokens != amount:
+        for (bound, window, amount), bucket in zip(self._asked, self._buckets, strict=True):
+            if bound.is_tokens and tokens != amount:
                 window.settle(bucket, tokens - amount, now=now)
 
     def refund(self, *, now: float) -> None:
         """Nothing was asked of any provider."""
-        for _, window, bucket, amount in self._taken:
+        for (_, window, amount), bucket in zip(self._asked, self._buckets, strict=True):
             window.settle(bucket, -amount, now=now)
 
     def headers(self, *, now: float) -> HeaderList:
         """`x-ratelimit-*` as OpenAI sends them: the tightest limit of each resource."""
-        return _headers([(taken.bound, taken.window) for taken in self._taken], now)
+        return _headers(self._asked, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +116,7 @@ class Quotas:
             for key, quota in sorted(quotas.items())
             for limit in quota.limits
         )
-        self._bindings: dict[tuple[Caller, RouteKey, str], tuple[_Bound, ...]] = {}
+        self._bindings: dict[tuple[Caller, RouteKey, str], tuple[_Applied, ...]] = {}
 
     @property
     def any(self) -> bool:
@@ -129,29 +142,28 @@ class Quotas:
                 only our guess of the rest is above a limit, the guess gives way.
             now: seconds, monotonic.
         """
-        asked: list[tuple[_Bound, Window, int]] = []
-        refused: list[tuple[_Bound, Window, int]] = []
-        for bound in self._binding(caller, route, model):
-            limit = bound.limit
+        asked: list[_Asked] = []
+        refused: list[_Asked] = []
+        for bound, counter in self._binding(caller, route, model):
             amount = 1
-            if limit.resource is Resource.TOKENS:
-                amount = tokens if tokens <= limit.amount else max(least_tokens, limit.amount)
-            window = bound.counters.of(bound.counter(caller))
-            asked.append((bound, window, amount))
-            if window.used(now=now) + amount > limit.amount:
+            if bound.is_tokens:
+                amount = tokens if tokens <= bound.amount else max(least_tokens, bound.amount)
+            window = bound.counters.of(counter)
+            asked.append(_Asked(bound, window, amount))
+            if window.used(now=now) + amount > bound.amount:
                 refused.append(asked[-1])
-        if refused:
-            return _exceeded(asked, refused, caller, now)
-        return Reservation(tuple(_Taken(bound, w, w.take(amount, now=now), amount) for bound, w, amount in asked))
+        return _exceeded(asked, refused, caller, now) if refused else Reservation(asked, now=now)
 
-    def _binding(self, caller: Caller, route: RouteKey, model: str) -> tuple[_Bound, ...]:
+    def _binding(self, caller: Caller, route: RouteKey, model: str) -> tuple[_Applied, ...]:
         key = (caller, route, model)
         found = self._bindings.get(key)
         if found is None:
             if len(self._bindings) >= _CACHED_BINDINGS:
                 self._bindings.clear()
             found = self._bindings[key] = tuple(
-                bound for bound in self._bound if applies(bound.quota, caller=caller, route=route, model=model)
+                _Applied(bound, caller.namespace if bound.quota.per is Per.NAMESPACE else caller.principal)
+                for bound in self._bound
+                if applies(bound.quota, caller=caller, route=route, model=model)
             )
         return found
 
@@ -193,24 +205,15 @@ def _limit_key(key: QuotaKey, limit: Limit) -> LimitKey:
     return LimitKey(key, limit.resource.value, limit.window)
 
 
-def _exceeded(
-    asked: list[tuple[_Bound, Window, int]], refused: list[tuple[_Bound, Window, int]], caller: Caller, now: float
-) -> QuotaExceeded:
-    waits = [
-        (
-            math.inf if (wait := window.wait_s(amount, limit=bound.limit.amount, now=now)) is None else wait,
-            bound,
-            amount,
-        )
-        for bound, window, amount in refused
-    ]
-    wait_s, bound, amount = max(waits, key=lambda entry: entry[0])
+def _exceeded(asked: list[_Asked], refused: list[_Asked], caller: Caller, now: float) -> QuotaExceeded:
+    waits = [(window.wait_s(amount, limit=bound.amount, now=now), bound, amount) for bound, window, amount in refused]
+    wait_s, bound, amount = max(waits, key=lambda entry: math.inf if entry[0] is None else entry[0])
     limit = bound.limit
     # Who calls from another namespace uses the route, but need not learn what is called how over there.
     name = f'quota "{bound.key}"' if bound.quota.namespace == caller.namespace else "a quota of the route's namespace"
     allows = f"{name} allows {limit.amount} {limit.resource.value} per {limit.window} to each {bound.quota.per.value}"
-    headers = _headers([(bound, window) for bound, window, _ in asked], now)
-    if wait_s == math.inf:
+    headers = _headers(asked, now)
+    if wait_s is None:
         message = f"{allows}; this request alone asks for about {amount}: shorten it or lower its output limit"
         return QuotaExceeded(
             quota=bound.key, resource=limit.resource.value, message=message, retry_after_s=None, headers=headers
@@ -222,33 +225,34 @@ def _exceeded(
     )
 
 
-def _headers(windows: list[tuple[_Bound, Window]], now: float) -> HeaderList:
-    tightest: dict[Resource, tuple[int, _Bound, Window]] = {}
-    for bound, window in windows:
-        resource = bound.limit.resource
-        remaining = max(0, bound.limit.amount - window.used(now=now))
-        if resource not in tightest or remaining < tightest[resource][0]:
-            tightest[resource] = (remaining, bound, window)
+def _headers(asked: list[_Asked], now: float) -> HeaderList:
     headers: HeaderList = []
-    for resource, (remaining, bound, window) in tightest.items():
-        limit_name, remaining_name, reset_name = _HEADER_NAMES[resource]
-        headers.append((limit_name, b"%d" % bound.limit.amount))
-        headers.append((remaining_name, b"%d" % remaining))
-        headers.append((reset_name, span(window.empty_in_s(now=now))))
+    for is_tokens in (False, True):
+        least = -1
+        tightest: _Asked | None = None
+        for one in asked:
+            if one.bound.is_tokens is is_tokens:
+                remaining = max(0, one.bound.amount - one.window.used(now=now))
+                if tightest is None or remaining < least:
+                    least, tightest = remaining, one
+        if tightest is not None:
+            remaining_name, reset_name = tightest.bound.header_names
+            headers.append(tightest.bound.limit_header)
+            headers.append((remaining_name, b"%d" % least))
+            headers.append((reset_name, span(tightest.window.empty_in_s(now=now))))
     return headers
-
-
-_HEADER_NAMES = {
-    resource: tuple(b"x-ratelimit-%s-%s" % (part, word) for part in (b"limit", b"remaining", b"reset"))
-    for resource, word in ((Resource.REQUESTS, b"requests"), (Resource.TOKENS, b"tokens"))
-}
 
 
 def span(seconds: float) -> bytes:
     """A duration as OpenAI writes it in `x-ratelimit-reset-*`: `120ms`, `6s`, `1m30s`, `2h0m5s`."""
     if seconds < 1:
         return b"%dms" % math.ceil(max(0.0, seconds) * 1_000)
-    minutes, rest = divmod(math.ceil(seconds), 60)
+    return _long_span(math.ceil(seconds))
+
+
+@lru_cache(maxsize=4_096)
+def _long_span(seconds: int) -> bytes:
+    minutes, rest = divmod(seconds, 60)
     if not minutes:
         return b"%ds" % rest
     hours, minutes = divmod(minutes, 60)

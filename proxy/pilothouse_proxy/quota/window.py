@@ -25,7 +25,9 @@ class Window:
 
     def used(self, *, now: float) -> int:
         """What counts at `now`."""
-        self._forget(int(now / self._width_s))
+        buckets = self._buckets
+        if buckets and buckets[0][0] < int(now / self._width_s) - BUCKETS:
+            self._forget(int(now / self._width_s))
         return self._total
 
     def take(self, amount: int, *, now: float) -> Bucket:
