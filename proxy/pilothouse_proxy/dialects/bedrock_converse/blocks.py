@@ -1,6 +1,5 @@
 """Parts of a turn to content blocks."""
 
-from collections import Counter
 from dataclasses import dataclass
 
 import msgspec
@@ -36,12 +35,11 @@ class DocumentNames:
     """A name tells the model something and must not recur: it is made of the content, so that caches hold."""
 
     def __init__(self) -> None:
-        self._seen: Counter[str] = Counter()
+        self._seen: dict[str, int] = {}
 
     def name(self, document: Document) -> str:
         """The document's name, by its content and how often that has come before."""
-        self._seen[document.digest] += 1
-        again = self._seen[document.digest]
+        again = self._seen[document.digest] = self._seen.get(document.digest, 0) + 1
         return f"document-{document.digest[:16]}" + (f"-{again}" if again > 1 else "")
 
 
@@ -51,7 +49,7 @@ def text(part: Text, caps: Capabilities, path: str) -> list[Block]:
     return shown if part.cache is None else shown + _cache_point(part.cache, caps, path)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Encoder:
     """The parts of one turn."""
 

@@ -35,6 +35,9 @@ class Asked:
     """Whether an output limit may be sent."""
 
 
+_NOTHING = Asked()
+
+
 def ask(request: Request, caps: Capabilities, limit: int | None) -> Asked:
     """What to send. `limit` is the output limit that the client or the manifest has set.
 
@@ -43,7 +46,7 @@ def ask(request: Request, caps: Capabilities, limit: int | None) -> Asked:
     """
     effort = _effort(request.effort, caps)
     if effort is None:
-        return Asked(active=True, room=BUDGETS["high"]) if caps.reasons_unasked else Asked()
+        return Asked(active=True, room=BUDGETS["medium"]) if caps.reasons_unasked else _NOTHING
     if effort == "none":
         return _switched_off(caps)
     if caps.reasoning is Reasoning.NOVA:

@@ -40,6 +40,9 @@ class Asked:
     """For additionalModelRequestFields."""
 
 
+_NOTHING = Asked(rendering=Rendering.TEXT)
+
+
 class Thinks(enum.Enum):
     """Whether the model will reason before it answers."""
 
@@ -55,7 +58,7 @@ def ask(request: Request, caps: Capabilities, thinks: Thinks) -> Asked:
     """
     choice = request.tool_choice
     if not request.tools or (choice is not None and choice.mode is ToolMode.NONE):
-        return Asked(rendering=Rendering.TEXT)
+        return _NOTHING
     if not caps.tools:
         raise refusal.unsupported(caps, "tools")
     offered = list(enumerate(request.tools))

@@ -146,6 +146,8 @@ def _limit_cache_points(system: list[Block], messages: list[dict[str, object]]) 
     contents = [system, *(content for message in messages if isinstance(content := message["content"], list))]
     for content in contents:
         places += [(content, block) for block in content if "cachePoint" in block]
+    if not places:
+        return
     for content, block in places[:-_CACHE_POINTS]:
         content[:] = [kept for kept in content if kept is not block]
     longs = ["1h" in str(block["cachePoint"]) for _, block in places[-_CACHE_POINTS:]]
