@@ -79,8 +79,6 @@ def golden_name(client: DialectName, upstream: DialectName, case: str) -> str:
 def test_a_stream_is_relayed_as_written_down_however_it_is_cut(
     client: DialectName, upstream: DialectName, case: str, goldens: Goldens
 ) -> None:
-    if upstream is DialectName.OPENAI_EMBEDDINGS:
-        pytest.fail("embeddings have no streams")
     document = cases.load("streams", upstream, case)
     got = feeding.feed_every_way(
         lambda pieces: relayed(client, upstream, document, pieces), stream_of(document), cuts=48
