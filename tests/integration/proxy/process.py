@@ -48,6 +48,17 @@ class Process:
         self.until(lambda: len(self.events(name)) >= count, f"no {name!r} number {count}", seconds=seconds)
         return self.events(name)[count - 1]
 
+    def request(self, named: str) -> dict[str, Any]:
+        """The line of one request."""
+        found: list[dict[str, Any]] = []
+
+        def there() -> bool:
+            found[:] = [line for line in self.events("request") if line["request_id"] == named]
+            return bool(found)
+
+        self.until(there, f"no request {named!r}")
+        return found[0]
+
     def until(self, condition: Callable[[], object], complaint: str, *, seconds: float = 10.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
