@@ -25,11 +25,6 @@ _RETRY_S = 2.0
 _RELEASE_S = 1.0
 
 
-def lease_name(release: str) -> str:
-    """Of the Lease of a release, in its namespace."""
-    return f"{release}-operator"
-
-
 class Elector:
     """One candidate. Two leaders for a moment do no harm: both write the same function of the same world."""
 
@@ -47,7 +42,7 @@ class Elector:
         """`identity` must be new with each start of the process."""
         self._api = api
         self._namespace = namespace
-        self._name = lease_name(release)
+        self._name = resources.lease_name(release)
         self._identity = identity
         self._clock = clock
         self._rng = rng

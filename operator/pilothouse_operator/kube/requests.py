@@ -29,6 +29,8 @@ _DEADLINE_S = 30.0
 _CONNECT_S = 5.0
 _BACKOFF_S = (0.2, 5.0)
 _PAGE = 500
+# The key set of ServiceAccount tokens comes in its own type (RFC 7517 §8.5) or not at all.
+_ACCEPT = "application/json, application/jwk-set+json"
 # Bookmarks come each minute: whoever hears nothing for longer listens to a dead line.
 _INACTIVITY_S = 70.0
 _WATCH_S = (300, 600)
@@ -286,7 +288,7 @@ class Api:
         client = await self._connection.client()
         encoded = urlencode({key: value for key, value in query.items() if value})
         url = f"{self._connection.server}{path}" + (f"?{encoded}" if encoded else "")
-        headers = {"Accept": "application/json", "Content-Type": content.value, **self._connection.headers()}
+        headers = {"Accept": _ACCEPT, "Content-Type": content.value, **self._connection.headers()}
         headers |= client.default_headers
         answer = await client.call_api(method, url, header_params=headers, body=body, _request_timeout=limits)
         response: aiohttp.ClientResponse = answer.response

@@ -47,5 +47,11 @@ EVENTS = ApiResource("events.k8s.io", "v1", "events")
 CRDS = ApiResource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 TOKEN_REVIEWS = ApiResource("authentication.k8s.io", "v1", "tokenreviews")
 
+
+def lease_name(release: str) -> str:
+    """Of the Lease by which the replicas of a release elect their leader."""
+    return f"{release}-operator"
+
+
 CONFIDENTIAL = frozenset({SECRETS, TOKEN_REVIEWS})
 """What an answer says of these may repeat what was sent: it is not passed on to readers."""

@@ -39,7 +39,7 @@ class FakeApi:
         self._log: list[tuple[int, ApiResource, Event]] = []
         self._stirred = asyncio.Event()
 
-    def put(self, kind: ApiResource, namespace: str, name: str, **fields: Any) -> dict[str, Any]:
+    def put(self, kind: ApiResource, namespace: str, name: str, /, **fields: Any) -> dict[str, Any]:
         """Writes an object whole, as `kubectl replace` would."""
         self._version += 1
         before = self.objects.get((kind, namespace, name))
