@@ -161,6 +161,7 @@ class Reconciler:
         if identity is None:
             # Without its callers a gateway would refuse everybody; it does better with what it has.
             prepared.pop(GATEWAY_SCOPE, None)
+            _log.warning("nobody could say yet who may call gateways: they keep the configuration that they have")
         for scope, snapshot in prepared.items():
             if self._hub.publish(snapshot, dict(world.seen)):
                 self._metrics.published.labels("gateway" if scope == GATEWAY_SCOPE else "sidecar").inc()

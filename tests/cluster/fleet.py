@@ -128,13 +128,13 @@ class Fleet:
         text = yaml.safe_dump_all(documents)
         self.plane.kubectl("apply", f"--namespace={self.namespace}", "-f", "-", stdin=text)
 
-    def start_operator(self, name: str = "operator-0") -> Running:
-        """One replica, signed in as the chart's ServiceAccount."""
+    def start_operator(self, name: str = "operator-0", *, host: str = "127.0.0.1") -> Running:
+        """One replica, signed in as the chart's ServiceAccount. `host`: where its control stream listens."""
         self._make_pod(name, OPERATOR_ACCOUNT)
         token = self.plane.kubectl("create", "token", OPERATOR_ACCOUNT, f"--namespace={self.namespace}").stdout.strip()
         kubeconfig = self.plane.kubeconfig_for(token=token, server=self._server, path=self.root / f"{name}.kubeconfig")
         listen, admin = free_port(), free_port()
-        changed = {"--listen": f"127.0.0.1:{listen}", "--metrics-listen": f"127.0.0.1:{admin}"}
+        changed = {"--listen": f"{host}:{listen}", "--metrics-listen": f"127.0.0.1:{admin}"}
         running = Running(
             name=name,
             argv=[

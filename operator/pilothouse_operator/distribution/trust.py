@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 CONFIG_MAP = "pilothouse-ca"
 _INJECTED = "pilothouse.dev/injected=true"
 _LOOK_S = 5.0
+_WAIT_S = 0.5
 _AGAIN_S = 300.0
 """So often it is written anew, in case somebody has changed or deleted it."""
 _OURS = "pilothouse/"
@@ -48,9 +49,10 @@ class Trust:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            if self._is_leader():
+            ready = self._is_leader() and self._keyring.keys is not None
+            if ready:
                 await self.round()
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_LOOK_S if ready else _WAIT_S)
 
     async def round(self) -> None:
         """Looks once where it is needed, and writes what is not there yet."""
