@@ -13,7 +13,7 @@ from pilothouse_api.names import CALLER_AUDIENCE
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.identity import Identity, Issuer
 from pilothouse_operator.kube import follow, resources
-from pilothouse_operator.kube.errors import Forbidden, KubeError, NotFound
+from pilothouse_operator.kube.errors import Forbidden, KubeError, Unavailable
 from pilothouse_operator.kube.requests import Api, Listing
 from pilothouse_operator.kube.stream import EventType
 from pilothouse_operator.ports import Changed
@@ -94,13 +94,13 @@ class ClusterCallers:
             try:
                 self._issuers = (await self._read_signers(),)
                 self._refused.pop("signers", None)
-            except (Forbidden, NotFound) as error:
+            except Unavailable as error:
+                _log.info("keys that sign ServiceAccount tokens: %s", error)
+                pause = _RETRY_S
+            except KubeError as error:
                 self._refuse("signers", f"ServiceAccount tokens cannot be verified, no signing keys: {error}")
                 self._issuers = self._issuers or ()
                 pause = _AT_MOST_EACH_S
-            except KubeError as error:
-                _log.info("keys that sign ServiceAccount tokens: %s", error)
-                pause = _RETRY_S
             self._identify()
             await asyncio.sleep(min(pause, _AT_MOST_EACH_S) * self._rng.uniform(0.8, 1.2))
             try:

@@ -304,3 +304,22 @@ async def test_calls_are_counted_by_verb_and_outcome(api: Api, server: Server, m
         return metrics.registry.get_sample_value("pilothouse_operator_kube_requests_total", labels)
 
     assert (count("ok"), count("notfound")) == (1, 1)
+
+
+async def test_recovery_is_told_once_after_a_lost_connection(api: Api, server: Server) -> None:
+    told: list[int] = []
+    api.on_recovery(lambda: told.append(len(server.seen)))
+    server.will(says({}), cuts, cuts, says({}), says({}))
+    await api.get(LEASES, name="x")
+    assert told == []
+    await api.get(LEASES, name="x")
+    await api.get(LEASES, name="x")
+    assert told == [4]
+
+
+async def test_a_busy_server_is_no_lost_connection(api: Api, server: Server) -> None:
+    told: list[bool] = []
+    api.on_recovery(lambda: told.append(True))
+    server.will(refuses(503), says({}))
+    await api.get(LEASES, name="x")
+    assert told == []
