@@ -100,8 +100,13 @@ class ControlServer:
             await response.write(msgspec.json.encode(hello) + b"\n")
             await self._relay(response, subscription, wake, self._lifetime_s(identity))
             await response.write_eof()
-        except (ConnectionError, TimeoutError) as gone:
-            _log.info("control stream of %s ended: %s", identity.pod, str(gone) or type(gone).__name__)
+        except ConnectionError as gone:
+            _log.info("the control stream of %s ended: %s", identity.pod, gone)
+        except TimeoutError:
+            _log.warning("the control stream of %s was dropped: it took nothing for %d s", identity.pod, _STUCK_S)
+            if request.transport is not None:
+                # A proper end would wait for the reader once more.
+                request.transport.abort()
         finally:
             self._hub.detach(subscription, now=self._clock.monotonic())
         return response

@@ -112,8 +112,8 @@ class Stream:
 
 
 @contextlib.asynccontextmanager
-async def replica(root: Path) -> AsyncIterator[Replica]:
-    """Runs the core on `root` until the block is left."""
+async def replica(root: Path, *, reads: bool = True) -> AsyncIterator[Replica]:
+    """Runs the core on `root` until the block is left; without `reads` it never gets to see the manifests."""
     clock, names, shown = Clock(), Names(), Shown()
     elsewhere = [Elsewhere()]
     directory = Directory(root=root, environ={}, clock=clock)
@@ -133,10 +133,9 @@ async def replica(root: Path) -> AsyncIterator[Replica]:
     leaf = certificates.make_leaf(authority=authority, names=["localhost"], now=time.time())
     tls = certificates.server_context(leaf)
     trust = ssl.create_default_context(cadata=authority.certificate)
-    tasks = [
-        asyncio.create_task(directory.source.run(reconciler.changed)),
-        asyncio.create_task(reconciler.run()),
-    ]
+    tasks = [asyncio.create_task(reconciler.run())]
+    if reads:
+        tasks.append(asyncio.create_task(directory.source.run(reconciler.changed)))
     connector = aiohttp.TCPConnector(ssl=trust, limit=0)
     timeout = aiohttp.ClientTimeout(total=None, sock_read=30)
     try:

@@ -1,6 +1,7 @@
 """Manifests on disk to lines of the control stream, over real TLS."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import time
@@ -19,6 +20,7 @@ from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.providers import Connection, Provider
 from pilothouse_api.snapshot.stream import Ack, AckState, Hello, LimitUse, Publication, Report, Subject
 from pilothouse_operator.compile.world import Kind, ResourceKey
+from pilothouse_operator.distribution import server
 from pilothouse_operator.distribution.fleet import FleetView
 from pilothouse_operator.distribution.hub import Prepared, prepare
 from pilothouse_operator.ports import ProxyIdentity
@@ -255,14 +257,13 @@ async def test_what_other_replicas_say_is_counted(served: Replica) -> None:
     await until(lambda: served.shown.observations[-1].rollouts[CHAT].unreachable == ("replica-1",))
 
 
-async def test_a_replica_that_never_synced_serves_no_snapshot(tmp_path: Path) -> None:
-    async with replica(tmp_path / "absent") as running:
+async def test_a_replica_that_never_synced_serves_no_snapshot(manifests: Path) -> None:
+    async with replica(manifests, reads=False) as running:
         running.names.known["gateway"] = identity("gateway-1")
-        if not running.hub.open:
-            with pytest.raises(aiohttp.ClientResponseError) as refused:
-                async with running.stream(token="gateway"):
-                    pass
-            assert refused.value.status == 503
+        with pytest.raises(aiohttp.ClientResponseError) as refused:
+            async with running.stream(token="gateway"):
+                pass
+    assert refused.value.status == 503
 
 
 def large(served: Replica, number: int) -> Prepared:
@@ -275,15 +276,47 @@ def large(served: Replica, number: int) -> Prepared:
     return prepare(msgspec.structs.replace(snapshot, providers={ProviderKey("team-a/padding"): padding}))
 
 
-async def test_a_slow_reader_finds_the_newest_when_it_comes_back(served: Replica) -> None:
+async def narrow(served: Replica) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A stream of the gateway's whose reader has little room, and does not read by itself."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     raw.connect(("127.0.0.1", served.port))
-    reader, writer = await asyncio.open_connection(sock=raw, ssl=context, server_hostname="localhost", limit=2**24)
+    reader, writer = await asyncio.open_connection(sock=raw, ssl=context, server_hostname="localhost", limit=2**16)
     writer.write(b"GET /v1/snapshots HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer gateway\r\n\r\n")
     await until(lambda: served.hub.connected()[GATEWAY_SCOPE] == 1)
+    return reader, writer
+
+
+async def lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Whatever their length."""
+    unfinished = bytearray()
+    while received := await reader.read(2**16):
+        unfinished += received
+        if b"\n" in received:
+            *whole, rest = bytes(unfinished).split(b"\n")
+            unfinished = bytearray(rest)
+            for line in whole:
+                yield line
+
+
+async def test_a_reader_that_takes_nothing_for_too_long_is_dropped(
+    served: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_STUCK_S", 1)
+    reader, writer = await narrow(served)
+    served.hub.publish(large(served, 0), {})
+    await until(lambda: served.hub.connected()[GATEWAY_SCOPE] == 0)
+    with contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(10):
+            while await reader.read(2**16):
+                pass
+    writer.close()
+
+
+async def test_a_slow_reader_finds_the_newest_when_it_comes_back(served: Replica) -> None:
+    reader, writer = await narrow(served)
     versions = []
     for number in range(10):
         prepared = large(served, number)
@@ -292,10 +325,11 @@ async def test_a_slow_reader_finds_the_newest_when_it_comes_back(served: Replica
         await asyncio.sleep(0.02)
     received: list[str] = []
     async with asyncio.timeout(30):
-        while not received or received[-1] != versions[-1]:
-            line = await reader.readline()
+        async for line in lines(reader):
+            # A chunk is one line here: its size stands on a line before it.
             if line.startswith(b'{"type":"snapshot"'):
-                # A chunk is one line here: its size stands on a line before it.
                 received.append(msgspec.json.decode(line, type=Publication).version)
+                if received[-1] == versions[-1]:
+                    break
     writer.close()
     assert len([version for version in received if version in versions]) < len(versions)
