@@ -72,22 +72,20 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         *,
         convert: Callable[[str], object] = str,
         default: str | None = None,
-        choices: tuple[str, ...] | None = None,
-        metavar: str | None = None,
+        metavar: str,
     ) -> None:
         value = environ.get("PILOTHOUSE_" + name.upper().replace("-", "_")) or default
         parser.add_argument(
             f"--{name}",
             type=convert,
             default=value,
-            choices=choices,
             metavar=metavar,
             required=value is None and name in {"control-url", "control-token"},
             help=explain + (f" (default: {default})" if default else ""),
         )
 
-    flag("role", "gateway: authenticate each caller; sidecar: the caller is the pod", default="gateway",
-         choices=("gateway", "sidecar"))  # fmt: skip
+    flag("role", "gateway: authenticate each caller; sidecar: the caller is the pod",
+         convert=_one_of("gateway", "sidecar"), default="gateway", metavar="gateway|sidecar")  # fmt: skip
     flag("listen", "where callers are served", convert=_address, default="127.0.0.1:8080", metavar="HOST:PORT")
     flag("admin-listen", "serve /healthz, /readyz and /metrics only here (default: with the callers)",
          convert=_address, metavar="HOST:PORT")  # fmt: skip
@@ -102,9 +100,20 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
          convert=_seconds, metavar="DURATION")  # fmt: skip
     flag("drain-timeout", "how long requests in flight may take at the end", convert=_seconds, default="60s",
          metavar="DURATION")  # fmt: skip
-    flag("log-format", "how log lines look", default="text", choices=("text", "json"))
-    flag("access-log", "one line a request on standard output", default="on", choices=("on", "off"))
+    flag("log-format", "how log lines look", convert=_one_of("text", "json"), default="text", metavar="text|json")
+    flag("access-log", "one line a request on standard output", convert=_one_of("on", "off"), default="on",
+         metavar="on|off")  # fmt: skip
     return parser
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    # Not argparse's own choices: it does not hold a default, and so the environment, to them.
+    def convert(text: str) -> str:
+        if text not in words:
+            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(words)}")
+        return text
+
+    return convert
 
 
 def _address(text: str) -> tuple[str, int]:

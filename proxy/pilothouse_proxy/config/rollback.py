@@ -17,3 +17,13 @@ def older(offered: Mapping[str, str], running: Mapping[str, str]) -> bool:
             return False
         behind = behind or int(version) < int(known)
     return behind
+
+
+def newest(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+    """The higher version of each kind that either knows: two replicas may have made the same bytes from two views."""
+    merged = dict(one)
+    for kind, version in other.items():
+        known = merged.get(kind, "")
+        if not (version.isdecimal() and known.isdecimal()) or int(version) > int(known):
+            merged[kind] = version
+    return merged

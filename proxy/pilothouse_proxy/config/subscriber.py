@@ -15,7 +15,7 @@ from pilothouse_proxy.config import lastgood
 from pilothouse_proxy.config.applier import Applier
 from pilothouse_proxy.config.operator import Address, NotReadable, Operator, Refused
 from pilothouse_proxy.config.reporter import Reporter
-from pilothouse_proxy.config.rollback import older
+from pilothouse_proxy.config.rollback import newest, older
 from pilothouse_proxy.http.client import UpstreamResponse
 from pilothouse_proxy.http.messages import HTTPError
 
@@ -186,9 +186,12 @@ class Subscriber:
         self._held = None
         if offer is None:
             return
+        running = self._applier.running
+        known = running is not None and running.version == offer.publication.version
         ack = self._applier.apply(offer.hello, offer.publication, heard_at=self._clock.monotonic())
         if ack.state is AckState.APPLIED:
-            self._seen = dict(offer.publication.seen)
+            seen = offer.publication.seen
+            self._seen = newest(self._seen, seen) if known else dict(seen)
             if self._state_dir is not None:
                 await self._save(self._state_dir, offer)
         if self._ack is not None:

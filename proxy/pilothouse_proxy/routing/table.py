@@ -38,11 +38,12 @@ class _Names:
             if pattern.endswith("*"):
                 table, name = self._prefixes, pattern[:-1]
                 weight = -len(name)
+                if len(name) not in self._lengths:
+                    self._lengths = sorted([*self._lengths, len(name)], reverse=True)
             match = Match(route=key, pattern=pattern, rank=(weight, route.created, key))
             known = table.get(name)
             if known is None or match.rank < known.rank:
                 table[name] = match
-        self._lengths = sorted({len(prefix) for prefix in self._prefixes}, reverse=True)
 
     def find(self, name: str) -> Match | None:
         found = self._exact.get(name)

@@ -2,12 +2,19 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+import uvloop
 
 from tests.integration.proxy.upstream import Upstream, completion, upstream, whole
 from tests.simulators.fixtures import simulator_process, simulators, simulators_thread
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that a proxy runs on."""
+    return {"uvloop": uvloop.new_event_loop}
+
 
 __all__ = ["simulator_process", "simulators", "simulators_thread"]
 

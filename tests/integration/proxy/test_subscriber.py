@@ -1,0 +1,179 @@
+"""The other end of the control stream, in the test's own loop, where its patience can be shortened."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from pilothouse_api.names import SnapshotVersion
+from pilothouse_api.snapshot.snapshot import Snapshot
+from pilothouse_proxy.config import lastgood, subscriber
+from pilothouse_proxy.config.applier import Applier
+from pilothouse_proxy.config.operator import Address
+from pilothouse_proxy.config.reporter import Reporter
+from pilothouse_proxy.config.role import Role
+from pilothouse_proxy.http import client, limits
+from pilothouse_proxy.observe.log import Format, Log
+from pilothouse_proxy.observe.meters import Counter
+from pilothouse_proxy.observe.metrics import Metrics
+from pilothouse_proxy.pipeline import serve
+from pilothouse_proxy.pipeline.services import Services
+from pilothouse_proxy.quota.stores.memory import Store
+from tests.integration.proxy.configurations import provider, route, snapshot, target
+from tests.integration.proxy.control import ControlServer
+from tests.integration.proxy.gateway import Clock, until
+
+
+def weighing(weight: int) -> Snapshot:
+    return snapshot({"a": provider("http://127.0.0.1:1/v1")}, {"r": route(target("a", weight=weight))})
+
+
+class Listening:
+    """A subscriber that runs."""
+
+    def __init__(self, control: ControlServer, state_dir: Path | None, descriptor: int) -> None:
+        self.clock = Clock()
+        log = Log(descriptor=descriptor, form=Format.JSON, wall=time.time, dropped=Counter())
+        services = Services(
+            client=client.Client(limits.ClientLimits()),
+            clock=self.clock,
+            rng=Random(1),
+            metrics=Metrics(),
+            access_log=None,
+        )
+        self.pipeline = serve.Pipeline(services, elsewhere=None)
+        self.log = log
+        self.applier = Applier(pipeline=self.pipeline, services=services, store=Store(), log=log, role=Role.GATEWAY)
+        self.subscriber = subscriber.Subscriber(
+            address=Address(
+                url=control.url, ca_file=control.directory / "ca.pem", token_file=control.directory / "token"
+            ),
+            applier=self.applier,
+            reporter=Reporter(applier=self.applier, clock=self.clock, rng=Random(1)),
+            state_dir=state_dir,
+            clock=self.clock,
+            rng=Random(1),
+        )
+
+    @property
+    def version(self) -> SnapshotVersion | None:
+        return self.applier.running.version if self.applier.running is not None else None
+
+    async def runs(self, version: SnapshotVersion) -> None:
+        await until(lambda: self.version == version)
+
+
+@contextlib.asynccontextmanager
+async def listening(control: ControlServer, state_dir: Path | None = None) -> AsyncIterator[Listening]:
+    with open("/dev/null", "wb") as nothing:  # noqa: ASYNC230 - it is no file that could block
+        running = Listening(control, state_dir, nothing.fileno())
+        task = asyncio.create_task(running.subscriber.run())
+        try:
+            yield running
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            # Connections that were given up leave in the next turns of the loop.
+            await asyncio.sleep(0.02)
+            await running.log.close()
+
+
+async def test_an_older_view_is_applied_when_it_stays_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriber, "GUARD_S", 0.5)
+    with ControlServer(None) as control:
+        first = control.publish(weighing(1), seen={"routes": "200"})
+        async with listening(control) as proxy:
+            await proxy.runs(first)
+            second = control.publish(weighing(2), seen={"routes": "100"})
+            await asyncio.sleep(0.2)
+            assert proxy.version == first
+            # The heartbeat that comes after the time has passed brings it in.
+            await proxy.runs(second)
+            third = control.publish(weighing(3), seen={"routes": "101"})
+            await proxy.runs(third)
+            assert await asyncio.to_thread(control.wait_for_ack, second)
+
+
+async def test_a_newer_view_replaces_the_one_that_is_held_back() -> None:
+    with ControlServer(None) as control:
+        first = control.publish(weighing(1), seen={"routes": "200"})
+        async with listening(control) as proxy:
+            await proxy.runs(first)
+            second = control.publish(weighing(2), seen={"routes": "100"})
+            third = control.publish(weighing(3), seen={"routes": "201"})
+            await proxy.runs(third)
+            await asyncio.to_thread(control.wait_for_ack, third)
+    assert second not in {ack.version for ack in control.acks}
+
+
+async def test_a_silent_operator_is_left_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriber, "SILENCE_S", 0.3)
+    monkeypatch.setattr("tests.integration.proxy.control.HEARTBEAT_S", 30.0)
+    with ControlServer(weighing(1)) as control:
+        async with listening(control):
+            await until(lambda: control.streams >= 3, seconds=10)
+
+
+async def test_heartbeats_keep_the_configuration_fresh_also_on_disk(tmp_path: Path) -> None:
+    with ControlServer(weighing(1)) as control:
+        async with listening(control, tmp_path) as proxy:
+            await until((tmp_path / lastgood.FILE).exists)
+            applied_at, saved_at = proxy.applier.heard_at, (tmp_path / lastgood.FILE).stat().st_mtime
+            assert applied_at is not None
+            await until(lambda: (proxy.applier.heard_at or 0.0) > applied_at)
+            await until(lambda: (tmp_path / lastgood.FILE).stat().st_mtime > saved_at)
+
+
+async def test_a_refused_token_is_told_without_it_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    with ControlServer(weighing(1)) as control:
+        accepted = control.token
+        control.token = "another"
+        async with listening(control) as proxy:
+            await until(lambda: "401" in caplog.text)
+            control.token = accepted
+            await until(lambda: proxy.version is not None, seconds=10)
+    assert accepted not in caplog.text
+
+
+async def test_missing_files_are_told_by_name(caplog: pytest.LogCaptureFixture) -> None:
+    with ControlServer(weighing(1)) as control:
+        token = (control.directory / "token").read_bytes()
+        (control.directory / "token").unlink()
+        async with listening(control) as proxy:
+            await until(lambda: str(control.directory / "token") in caplog.text)
+            (control.directory / "token").write_bytes(token)
+            await until(lambda: proxy.version is not None, seconds=10)
+
+
+async def test_a_state_directory_that_cannot_be_written_does_not_stop_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with ControlServer(None) as control:
+        first = control.publish(weighing(1))
+        async with listening(control, tmp_path / "file") as proxy:
+            await proxy.runs(first)
+            await until(lambda: "cannot be saved" in caplog.text)
+            await proxy.runs(control.publish(weighing(2)))
+
+
+@pytest.mark.parametrize("line", [b"no json\n", b'{"type":"unheard"}\n', b'{"type":"snapshot"}\n'])
+async def test_a_line_that_is_none_of_the_stream_ends_it_and_the_next_one_is_read(
+    line: bytes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ControlServer(weighing(1)) as control:
+        lines = control.lines
+        spoiled: list[Any] = [line]
+
+        def once() -> Any:
+            yield from [spoiled.pop()] if spoiled else lines()
+
+        monkeypatch.setattr(control, "lines", once)
+        async with listening(control) as proxy:
+            await until(lambda: proxy.version is not None, seconds=10)
+    assert "control stream" in caplog.text
