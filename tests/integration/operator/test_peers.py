@@ -93,6 +93,7 @@ async def test_acks_and_reports_of_another_replica_arrive(objects: Objects) -> N
         await until(lambda: bool(peers.fleets) and bool(peers.fleets[0].scopes))
         assert [view.replica for view in peers.fleets] == ["other"]
         assert peers.fleets[0].scopes[GATEWAY_SCOPE]["uid"].connected
+        await until(lambda: bool(peers.reports[0].reports))
         assert peers.reports[0].reports["uid"].quotas == {QuotaKey("a/b"): (use,)}
         changed.clear()
         hub.ack(GATEWAY, Ack(version=PREPARED.version, state=AckState.APPLIED), now=0)
