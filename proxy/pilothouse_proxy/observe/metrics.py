@@ -68,7 +68,7 @@ class TargetMeters:
         reasoned.value += usage.reasoning_tokens
 
     def unknown(self, names: tuple[str, ...]) -> None:
-        """What the provider has sent and the client's dialect cannot say. The names are the provider's: bounded here."""
+        """What the provider sent and the client's dialect cannot say. The names are the provider's, so bounded here."""
         for name in names:
             if name not in self._unknown and len(self._unknown) >= _UNKNOWN_NAMES:
                 name = _MORE  # noqa: PLW2901 - all further names share one series

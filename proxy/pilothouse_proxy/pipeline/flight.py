@@ -94,7 +94,8 @@ class Flight:
                 failure = await self._persist(route.targets[index], option, untried)
             except GatewayError as error:
                 # This target cannot do what is asked. Nothing was sent, and another one may be able to.
-                refusal = error
+                option.meters.attempt(error.kind)
+                refusal = refusal or error
                 continue
             if failure is None or failure.failure_class not in route.fallback_on:
                 return failure

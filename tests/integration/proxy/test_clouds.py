@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import math
+import re
 import shutil
 import struct
 import subprocess
@@ -228,10 +229,12 @@ def test_what_bedrock_cannot_do_is_refused_by_name(client: openai.OpenAI) -> Non
     assert (raised.value.param, raised.value.code) == ("logprobs", "unsupported_parameter")
 
 
-def test_what_one_cloud_cannot_do_the_other_does(client: openai.OpenAI) -> None:
+def test_what_one_cloud_cannot_do_the_other_does(client: openai.OpenAI, proxy: Process) -> None:
     answer = client.chat.completions.with_raw_response.create(model="chat", messages=HELLO, logprobs=True)
     assert answer.headers["x-pilothouse-provider"] == "clouds/azure"
     assert answer.headers["x-pilothouse-attempts"] == "1"
+    metrics = proxy.ask("GET", "/metrics").body.decode()
+    assert re.search('pilothouse_attempts_total{.*outcome="unsupported",provider="clouds/bedrock"}', metrics)
 
 
 def test_the_list_of_models(client: openai.OpenAI) -> None:
