@@ -266,6 +266,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif parser.body:
             self._wake()
             self._buffered += len(data)
+            # Even if somebody waits: the loop may read many times before that task's turn.
             if self._buffered > self._limits.buffer_bytes and not self._paused:
                 self._paused = True
                 self.transport.pause_reading()

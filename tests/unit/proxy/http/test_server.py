@@ -7,7 +7,7 @@ import pytest
 from pilothouse_proxy.http.alarm import Alarm
 from pilothouse_proxy.http.limits import Limits
 from pilothouse_proxy.http.messages import Request
-from pilothouse_proxy.http.parser import RequestParser
+from pilothouse_proxy.http.parser import Received, RequestParser
 from pilothouse_proxy.http.server import Connection, NoAnswer, Responder
 from tests.unit.proxy.http.corpus import REFUSED
 from tests.unit.proxy.http.rig import echo, peer, serving, until
@@ -566,6 +566,28 @@ async def test_drain_cancels_what_takes_too_long() -> None:
         await rig.server.drain(0.02)
         assert unwound.is_set()
         assert rig.server.connections == 0
+
+
+@pytest.mark.parametrize("earlier", [0, 1])
+async def test_a_request_that_is_cancelled_before_its_first_step_leaves_no_trace(earlier: int) -> None:
+    async with serving(echo) as rig, peer(rig.port) as client:
+        for _ in range(earlier):
+            client.send(GET)
+            await client.answer()
+        await until(lambda: rig.server.connections == 1)
+        (connection,) = rig.server._open
+        connection.data_received(GET)
+        connection.abort()
+        await until(lambda: rig.server.connections == 0)
+        assert (rig.server.requests_in_flight, rig.server.requests) == (0, earlier)
+
+
+async def test_an_unused_connection_holds_no_body() -> None:
+    async with serving(echo) as rig, peer(rig.port) as client:
+        client.send(post(b"x" * 100_000))
+        await client.answer()
+        await until(lambda: not any(isinstance(it, Received) for it in gc.get_objects()))
+        assert rig.server.connections == 1
 
 
 async def test_a_thousand_streams_at_once() -> None:

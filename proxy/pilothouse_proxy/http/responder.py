@@ -1,0 +1,94 @@
+"""How an application answers."""
+
+from typing import TYPE_CHECKING
+
+from pilothouse_proxy.http.messages import Headers
+from pilothouse_proxy.http.parser import Received
+
+if TYPE_CHECKING:
+    from pilothouse_proxy.http.server import Connection
+
+_BODILESS = frozenset([204, 304])
+
+
+class Responder:
+    """How an application answers one request: either `respond`, or `start`, `write`…, `finish`. Each one system call.
+
+    The server adds `date`, `connection` and the framing headers; what the application gives of these is left out. After
+    the client has gone every call is without effect.
+    """
+
+    __slots__ = ("_connection", "_head", "_request", "_verbatim", "finished", "started")
+
+    def __init__(self, connection: "Connection", request: Received) -> None:
+        self._connection = connection
+        self._request = request
+        self._head = b""
+        self._verbatim = False
+        self.started = False
+        self.finished = False
+
+    def respond(self, status: int, headers: Headers, body: bytes) -> None:
+        """The whole answer, in one write. A HEAD request gets the head that the body would have."""
+        self._begin()
+        self.finished = True
+        connection = self._connection
+        if status in _BODILESS:
+            head = connection.head(self._request, status, headers, b"")
+            connection.write(head)
+            return
+        head = connection.head(self._request, status, headers, b"content-length: %d\r\n" % len(body))
+        connection.write(head if self._request.method == b"HEAD" else head + body)
+
+    def start(self, status: int, headers: Headers) -> None:
+        """A chunked answer of unknown length; its head leaves with the first write."""
+        self._begin()
+        request = self._request
+        if request.version == "1.1":
+            framing = b"transfer-encoding: chunked\r\n"
+        else:
+            # HTTP/1.0 knows no chunks: the end of the connection ends the body (RFC 9112, section 6.3).
+            request.keep_alive = False
+            self._verbatim = True
+            framing = b""
+        self._head = self._connection.head(request, status, headers, framing)
+
+    def write(self, data: bytes) -> None:
+        """One chunk in one write. Use `drain` after it where much is written."""
+        if not self.started or self.finished:
+            raise RuntimeError("write comes between start and finish")
+        if not data or self._request.method == b"HEAD":
+            return
+        head = self._head
+        if head:
+            self._head = b""
+        self._connection.write(
+            head + data if self._verbatim else b"%b%x\r\n%b\r\n" % (head, len(data), data),
+        )
+
+    async def drain(self) -> None:
+        """Waits only while the client is owed more than the high-water mark."""
+        flow = self._connection.flow
+        if flow.paused:
+            await flow.drain()
+
+    def finish(self, data: bytes = b"") -> None:
+        """The end of an answer begun with `start`, with the last bytes of its body in the same write."""
+        if not self.started or self.finished:
+            raise RuntimeError("finish comes once, after start")
+        self.finished = True
+        end = self._head
+        if self._request.method != b"HEAD":
+            if self._verbatim:
+                end += data
+            elif data:
+                end = b"%b%x\r\n%b\r\n0\r\n\r\n" % (end, len(data), data)
+            else:
+                end += b"0\r\n\r\n"
+        if end:
+            self._connection.write(end)
+
+    def _begin(self) -> None:
+        if self.started:
+            raise RuntimeError("this request has its answer already")
+        self.started = True
