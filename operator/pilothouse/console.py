@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from pilothouse_api.conditions import ConditionStatus, ConditionType
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.quotas import Quota
@@ -104,7 +106,8 @@ def changes(before: Snapshot, after: Snapshot) -> dict[ResourceKey, str]:
     found: dict[ResourceKey, str] = {}
     for key in before.routes.keys() | after.routes.keys():
         old, new = before.routes.get(key), after.routes.get(key)
-        if old != new:
+        # Its age among the others moves when these come and go: nobody edited it.
+        if _ageless(old) != _ageless(new):
             found[_key(Kind.ROUTE, key)] = f"route {key}: {_route_change(old, new)}"
     for provider in before.providers.keys() | after.providers.keys():
         old_entry = (before.providers.get(provider), before.credentials.get(provider))
@@ -139,6 +142,10 @@ def _route_change(old: Route | None, new: Route | None) -> str:
     elif old.targets != new.targets:
         parts.append(f"targets {targets(old)} → {targets(new)}")
     return ", ".join(parts) or "changed"
+
+
+def _ageless(route: Route | None) -> Route | None:
+    return None if route is None else msgspec.structs.replace(route, created="")
 
 
 def _presence(old: object, new: object) -> str:
@@ -182,7 +189,11 @@ def request_line(line: Mapping[str, Any]) -> str:
         parts.append(f"{line['attempts']} attempts")
     if line.get("subject", "anonymous") != "anonymous":
         parts.append(f"by {line['subject']}")
-    parts += [str(line[name]) for name in ("error", "note") if line.get(name)]
+    if line.get("error"):
+        parts.append(f"{line['error']} ({line['param']})" if line.get("param") else str(line["error"]))
+    # The note says what each attempt met: of a single one without details, the error has said it already.
+    if line.get("note") and line["note"] != f"{line.get('provider')}: {line.get('error')}":
+        parts.append(str(line["note"]))
     return "  ".join(parts)
 
 

@@ -86,8 +86,7 @@ class Terminal:
     def _banner(self, snapshot: Snapshot) -> None:
         lines = [f"Pilothouse serves {self._root} on {self._url}", "", *console.served(snapshot), ""]
         lines.append(f"  callers: {console.callers(snapshot.identity)}")
-        problems = [problem.message for problem in self._directory.problems]
-        problems += [problem.message for problem in self._directory.callers.problems]
+        problems = list(self._directory.troubles)
         problems += [self._fault(key, message) for key, messages in self._faults.items() for message in messages]
         if problems:
             lines += ["", "Problems", *console.bulleted(problems)]
@@ -108,19 +107,22 @@ class Terminal:
 
     def _changed(self, before: Snapshot, after: Snapshot, live_since: float) -> None:
         for key, text in console.changes(before, after).items():
-            self.line(f"{text}; live in {1_000 * (live_since - self._edited(key, live_since)):.0f} ms")
+            delay_s = self._delay_s(key, live_since)
+            self.line(text if delay_s is None else f"{text}; live in {1_000 * delay_s:.0f} ms")
+        if before.identity != after.identity:
+            self.line(f"callers: {console.callers(after.identity)}")
 
-    def _edited(self, key: ResourceKey, live_since: float) -> float:
-        """When the resource's file was last written, on the monotonic clock; `live_since` if that cannot be told."""
+    def _delay_s(self, key: ResourceKey, live_since: float) -> float | None:
+        """From the writing of the resource's file until now; None if it was not that what changed it."""
         location = self._directory.location(key)
         if location is None:
-            return live_since
+            return None
         try:
             modified = os.stat(self._root / location.rpartition(":")[0]).st_mtime
         except OSError:
-            return live_since
-        edited = self._clock.monotonic() - (self._clock.wall() - modified)
-        return edited if 0 <= live_since - edited <= _EDIT_AGE_S else live_since
+            return None
+        delay_s = live_since - (self._clock.monotonic() - (self._clock.wall() - modified))
+        return delay_s if 0 <= delay_s <= _EDIT_AGE_S else None
 
     def _show_faults(self, faults: dict[ResourceKey, tuple[str, ...]]) -> None:
         for key, messages in faults.items():

@@ -7,6 +7,7 @@ token made for this run instead of a ServiceAccount's.
 import argparse
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import logging
 import math
@@ -16,7 +17,7 @@ import shlex
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
@@ -112,10 +113,13 @@ def _free(host: str, port: int) -> int:
             chosen: int = probe.getsockname()[1]
             return chosen
     except OSError as error:
-        raise CannotStart(
-            f"cannot listen on {host}:{port} ({error.strerror}). Is another `pilothouse up` running? "
-            f"End it, or choose another address: --listen {host}:{port + 1 if port < 65_535 else 8080}"
-        ) from error
+        advice = "Choose an address of this machine: --listen 127.0.0.1:8080"
+        if error.errno == errno.EADDRINUSE:
+            other = port + 1 if port < 65_535 else 8080
+            advice = f"Is another `pilothouse up` running? End it, or choose another port: --listen {host}:{other}"
+        elif error.errno == errno.EACCES:
+            advice = "Ports below 1024 take special rights; choose a higher one: --listen 127.0.0.1:8080"
+        raise CannotStart(f"cannot listen on {host}:{port} ({error.strerror}). {advice}") from error
 
 
 def _is_loopback(host: str) -> bool:
@@ -251,7 +255,14 @@ def _companion(text: str) -> Command:
         raise CannotStart(f"--exec {text}: {error}") from error
     if not argv:
         raise CannotStart("--exec needs a command")
-    return Command(name=Path(argv[0]).name, argv=argv, environ=os.environ, ends_within_s=_COMPANION_END_S)
+    return Command(name=_called(argv), argv=argv, environ=os.environ, ends_within_s=_COMPANION_END_S)
+
+
+def _called(argv: Sequence[str]) -> str:
+    """What to call a command: `python -m tests.simulators` is `simulators`."""
+    if "-m" in argv[1:-1]:
+        return argv[argv.index("-m") + 1].rpartition(".")[2]
+    return Path(argv[0]).name
 
 
 def _without_flags(environ: Mapping[str, str]) -> dict[str, str]:

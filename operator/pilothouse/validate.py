@@ -11,14 +11,10 @@ from pathlib import Path
 from pilothouse.clock import SystemClock
 from pilothouse_api.conditions import Condition, ConditionStatus, ConditionType, Reason
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey
-from pilothouse_api.resources import parsing
-from pilothouse_api.resources.provider import LLMProviderSpec
-from pilothouse_api.resources.quota import UsageQuotaSpec
-from pilothouse_api.resources.route import ModelRouteSpec
 from pilothouse_api.snapshot.credentials import NoCredential
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_operator.compile import compiler, sign_ins
-from pilothouse_operator.compile.world import CredentialState, Inputs, Kind, Resource, ResourceKey, Verdict, World
+from pilothouse_operator.compile.world import CredentialState, Inputs, Kind, ResourceKey, Verdict, World
 from pilothouse_operator.credentials.gather import Credentials
 from pilothouse_operator.reconciler import ISSUERS
 from pilothouse_operator.sources.directory import Directory
@@ -106,7 +102,6 @@ def _findings(directory: Directory, world: World) -> Iterator[Finding]:
     for key, verdict in compiled.verdicts.items():
         place = directory.location(key) or "."
         yield from (Finding(place, f"{key}: {text}") for text in _refusals(verdict))
-        yield from (Finding(place, f"{key}: {path} is not a known field") for path in _unknown(world.resources[key]))
     for provider, state in credentials.items():
         if state.problem is not None:
             namespace, _, name = provider.partition("/")
@@ -134,15 +129,3 @@ _JUDGED = (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS)
 
 def _text(condition: Condition) -> str:
     return f"{condition.reason.value}: {condition.message}"
-
-
-def _unknown(resource: Resource) -> tuple[str, ...]:
-    """Fields that an operator in a cluster only warns of: in a repository they are misspelt."""
-    match resource.key.kind:
-        case Kind.PROVIDER:
-            parsed: object = parsing.parse(LLMProviderSpec, resource.spec)
-        case Kind.ROUTE:
-            parsed = parsing.parse(ModelRouteSpec, resource.spec)
-        case Kind.QUOTA:
-            parsed = parsing.parse(UsageQuotaSpec, resource.spec)
-    return parsed.ignored if isinstance(parsed, parsing.Parsed) else ()

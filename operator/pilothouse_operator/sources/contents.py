@@ -18,6 +18,7 @@ DEFAULT_NAMESPACE = "default"
 # RFC 1123: a subdomain for objects, a label for namespaces.
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_MEMBERS = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 # `$${VAR}` stands for a literal `${VAR}`.
 _VARIABLE = re.compile(r"\$?\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -89,6 +90,8 @@ def _names(body: Mapping[str, Any], kind: str) -> tuple[str, str]:
     if not isinstance(metadata, dict):
         raise Unusable(f"{kind} has no metadata; it needs metadata.name")
     name, namespace = metadata.get("name"), metadata.get("namespace") or DEFAULT_NAMESPACE
+    if name is None:
+        raise Unusable(f"{kind} has no metadata.name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise Unusable(f"{kind}: metadata.name must be lower-case letters, digits, '-' and '.', at most 253")
     if not isinstance(namespace, str) or not _NAMESPACE.fullmatch(namespace):
@@ -112,6 +115,10 @@ def _declared(kind: Kind, body: Mapping[str, Any]) -> Declared:
         problem = Problem(reason=Reason.INVALID, message=str(error), field="metadata.labels")
         return Declared(key=key, spec={}, labels={}, problem=problem)
     spec = body.get("spec")
+    unknown = next((member for member in body if member not in _MEMBERS), None)
+    if unknown is not None:
+        problem = Problem(reason=Reason.INVALID, message="is not a known field", field=unknown)
+        return Declared(key=key, spec={}, labels=labels, problem=problem)
     if not isinstance(spec, dict):
         problem = Problem(reason=Reason.INVALID, message=f"{key} has no spec; see the examples", field="spec")
         return Declared(key=key, spec={}, labels=labels, problem=problem)

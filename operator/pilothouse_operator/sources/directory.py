@@ -68,6 +68,14 @@ class Directory:
         """API key Secrets that cannot be used."""
         return self._key_problems
 
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """All problems as a person reads them: paths begin with the root's."""
+        files = [
+            f"{self._root / problem.field}{problem.message.removeprefix(problem.field)}" for problem in self.problems
+        ]
+        return (*files, *(problem.message for problem in self.key_problems))
+
     def location(self, key: ResourceKey) -> str | None:
         """`file:line` where a resource is declared."""
         return self._shelf.location(key)
@@ -130,15 +138,15 @@ class Directory:
                     self._shelf.fail(path, reason)
                 case Gone(path):
                     self._shelf.drop(path)
-        before = self._shelf.problems
+        before = self.troubles
         changed = self._shelf.rebuild()
         self._identify()
-        for problem in self._shelf.problems:
-            if problem not in before:
-                _log.warning("%s", problem.message)
-        for problem in before:
-            if problem not in self._shelf.problems:
-                _log.info("solved: %s", problem.message)
+        for trouble in self.troubles:
+            if trouble not in before:
+                _log.warning("%s", trouble)
+        for trouble in before:
+            if trouble not in self.troubles:
+                _log.info("solved: %s", trouble)
         return changed
 
     def _identify(self) -> None:

@@ -1,6 +1,7 @@
 """The files of a directory → one World with its Secrets. Pure: what is in a file comes in as text.
 
-A file that cannot be read keeps the last content that could. Versions move only when content does.
+What cannot be read, or would be refused at apply, keeps the last content that was good: of a whole file, or of one
+resource. Versions move only when content does.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,17 +9,30 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pilothouse_api.conditions import Problem, Reason
+from pilothouse_operator.compile import verdicts
 from pilothouse_operator.compile.world import Kind, Resource, ResourceKey, World
-from pilothouse_operator.sources import contents
-from pilothouse_operator.sources.contents import Content, Declared, DeclaredNamespace, DeclaredSecret
+from pilothouse_operator.sources import admission, contents
+from pilothouse_operator.sources.contents import Content, Declared, DeclaredNamespace, DeclaredSecret, Foreign
 from pilothouse_operator.sources.manifests import Document, Malformed, Syntax, parse
 
 _FIRST_CREATION = datetime(2000, 1, 1, tzinfo=UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What a document declares, or declared when it was last good. `name` tells it from others of its file."""
+
+    line: int
+    name: str
+    content: Content
+
+
 @dataclass(slots=True)
 class _File:
-    documents: tuple[Document, ...] = ()
+    """`fault` is of the file as it is now, `faults` are of its documents."""
+
+    entries: tuple[_Entry, ...] = ()
+    faults: tuple[Problem, ...] = ()
     fault: Problem | None = None
 
 
@@ -65,18 +79,48 @@ class Shelf:
         try:
             documents = parse(text, syntax)
         except Malformed as error:
-            message = f"{path}:{error.line}: {error.message}; {_kept(file)}"
+            message = f"{path}:{error.line}: {error.message}; {_KEPT if file.entries else _NOTHING}"
             file.fault = Problem(reason=Reason.INVALID, message=message, field=f"{path}:{error.line}")
             return
-        if file.documents and not text.strip():
+        if file.entries and not text.strip():
             self.fail(path, "is empty (to remove what it declared, delete it)")
             return
-        file.documents, file.fault = documents, None
+        file.fault = None
+        self._fill(file, path, documents)
+
+    def _fill(self, file: _File, path: str, documents: tuple[Document, ...]) -> None:
+        before = {
+            entry.name: entry.content for entry in reversed(file.entries) if not isinstance(entry.content, Foreign)
+        }
+        entries: list[_Entry] = []
+        faults: list[Problem] = []
+        nameless: list[tuple[str, str]] = []
+        for document in documents:
+            place = f"{path}:{document.line}"
+            try:
+                content = contents.read(document, self._environ)
+            except contents.Unusable as error:
+                nameless.append((place, str(error)))
+                continue
+            name = _name(content)
+            if isinstance(content, Declared):
+                content, fault = _admitted(content, before.get(name))
+                faults += [_problem(place, f"{name}: {fault}")] if fault else []
+            entries.append(_Entry(document.line, name, content))
+        if nameless:
+            # One of them may be what the file lacks now, misspelt.
+            lacking = before.keys() - {entry.name for entry in entries}
+            entries += [entry for entry in file.entries if entry.name in lacking]
+            kept = f"; {', '.join(sorted(lacking))}, which the file held before, stays in force" if lacking else ""
+            faults += [_problem(place, f"{reason}{kept}") for place, reason in nameless]
+        file.entries, file.faults = tuple(entries), tuple(faults)
 
     def fail(self, path: str, reason: str) -> None:
         """A file, or a directory, that could not be read."""
         file = self._files.setdefault(path, _File())
-        file.fault = Problem(reason=Reason.INVALID, message=f"{path}: {reason}; {_kept(file)}", field=path)
+        held = any(held.entries for name, held in self._files.items() if name == path or _is_below(name, path))
+        kept = _KEPT if held else _NOTHING
+        file.fault = Problem(reason=Reason.INVALID, message=f"{path}: {reason}; {kept}", field=path)
 
     def drop(self, path: str) -> None:
         """A file that is gone, and what it declared with it."""
@@ -108,15 +152,11 @@ class Shelf:
         for path, file in sorted(self._files.items()):
             if file.fault:
                 found.problems.append(file.fault)
-            for document in file.documents:
-                place = _Place(path, document.line, rank)
+            found.problems.extend(file.faults)
+            for entry in file.entries:
+                place = _Place(path, entry.line, rank)
                 rank += 1
-                try:
-                    content = contents.read(document, self._environ)
-                except contents.Unusable as error:
-                    found.problems.append(_problem(place, str(error)))
-                else:
-                    found.problems.extend(_shelve(found, content, place))
+                found.problems.extend(_shelve(found, entry, place))
         return found
 
     def _resource(self, declared: Declared, place: _Place) -> Resource:
@@ -147,28 +187,50 @@ class Shelf:
         return self._seen[kind.plural]
 
 
-def _kept(file: _File) -> str:
-    return "what it last held stays in force" if file.documents else "nothing of it is in force"
+_KEPT = "what it last held stays in force"
+_NOTHING = "nothing of it is in force"
 
 
-def _shelve(found: _Found, content: Content, place: _Place) -> Iterator[Problem]:
-    """Takes `content` in unless its name is taken."""
+def _is_below(path: str, directory: str) -> bool:
+    """The path of a directory ends in a slash, that of the root is `./`."""
+    return directory == "./" or (directory.endswith("/") and path.startswith(directory))
+
+
+def _admitted(declared: Declared, before: Content | None) -> tuple[Declared, str]:
+    """What is in force of it, and why that is not what it says; empty if it is, or if its own verdict will tell."""
+    judged = admission.judged(declared)
+    if judged.problem is None or not isinstance(before, Declared) or before.problem is not None:
+        return judged, ""
+    return before, f"{verdicts.text(judged.problem)}; {_KEPT}"
+
+
+def _name(content: Content) -> str:
     match content:
         case Declared():
-            taken = found.resources.setdefault(content.key, (content, place))[1]
-            name = str(content.key)
+            return str(content.key)
         case DeclaredSecret():
-            taken = found.secrets.setdefault((content.namespace, content.name), (content, place))[1]
-            name = f"Secret {content.namespace}/{content.name}"
-            yield from (_problem(place, f"{name}: {problem}") for problem in content.problems)
+            return f"Secret {content.namespace}/{content.name}"
         case DeclaredNamespace():
-            taken = found.namespaces.setdefault(content.name, (content, place))[1]
-            name = f"Namespace {content.name}"
-        case _:
+            return f"Namespace {content.name}"
+        case Foreign():
+            return content.kind
+
+
+def _shelve(found: _Found, entry: _Entry, place: _Place) -> Iterator[Problem]:
+    """Takes what `entry` declares in, unless its name is taken."""
+    match entry.content:
+        case Declared() as resource:
+            taken = found.resources.setdefault(resource.key, (resource, place))[1]
+        case DeclaredSecret() as secret:
+            taken = found.secrets.setdefault((secret.namespace, secret.name), (secret, place))[1]
+            yield from (_problem(place, f"{entry.name}: {problem}") for problem in secret.problems)
+        case DeclaredNamespace() as namespace:
+            taken = found.namespaces.setdefault(namespace.name, (namespace, place))[1]
+        case Foreign():
             return
     if taken is not place:
-        yield _problem(place, f"{name} is declared in {taken} already, which counts; remove one of the two")
+        yield _problem(place, f"{entry.name} is declared in {taken} already, which counts; remove one of the two")
 
 
-def _problem(place: _Place, message: str) -> Problem:
+def _problem(place: _Place | str, message: str) -> Problem:
     return Problem(reason=Reason.INVALID, message=f"{place}: {message}", field=str(place))

@@ -110,7 +110,7 @@ def test_no_request_fails_while_the_configuration_changes(running: Up, manifests
 def test_a_half_written_file_changes_nothing(running: Up, manifests: Path) -> None:
     whole = (manifests / "routes.yaml").read_text()
     (manifests / "routes.yaml").write_text(whole[: whole.index("weight: 50") + 3] + '\n  "unclosed')
-    running.wait_for("! routes.yaml:")
+    running.wait_for(f"! {manifests}/routes.yaml:")
     assert running.chat().status == 200
     assert running.chat(model="embed").status != 404
     (manifests / "routes.yaml").write_text(whole)
@@ -126,6 +126,30 @@ def test_a_bad_manifest_is_named_with_its_line_and_leaves_the_others(running: Up
     assert running.chat(model="bad").status == 404
     (manifests / "bad.yaml").unlink()
     running.wait_for("solved: ModelRoute default/bad")
+
+
+def test_a_misspelt_field_is_named_and_has_no_effect(running: Up, manifests: Path) -> None:
+    weigh(manifests, 0, 100)
+    running.wait_for("live in")
+    text = (manifests / "routes.yaml").read_text()
+    (manifests / "routes.yaml").write_text(text.replace("weight: 0", "wieght: 1"))
+    running.wait_for(
+        f"! {manifests}/routes.yaml:2: ModelRoute default/chat: spec.targets[0].wieght: is not a known field"
+    )
+    assert {running.said_by() for _ in range(8)} == {"azure"}
+    (manifests / "routes.yaml").write_text(text)
+    running.wait_for("solved:")
+
+
+def test_an_api_key_is_told_when_it_comes_and_when_it_is_none(running: Up, manifests: Path) -> None:
+    text = (
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: ci\n  labels: {pilothouse.dev/type: api-key}\n"
+        "stringData: {key: short}\n"
+    )
+    (manifests / "key.yaml").write_text(text)
+    running.wait_for("! Secret default/ci: the API key must be at least 16")
+    (manifests / "key.yaml").write_text(text.replace("short", "a-long-enough-key-of-ours"))
+    running.wait_for("callers: anybody on this machine, as default/local; 1 API key")
 
 
 def test_a_missing_secret_is_named_while_its_last_value_serves(running: Up, manifests: Path) -> None:
@@ -213,6 +237,12 @@ def test_a_taken_port_is_told_with_a_way_out(manifests: Path, runtime: Path) -> 
             it.wait_for("--listen")
 
 
+def test_an_address_of_another_machine_is_told_apart_from_a_taken_one(manifests: Path, runtime: Path) -> None:
+    with started(manifests, runtime, listen="192.0.2.1:8080") as it:
+        assert it.process.wait(timeout=20) == 2
+        it.wait_for("Choose an address of this machine")
+
+
 def test_a_directory_that_is_not_there_is_told(tmp_path: Path, runtime: Path) -> None:
     with started(tmp_path / "absent", runtime) as it:
         assert it.process.wait(timeout=20) == 2
@@ -254,6 +284,12 @@ def test_a_companion_that_ends_ends_it_all(manifests: Path, runtime: Path) -> No
     with started(manifests, runtime, "--exec", f"{sys.executable} -c 'raise SystemExit(3)'") as it:
         assert it.process.wait(timeout=30) == 1
         it.wait_for("ended with status 3")
+
+
+def test_a_companion_is_called_by_its_module(manifests: Path, runtime: Path) -> None:
+    with started(manifests, runtime, "--exec", f"{sys.executable} -m json.tool --absent") as it:
+        assert it.process.wait(timeout=30) == 1
+        it.wait_for("pilothouse up: tool ended with status 2")
 
 
 def test_an_empty_directory_waits_for_manifests(manifests: Path, runtime: Path, tmp_path: Path) -> None:

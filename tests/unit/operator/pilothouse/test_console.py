@@ -107,6 +107,14 @@ def test_equal_snapshots_have_no_changes() -> None:
     assert console.changes(same, same) == {}
 
 
+def test_another_age_is_no_change_to_tell() -> None:
+    before, after = (
+        snapshot(routes={CHAT: Route(models=("chat",), created=created, generation=1, targets=(target("a/x"),))})
+        for created in ("2000-01-01T00:00:01Z", "2000-01-01T00:00:02Z")
+    )
+    assert console.changes(before, after) == {}
+
+
 def test_callers_without_keys_are_told_how_to_make_one() -> None:
     assert "pilothouse.dev/type: api-key" in console.callers(Identity())
     holder = KeyHolder(namespace="default", user="local")
@@ -161,6 +169,34 @@ def test_with_keys_the_things_to_try_use_one() -> None:
                 "subject": "anonymous",
             },
             "200  c  1 ms  ~0+4 tokens",
+        ),
+        (
+            {"status": 400, "model": "c", "duration_ms": 1, "error": "unsupported", "param": "n"},
+            "400  c  1 ms  unsupported (n)",
+        ),
+        (
+            {
+                "status": 429,
+                "model": "c",
+                "provider": "d/a",
+                "upstream_model": "x",
+                "duration_ms": 1,
+                "error": "rate_limited",
+                "note": "d/a: rate_limited",
+            },
+            "429  c  → a/x  1 ms  rate_limited",
+        ),
+        (
+            {
+                "status": 502,
+                "model": "c",
+                "provider": "d/a",
+                "upstream_model": "x",
+                "duration_ms": 1,
+                "error": "connect",
+                "note": "d/a: connect (refused)",
+            },
+            "502  c  → a/x  1 ms  connect  d/a: connect (refused)",
         ),
     ],
 )

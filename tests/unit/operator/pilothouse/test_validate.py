@@ -43,7 +43,7 @@ def test_what_is_good_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     [
         (GOOD.replace("name: local}}]", "name: other}}]"), "ProviderNotFound"),
         (GOOD.replace("models: [chat],", ""), "spec.models"),
-        (GOOD.replace("models:", "retries: 3, models:"), "spec.retries is not a known field"),
+        (GOOD.replace("models:", "retries: 3, models:"), "spec.retries: is not a known field"),
         (GOOD.replace("spec: {models", "spec: models"), "manifests.yaml:"),
         (GOOD + "---\n[1, 2]\n", "a manifest is a mapping"),
     ],

@@ -1,4 +1,7 @@
+import pytest
+
 from pilothouse_api.secret import Secret
+from pilothouse_operator.compile import verdicts
 from pilothouse_operator.compile.world import Kind, Resource, ResourceKey
 from pilothouse_operator.sources.manifests import Syntax
 from pilothouse_operator.sources.shelf import Shelf
@@ -178,3 +181,95 @@ def test_problems_of_a_secret_name_it_but_no_value() -> None:
 def test_labels_of_namespaces_are_in_the_world() -> None:
     filled = shelf(a="apiVersion: v1\nkind: Namespace\nmetadata: {name: n, labels: {env: dev}}\n")
     assert filled.world.namespaces == {"n": {"env": "dev"}}
+
+
+GOOD = (
+    "apiVersion: pilothouse.dev/v1alpha1\nkind: ModelRoute\nmetadata: {name: chat}\nspec:\n  models: [chat]\n"
+    "  targets:\n    - providerRef: {name: bedrock}\n      weight: 50\n---\n"
+)
+REFUSED = {
+    "an unknown field": (GOOD.replace("weight", "wieght"), "spec.targets[0].wieght: is not a known field"),
+    "an unknown field beside the spec": (GOOD.replace("\nspec:", "\nspce: {}\nspec:"), "spce: is not a known field"),
+    "a wrong type": (GOOD.replace("50", "fifty"), "spec.targets[0].weight: must be a whole number"),
+    "no spec": (GOOD.partition("spec:")[0], "has no spec"),
+    "a rule of the object": (GOOD.replace("50", "0"), "at least one target needs a weight above 0"),
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), REFUSED.values(), ids=REFUSED.keys())
+def test_an_edit_that_would_be_refused_at_apply_leaves_what_was_in_force(text: str, reason: str) -> None:
+    filled = shelf(a=GOOD)
+    before = filled.world
+    assert not put(filled, "a.yaml", text)
+    assert filled.world == before
+    (problem,) = filled.problems
+    assert problem.field == "a.yaml:1"
+    assert reason in problem.message
+    assert problem.message.endswith("; what it last held stays in force")
+
+
+@pytest.mark.parametrize(("text", "reason"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_is_refused_from_the_start_carries_its_problem(text: str, reason: str) -> None:
+    problem = chat(shelf(a=text)).problem
+    assert problem is not None
+    assert reason in verdicts.text(problem)
+
+
+def test_the_other_documents_of_a_file_change_beside_a_refused_one() -> None:
+    filled = shelf(a=GOOD + route("other"))
+    put(filled, "a.yaml", GOOD.replace("50", "fifty") + route("other", models="[new]"))
+    assert chat(filled).problem is None
+    assert filled.world.resources[ResourceKey(Kind.ROUTE, "default", "other")].spec == {"models": ["new"]}
+
+
+def test_a_mended_document_is_in_force_again() -> None:
+    filled = shelf(a=GOOD)
+    put(filled, "a.yaml", GOOD.replace("50", "fifty"))
+    assert put(filled, "a.yaml", GOOD.replace("50", "60"))
+    assert chat(filled).spec["targets"][0]["weight"] == 60
+    assert filled.problems == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD.replace("ModelRoute", "ModelRout"),
+        GOOD.replace("v1alpha1", "v1beta1"),
+        GOOD.replace("{name: chat}", "{}"),
+        GOOD.replace("name: chat", "name: Chat_1"),
+    ],
+)
+def test_a_document_that_cannot_be_named_may_be_what_its_file_lacks_now(text: str) -> None:
+    filled = shelf(a=GOOD)
+    before = filled.world
+    assert not put(filled, "a.yaml", text)
+    assert filled.world == before
+    assert filled.problems[0].message.endswith("; ModelRoute default/chat, which the file held before, stays in force")
+
+
+def test_what_a_file_lacks_beside_a_bad_document_goes_once_that_is_mended() -> None:
+    filled = shelf(a=GOOD)
+    put(filled, "a.yaml", GOOD.replace("ModelRoute", "ModelRout"))
+    put(filled, "a.yaml", route("other"))
+    assert [key.name for key in filled.world.resources] == ["other"]
+
+
+@pytest.mark.parametrize("directory", ["./", "sub/"])
+def test_a_directory_that_cannot_be_listed_keeps_what_its_files_held(directory: str) -> None:
+    filled = shelf(**{"sub/a": GOOD})
+    filled.fail(directory, "cannot be listed (No such file or directory)")
+    assert not filled.rebuild()
+    assert filled.problems[0].message.endswith("what it last held stays in force")
+
+
+def test_a_directory_that_held_nothing_says_so() -> None:
+    filled = shelf(a=GOOD)
+    filled.fail("sub/", "cannot be listed (Permission denied)")
+    filled.rebuild()
+    assert filled.problems[0].message.endswith("nothing of it is in force")
+
+
+def test_kinds_of_others_are_not_what_a_file_lacks() -> None:
+    filled = shelf(a="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n")
+    put(filled, "a.yaml", "kind: Nonsense\n")
+    assert "stays in force" not in filled.problems[0].message
