@@ -356,7 +356,7 @@ class _Builder:
 
 
 def _unusable(route: route_snapshots.Route) -> str:
-    if route.withheld and route.withheld >= len(route.targets):
+    if route.withheld and not route.targets:
         return "its providers sign in with static keys, which are not given to sidecars of other namespaces"
     return "none of its targets has a provider that can be signed in to; the status of the LLMProvider says why"
 

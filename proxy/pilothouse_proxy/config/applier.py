@@ -77,15 +77,21 @@ class Applier:
             snapshot = canonical.decode(publication.snapshot)
         except msgspec.MsgspecError as error:
             return runtime.Rejected(path="", reason=f"it is no snapshot that this proxy can read: {error}")
-        return runtime.build(
-            snapshot,
-            version=publication.version,
-            resident=self._resident_of(hello) if self._role is Role.SIDECAR else None,
-            metrics=self._services.metrics,
-            store=self._store,
-            previous=self.running,
-            now=self._services.clock.monotonic(),
-        )
+        try:
+            return runtime.build(
+                snapshot,
+                version=publication.version,
+                resident=self._resident_of(hello) if self._role is Role.SIDECAR else None,
+                metrics=self._services.metrics,
+                store=self._store,
+                previous=self.running,
+                now=self._services.clock.monotonic(),
+            )
+        except Exception as error:
+            # Nobody has thought of this snapshot. It is the operator that must learn of it, and what runs serves on.
+            logger.exception("configuration %s cannot be built", publication.version)
+            reason = f"a fault of the proxy's own ({type(error).__name__}); its log has the traceback"
+            return runtime.Rejected(path="", reason=reason)
 
     def _resident_of(self, hello: Hello) -> subject.Subject:
         caller = subject.of_service_account(namespace=hello.subject.namespace, name=hello.subject.service_account)

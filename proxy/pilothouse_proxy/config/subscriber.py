@@ -99,6 +99,10 @@ class Subscriber:
                 reason = "the operator has ended it"
             except _LOST as error:
                 reason = str(error)
+            except Exception:
+                # What runs serves on; a fault over here must not end it.
+                logger.exception("the control stream has failed on a fault of the proxy's own")
+                reason = "a fault of the proxy's own"
             self.connected = False
             failures = 0 if self._applier.heard_at != heard_before else failures + 1
             now = self._clock.monotonic()
@@ -149,7 +153,8 @@ class Subscriber:
 
     async def _lines(self, response: UpstreamResponse) -> AsyncIterator[bytes | None]:
         """Whole lines; None when a publication that was held back is due."""
-        rest = b""
+        parts: list[bytes] = []
+        waiting_bytes = 0
         silent_at = self._clock.monotonic() + SILENCE_S
         while True:
             now = self._clock.monotonic()
@@ -160,11 +165,17 @@ class Subscriber:
             if chunk is None:
                 return
             silent_at = self._clock.monotonic() + SILENCE_S
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                yield line
-            if len(rest) > MAX_LINE_BYTES:
+            head, *more = chunk.split(b"\n")
+            parts.append(head)
+            waiting_bytes += len(head)
+            if waiting_bytes > MAX_LINE_BYTES:
                 raise Malformed(f"the operator sent a line of more than {MAX_LINE_BYTES} bytes")
+            if more:
+                yield b"".join(parts)
+                for line in more[:-1]:
+                    yield line
+                parts = [more[-1]]
+                waiting_bytes = len(more[-1])
 
     async def _consider(self, offer: _Offer, operator: Operator) -> None:
         """A replica that lags behind the one before must not roll us back."""

@@ -104,6 +104,7 @@ class Log:
         """Write what waits, and return when it is out."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         while self._waiting or self._writing is not None:
             if self._writing is None:
                 self._flush()

@@ -148,7 +148,7 @@ class Quotas:
             amount = 1
             if bound.is_tokens:
                 amount = tokens if tokens <= bound.amount else max(least_tokens, bound.amount)
-            window = bound.counters.of(counter)
+            window = bound.counters.of(counter, now=now)
             asked.append(_Asked(bound, window, amount))
             if window.used(now=now) + amount > bound.amount:
                 refused.append(asked[-1])
@@ -262,7 +262,7 @@ def _long_span(seconds: int) -> bytes:
 def _use(bound: _Bound, now: float) -> LimitUse:
     used = bound.counters.sweep(now=now)
     top = tuple(nlargest(_TOP, used.items(), key=lambda entry: (entry[1], entry[0])))
-    resets_in_s = bound.counters.of(top[0][0]).empty_in_s(now=now) if top else 0.0
+    resets_in_s = bound.counters.of(top[0][0], now=now).empty_in_s(now=now) if top else 0.0
     return LimitUse(
         resource=bound.limit.resource.value,
         window=bound.limit.window,

@@ -17,14 +17,14 @@ DATED = "2024-10-21"
 CLAUDE = "anthropic.claude-3-haiku-20240307-v1:0"
 NOVA = "amazon.nova-pro-v1:0"
 
-BEDROCK, AZURE, AZURE_DATED, PLAIN = (
-    ProviderKey(f"clouds/{name}") for name in ("bedrock", "azure", "azure-dated", "plain")
+BEDROCK, AZURE, AZURE_DATED, AZURE_OLD, PLAIN = (
+    ProviderKey(f"clouds/{name}") for name in ("bedrock", "azure", "azure-dated", "azure-old", "plain")
 )
 PATIENCE = Timeouts(first_token_ms=3_000, idle_ms=1_000, total_ms=10_000)
 
 
 def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
-    """Models claude, nova (Bedrock), gpt, gpt-dated (Azure), plain-* (OpenAI), embed, and chat over both clouds."""
+    """Models claude, nova (Bedrock), gpt, gpt-dated, gpt-old (Azure), plain-* (OpenAI), embed, and chat over both clouds."""
     connection = Connection(pool_size=pool_size)
     azure_key = APIKey(key=Secret(credentials.AZURE_API_KEY))
     deployments = {
@@ -39,6 +39,7 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
         "nova": to(Target(provider=BEDROCK, model="nova"), models=("nova",)),
         "gpt": to(Target(provider=AZURE, model="gpt-4o"), models=("gpt",)),
         "dated": to(Target(provider=AZURE_DATED, model="gpt-4o"), models=("gpt-dated",)),
+        "old": to(Target(provider=AZURE_OLD, model="gpt-4o"), models=("gpt-old",)),
         "plain": to(Target(provider=PLAIN), models=("gpt-4o-mini", "gpt-nowhere")),
         "embed": to(Target(provider=AZURE, model="text-embedding-3-small"), models=("embed",)),
         "chat": to(
@@ -65,6 +66,9 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
             AZURE_DATED: Provider(
                 endpoint=AzureOpenAIEndpoint(url=simulators.azure_url, api_version=DATED), models=deployments
             ),
+            AZURE_OLD: Provider(
+                endpoint=AzureOpenAIEndpoint(url=simulators.azure_url, api_version="2024-06-01"), models=deployments
+            ),
             PLAIN: Provider(endpoint=OpenAIEndpoint(url=simulators.openai_url)),
         },
         credentials={
@@ -75,6 +79,7 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
             ),
             AZURE: azure_key,
             AZURE_DATED: azure_key,
+            AZURE_OLD: azure_key,
             PLAIN: APIKey(key=Secret(credentials.OPENAI_API_KEY)),
         },
         routes={RouteKey(f"apps/{name}"): made for name, made in routes.items()},

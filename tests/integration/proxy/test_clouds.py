@@ -141,6 +141,17 @@ def test_the_stream_is_that_of_the_provider_itself(
     assert through == direct
 
 
+def test_a_version_of_azure_that_knows_no_stream_options_streams_all_the_same(client: openai.OpenAI) -> None:
+    chunks = list(client.chat.completions.create(model="gpt-old", messages=HELLO, stream=True))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+
+
+def test_a_client_that_asks_such_a_version_for_usage_is_told_what_it_refuses(client: openai.OpenAI) -> None:
+    options: Any = {"stream": True, "stream_options": {"include_usage": True}}
+    with pytest.raises(openai.BadRequestError, match="stream_options"):
+        client.chat.completions.create(model="gpt-old", messages=HELLO, **options)
+
+
 @pytest.mark.parametrize("model", CHATS)
 def test_a_stream_says_the_same_as_the_whole_answer(client: openai.OpenAI, model: str) -> None:
     whole = client.chat.completions.create(model=model, messages=HELLO, max_tokens=100)

@@ -177,3 +177,33 @@ async def test_a_line_that_is_none_of_the_stream_ends_it_and_the_next_one_is_rea
         async with listening(control) as proxy:
             await until(lambda: proxy.version is not None, seconds=10)
     assert "control stream" in caplog.text
+
+
+async def test_a_fault_of_the_proxy_itself_rejects_the_configuration_and_what_runs_serves_on(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ControlServer(None) as control:
+        first = control.publish(weighing(1))
+        async with listening(control) as proxy:
+            await proxy.runs(first)
+
+            def fault(*given: Any, **named: Any) -> None:
+                raise RecursionError("nobody has thought of it")
+
+            monkeypatch.setattr("pilothouse_proxy.runtime.build", fault)
+            ack = await asyncio.to_thread(control.wait_for_ack, control.publish(weighing(2)))
+            assert proxy.version == first
+    assert (ack.state, ack.path) == ("rejected", "")
+    assert "RecursionError" in ack.reason
+    assert "nobody has thought of it" in caplog.text
+
+
+async def test_a_snapshot_that_comes_in_many_pieces_is_put_together() -> None:
+    many = snapshot(
+        {"a": provider("http://127.0.0.1:1/v1", models={f"model-{n}": "x" * 200 for n in range(5_000)})},
+        {"r": route(target("a", model="model-7"))},
+    )
+    with ControlServer(many) as control:
+        async with listening(control) as proxy:
+            await until(lambda: proxy.version is not None)
+            assert await asyncio.to_thread(control.wait_for_ack, control.publish(weighing(1)))

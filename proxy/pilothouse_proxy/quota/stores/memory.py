@@ -5,6 +5,9 @@ from typing import NamedTuple
 from pilothouse_api.names import QuotaKey
 from pilothouse_proxy.quota.window import Window
 
+CROWD = 1_024
+"""Fewer callers than that are not worth looking through."""
+
 
 class LimitKey(NamedTuple):
     """What identifies a limit through all changes of the configuration. Its amount may change: what was used stays."""
@@ -17,16 +20,20 @@ class LimitKey(NamedTuple):
 class Counters:
     """The counters of one limit, by caller."""
 
-    __slots__ = ("_windows", "window_s")
+    __slots__ = ("_sweep_at", "_windows", "window_s")
 
     def __init__(self, *, window_s: int) -> None:
         self.window_s = window_s
         self._windows: dict[str, Window] = {}
+        self._sweep_at = CROWD
 
-    def of(self, caller: str) -> Window:
-        """The caller's counter, made on first use."""
+    def of(self, caller: str, *, now: float) -> Window:
+        """The caller's counter, made on first use. Idle ones make room before there are twice as many as are busy."""
         window = self._windows.get(caller)
         if window is None:
+            if len(self._windows) >= self._sweep_at:
+                self.sweep(now=now)
+                self._sweep_at = max(CROWD, 2 * len(self._windows))
             window = self._windows[caller] = Window(window_s=self.window_s)
         return window
 
