@@ -11,6 +11,16 @@ from pilothouse_api.names import UpstreamModel
 from pilothouse_proxy.errors import GatewayError, Kind
 
 V1 = "v1"
+_FIRST_METERED = "2024-09-01"
+"""The first dated version that knows `stream_options`; older ones answer 400 to it. Dates compare as text."""
+
+
+def meters_streams(api_version: str) -> bool:
+    """Whether a stream can be asked for its usage.
+
+    https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
+    """
+    return api_version == V1 or api_version >= _FIRST_METERED
 
 
 @lru_cache(maxsize=512)

@@ -7,11 +7,12 @@ from pilothouse_api.snapshot.credentials import APIKey, Credential
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.providers import Connection, Endpoint
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
+from pilothouse_proxy.exchange import members
 from pilothouse_proxy.http import origins
 from pilothouse_proxy.http.messages import Headers, UpstreamRequest
 from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
 from pilothouse_proxy.providers.azure_openai import classify
-from pilothouse_proxy.providers.azure_openai.endpoint import target
+from pilothouse_proxy.providers.azure_openai.endpoint import meters_streams, target
 
 _PATHS: Mapping[Operation, str] = {
     Operation.CHAT: "chat/completions",
@@ -52,6 +53,10 @@ class AzureOpenAIProvider:
             (b"accept-encoding", b"identity"),  # a compressed answer could not be relayed event by event
             (b"api-key", key.encode("ascii")),
         ]
+        peek = call.peek
+        if peek.stream and not peek.include_usage and not meters_streams(endpoint.api_version):
+            # The question for usage is ours, and this version refuses it: what the stream costs is estimated.
+            body = members.replaced(peek.members, model=call.upstream)
         path = target(base_path, endpoint.api_version, call.upstream, _PATHS[call.operation])
         return UpstreamRequest(origin=origin, method=b"POST", target=path, headers=headers, body=body)
 

@@ -9,6 +9,7 @@ from pilothouse_api.snapshot.providers import Connection, Endpoint, Model
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.http.messages import UpstreamRequest
 from pilothouse_proxy.ports import Call, Operation, Peek
+from pilothouse_proxy.providers.azure_openai.endpoint import meters_streams
 from pilothouse_proxy.providers.azure_openai.provider import PROVIDER
 
 URL = "https://res.openai.azure.com"
@@ -68,6 +69,20 @@ def test_the_key_is_sent_in_azures_own_header() -> None:
         (b"accept-encoding", b"identity"),
         (b"api-key", b"k1"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "metered"),
+    [
+        ("v1", True),
+        ("2024-09-01-preview", True),
+        ("2024-10-21", True),
+        ("2024-08-01-preview", False),
+        ("2024-02-01", False),
+    ],
+)
+def test_versions_before_stream_options_are_known(version: str, *, metered: bool) -> None:
+    assert meters_streams(version) is metered
 
 
 @pytest.mark.parametrize("deployment", ["", ".", ".."])
