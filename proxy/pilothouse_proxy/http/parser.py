@@ -299,7 +299,8 @@ class RequestParser:
         kept = (self._method, self._target, self._headers)
         answer = (self._version, self._keep_alive, self.awaits_continue)
         framing = b"transfer-encoding: chunked" if self._chunked else b"content-length: %d" % self._declared
-        llhttp.feed_data(b"POST / HTTP/1.1\r\nhost: h\r\n" + framing + b"\r\n\r\n")
+        end = b"\r\n\r\n" if self._keep_alive else b"\r\nconnection: close\r\n\r\n"
+        llhttp.feed_data(b"POST / HTTP/1.1\r\nhost: h\r\n" + framing + end)
         self._method, self._target, self._headers = kept
         self._version, self._keep_alive, self.awaits_continue = answer
 

@@ -121,8 +121,13 @@ def test_an_upgrade_is_ignored_and_the_body_kept(framing: bytes, body: bytes, ex
     assert (b"upgrade", b"h2c") in requests[0][3]  # type: ignore[operator]
 
 
-def test_an_upgrade_with_connection_close_ends_the_connection() -> None:
-    assert one(post(b"Connection: Upgrade, close\r\nUpgrade: h2c\r\nContent-Length: 1\r\n", b"x"))[6] is False
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 1\r\n\r\nx", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"\r\n"]
+)
+def test_an_upgrade_with_connection_close_ends_the_connection(framing: bytes) -> None:
+    head = b"POST /v1 HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n"
+    requests, status, _ = feed_every_way(parse, head + framing + get(b"GET /more HTTP/1.1"))
+    assert ([(request[1], request[6]) for request in requests], status) == ([(b"/v1", False)], 0)
 
 
 def test_options_may_ask_about_the_whole_server() -> None:
