@@ -76,6 +76,8 @@ class TargetMeters:
             self._metrics.unknown.series(*self._labels, name[:_UNKNOWN_CHARS]).value += 1
 
 
+_ROUTE = ("route", "operation")
+_TARGET = ("provider", "model")
 _UNKNOWN_NAMES = 50
 _UNKNOWN_CHARS = 80
 _MORE = "(more)"
@@ -86,43 +88,41 @@ class Metrics:
     """All families of one proxy."""
 
     def __init__(self) -> None:
-        route = ("route", "operation")
-        target = ("provider", "model")
         self.requests = Family(
             Counter,
             "pilothouse_requests",
             "Requests answered, by HTTP status code; 499 = the client went away first. No route: refused before one was"
             " found.",
-            (*route, "code"),
+            (*_ROUTE, "code"),
         )
         self.duration = Family(
             Histogram,
             "pilothouse_request_duration_seconds",
             "From the request's arrival to its answer's last byte.",
-            route,
+            _ROUTE,
         )
         self.first_byte = Family(
             Histogram,
             "pilothouse_first_byte_seconds",
             "Streams only: from the request's arrival to the first byte of its answer, hence to the first token.",
-            route,
+            _ROUTE,
         )
         self.attempts = Family(
             Counter, "pilothouse_attempts", "Tries of a target, by how they ended: ok, or the kind of failure.",
-            (*target, "outcome"),
+            (*_TARGET, "outcome"),
         )  # fmt: skip
         self.tokens = Family(
             Counter,
             "pilothouse_tokens",
             "Tokens as providers report them, or as estimated where a stream was cut. cache_read and cache_write are"
             " parts of input, reasoning is a part of output.",
-            (*target, "type"),
+            (*_TARGET, "type"),
         )
         self.unknown = Family(
             Counter,
             "pilothouse_unknown",
             "Things in providers' answers that the caller's format has no word for and that were left out, by name.",
-            (*target, "name"),
+            (*_TARGET, "name"),
         )
         self.quota_rejections = Family(
             Counter, "pilothouse_quota_rejections", "Requests refused by a limit.", ("quota", "resource")
