@@ -6,7 +6,7 @@ from pathlib import Path
 from pilothouse import run_proxy
 
 ROOT = Path(__file__).parents[4]
-PAGE = (ROOT / "docs/reference/proxy.md").read_text()
+PAGE = (ROOT / "docs/proxy.md").read_text()
 
 
 def test_every_flag_is_described_and_no_other() -> None:
