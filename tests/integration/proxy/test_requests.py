@@ -3,6 +3,7 @@
 import asyncio
 import re
 
+import aiohttp
 import pytest
 
 from pilothouse_api.snapshot.identity import Identity, KeyHolder
@@ -292,3 +293,35 @@ async def test_a_request_under_way_finishes_on_the_configuration_it_began_with()
             after = await proxy.chat()
             before = await pending
     assert (before.text, after.status, len(other.received)) == ("slow", 200, 1)
+
+
+async def test_a_fault_of_our_own_is_a_500_without_a_detail_and_a_traceback_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fault(*given: object) -> None:
+        raise RecursionError("what only the log may say")
+
+    async with (
+        upstream() as cloud,
+        gateway(snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})) as proxy,
+    ):
+        monkeypatch.setattr("pilothouse_proxy.translation.peek", fault)
+        answer = await proxy.chat(headers={"x-request-id": "the-one"})
+        monkeypatch.undo()
+        after = await proxy.chat()
+    assert (answer.status, answer.error["code"], after.status) == (500, "internal_error", 200)
+    assert "what only the log may say" not in answer.body.decode()
+    assert "the-one" in caplog.text
+    assert "what only the log may say" in caplog.text
+
+
+async def test_a_fault_in_the_middle_of_a_stream_cuts_it_off(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with upstream(stream(words("A", "hoy"))) as cloud:
+        configured = snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})
+        async with gateway(configured) as proxy:
+            monkeypatch.setattr("pilothouse_proxy.dialects.openai_chat.relay.Relay.end", None)
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await proxy.chat(stream=True)
+    assert "TypeError" in caplog.text

@@ -207,3 +207,32 @@ async def test_a_snapshot_that_comes_in_many_pieces_is_put_together() -> None:
         async with listening(control) as proxy:
             await until(lambda: proxy.version is not None)
             assert await asyncio.to_thread(control.wait_for_ack, control.publish(weighing(1)))
+
+
+async def test_an_acknowledgement_is_repeated_until_the_replica_knows_the_version() -> None:
+    with ControlServer(None) as control:
+        control.unknown_acks = 2
+        async with listening(control):
+            version = control.publish(weighing(1))
+            assert await asyncio.to_thread(control.wait_for_ack, version)
+    assert control.unknown_acks == 0
+
+
+async def test_a_report_tells_what_runs_and_is_not_repeated_while_nothing_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pilothouse_proxy.config.reporter.REPORT_S", 0.01)
+    with ControlServer(None) as control:
+        first = control.publish(weighing(1))
+        async with listening(control) as proxy:
+            await proxy.runs(first)
+            await until(lambda: any(report.applied == first for report in control.reports))
+            await asyncio.sleep(0.2)
+            before = len(control.reports)
+            await asyncio.sleep(0.2)
+            assert len(control.reports) == before
+            second = control.publish(weighing(2))
+            await until(lambda: control.reports[-1].applied == second)
+    assert len({report.boot for report in control.reports}) == 1
+    sequences = [report.sequence for report in control.reports]
+    assert sequences == sorted(set(sequences))
