@@ -359,3 +359,12 @@ def test_an_address_that_is_taken_is_told(cloud: Upstream) -> None:
     ):
         assert proxy.popen.wait(10) == 1
         assert "cannot start" in proxy.err.read_text()
+
+
+def test_an_idle_proxy_is_small(cloud: Upstream) -> None:
+    with ControlServer(one(cloud)) as control, process(*control.flags) as proxy:
+        proxy.event("configuration applied")
+        assert proxy.chat().status == 200
+        resident = Path(f"/proc/{proxy.popen.pid}/status").read_text().partition("VmRSS:")[2].split()
+    assert resident[1] == "kB"
+    assert int(resident[0]) < 45 * 1024
