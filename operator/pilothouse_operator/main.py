@@ -263,7 +263,8 @@ class _Operator:
         if self._ending:
             lacking.append("ending")
         if not self._reconciler.synced:
-            lacking.append("the configuration was not read yet: " + ("; ".join(self._source.missing) or "reading"))
+            missing = self._source.missing or self._reconciler.missing
+            lacking.append("nothing has been published yet: " + ("; ".join(missing) or "reading"))
         if not self._listening:
             lacking.append("the control stream does not listen yet")
         return web.Response(status=503 if lacking else 200, text="\n".join(lacking or ["ok"]) + "\n")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, Scope
-from pilothouse_api.snapshot.identity import Identity
 from pilothouse_operator.compile import compiler, sign_ins
 from pilothouse_operator.compile.world import Compiled, Inputs, ResourceKey, SignIn, SignInKind, Verdict, World
 from pilothouse_operator.credentials.api_key import APIKeyIssuer, NoSignIn
@@ -27,6 +26,9 @@ _AWAITING_S = 0.1
 _REPORT_DEBOUNCE_S = 0.1
 _BARRIER_S = 10.0
 """How long the first snapshot waits for Secrets that nobody has read yet; then their providers are left out."""
+_REMIND_S = 60.0
+_CALLERS_UNKNOWN = "who may call gateways is not known: API keys or the keys that sign tokens were not read yet"
+_SECRETS_UNREAD = "Secrets that providers refer to were not read yet"
 _FULL_PASS_S = 60.0
 """A pass without a cause: forgets idle scopes, and would heal a lost wake-up."""
 _BACKOFF_S = (1.0, 30.0)
@@ -88,13 +90,20 @@ class Reconciler:
         self._changed = asyncio.Event()
         self._moved = asyncio.Event()
         self._barrier_ends: float | None = None
+        self._awaited: tuple[str, ...] = ()
+        self._remind_at = 0.0
         self._outcome: _Outcome | None = None
         distribution.notify(wanted=self.changed, moved=self._moved.set)
 
     @property
     def synced(self) -> bool:
-        """Whether a whole pass has been published."""
+        """Whether a whole pass has been published: from then on every scope is served."""
         return self._outcome is not None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What the first publication waits for; empty once there was one."""
+        return () if self.synced else self._awaited
 
     @property
     def compiled_from(self) -> World | None:
@@ -146,22 +155,20 @@ class Reconciler:
             return False
         wanted = sign_ins.sign_ins(world)
         self._credentials.want(wanted)
-        if self._outcome is None and self._must_wait(wanted):
-            return False
         identity = self._callers.identity
+        if identity is None or (self._outcome is None and self._must_wait(wanted)):
+            # Without its callers a gateway would refuse everybody: whatever replica knew them serves on meanwhile.
+            self._await(_CALLERS_UNKNOWN if identity is None else _SECRETS_UNREAD)
+            return False
         inputs = Inputs(
             world=world,
             credentials=self._credentials.gather(wanted),
-            identity=identity or Identity(),
+            identity=identity,
             scopes=self._hub.scopes(self._clock.monotonic()),
         )
         # Off the loop: while a large world compiles, streams get their heartbeats and acks their answers.
         with self._metrics.compile_seconds.time():
             compiled, prepared = await asyncio.to_thread(_compile, inputs)
-        if identity is None:
-            # Without its callers a gateway would refuse everybody; it does better with what it has.
-            prepared.pop(GATEWAY_SCOPE, None)
-            _log.warning("nobody could say yet who may call gateways: they keep the configuration that they have")
         for scope, snapshot in prepared.items():
             if self._hub.publish(snapshot, dict(world.seen)):
                 self._metrics.published.labels("gateway" if scope == GATEWAY_SCOPE else "sidecar").inc()
@@ -174,8 +181,17 @@ class Reconciler:
         now = self._clock.monotonic()
         if self._barrier_ends is None:
             self._barrier_ends = now + _BARRIER_S
-        incomplete = self._credentials.pending(wanted) or self._callers.identity is None
-        return incomplete and now < self._barrier_ends
+        return self._credentials.pending(wanted) and now < self._barrier_ends
+
+    def _await(self, what: str) -> None:
+        """Notes what nothing can be published without, and tells it once a minute while it lasts."""
+        now = self._clock.monotonic()
+        if not self._awaited:
+            self._remind_at = now + _BARRIER_S
+        self._awaited = (what,)
+        if now >= self._remind_at:
+            self._remind_at = now + _REMIND_S
+            _log.warning("nothing is published yet: %s", what)
 
     async def _report(self) -> None:
         while True:

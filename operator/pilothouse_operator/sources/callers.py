@@ -13,7 +13,7 @@ from pilothouse_api.names import CALLER_AUDIENCE
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.identity import Identity, Issuer
 from pilothouse_operator.kube import follow, resources
-from pilothouse_operator.kube.errors import Forbidden, KubeError, Unavailable
+from pilothouse_operator.kube.errors import KubeError, Unavailable
 from pilothouse_operator.kube.requests import Api, Listing
 from pilothouse_operator.kube.stream import EventType
 from pilothouse_operator.ports import Changed
@@ -73,7 +73,7 @@ class ClusterCallers:
         ledger = self._ledgers[namespace]
         async for news in follow.follow(self._api, following, self._rng):
             if isinstance(news, KubeError):
-                if isinstance(news, Forbidden):
+                if not isinstance(news, Unavailable):
                     self._refuse(f"keys {namespace}", f"API keys of callers cannot be read: {news}")
                     self._answered.add(namespace)
                     self._identify()

@@ -9,18 +9,16 @@ import msgspec
 import pytest
 
 from pilothouse_api.conditions import Problem
-from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, RouteKey, sidecar_scope
+from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, RouteKey
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.identity import Identity, KeyHolder
 from pilothouse_api.snapshot.snapshot import Snapshot
-from pilothouse_api.snapshot.stream import Subject
 from pilothouse_operator.compile.world import Kind, Resource, ResourceKey, World
 from pilothouse_operator.distribution.hub import Hub
 from pilothouse_operator.observe import Metrics
 from pilothouse_operator.ports import (
     Changed,
     Observation,
-    ProxyIdentity,
     SecretAbsent,
     SecretContent,
     SecretState,
@@ -170,26 +168,31 @@ async def test_a_store_that_never_answers_delays_its_own_provider_only() -> None
         assert not it.gateway.credentials
 
 
-async def test_a_gateway_keeps_its_snapshot_while_callers_are_unknown() -> None:
-    """Published without them it would refuse everybody; sidecars need none."""
+async def test_nothing_is_published_while_callers_are_unknown(caplog: pytest.LogCaptureFixture) -> None:
+    """A gateway would refuse everybody; ready means that every scope is served."""
     outside = Outside()
     outside.identity = None
     async with running(outside) as it:
-        identity = ProxyIdentity(
-            scope=sidecar_scope("default"),
-            subject=Subject(namespace="default", service_account="app"),
-            pod="app",
-            pod_uid="app",
-            expires=1e9,
-        )
-        it.hub.attach(identity, wake=lambda: None, now=0)
         await it.settle()
-        outside.now = 11.0
-        await it.until(lambda: it.hub.open)
-        assert it.gateway is None
+        outside.now = 100.0
+        await it.until(lambda: "who may call gateways is not known" in caplog.text)
+        assert not it.hub.open
+        assert not it.reconciler.synced
+        assert "who may call gateways" in it.reconciler.missing[0]
         outside.identity = CALLERS
-        it.reconciler.changed()
         await it.until(lambda: it.gateway)
+        assert it.hub.open
+        assert it.reconciler.synced
+        assert not it.reconciler.missing
+
+
+async def test_what_is_awaited_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    outside = Outside()
+    outside.identity = None
+    async with running(outside) as it:
+        for outside.now in (0.0, 11.0, 30.0, 72.0):
+            await it.settle()
+    assert caplog.text.count("nothing is published yet") == 2
 
 
 async def test_a_pass_that_fails_takes_nothing_back_and_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
