@@ -42,6 +42,11 @@ class Decoder:
         self._max_event_bytes = max_event_bytes
         self.broken: UpstreamBroken | None = None
 
+    @property
+    def between(self) -> bool:
+        """Whether the next byte begins an event."""
+        return not self._pending and self.broken is None
+
     def feed(self, received: bytes) -> list[Event]:
         """The events that are whole now."""
         if self._pending:

@@ -62,9 +62,14 @@ class Responder:
         head = self._head
         if head:
             self._head = b""
-        self._connection.write(
-            head + data if self._verbatim else b"%b%x\r\n%b\r\n" % (head, len(data), data),
-        )
+        connection = self._connection
+        if not connection.lost:
+            connection.transport.write(head + data if self._verbatim else b"%b%x\r\n%b\r\n" % (head, len(data), data))
+
+    @property
+    def paused(self) -> bool:
+        """Whether the client is owed more than the high-water mark, so that `drain` would wait."""
+        return self._connection.flow.paused
 
     async def drain(self) -> None:
         """Waits only while the client is owed more than the high-water mark."""

@@ -4,7 +4,8 @@ import asyncio
 import select
 import socket
 import struct
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import Protocol, TypeAlias, cast
 
 from pilothouse_proxy.http.alarm import Alarm
 from pilothouse_proxy.http.limits import ClientLimits
@@ -32,19 +33,25 @@ class Keeper(Protocol):
         ...
 
 
+Receive: TypeAlias = Callable[[bytes], float | None]
+"""Takes a piece of a body. Returns for how many seconds the next one may be waited for; None: enough for now."""
+
+
 class UpstreamResponse:
     """The answer to one request; its head is there, its body may still be on the way.
 
     Call `abort` in a finally-block: it has no effect once the body has arrived, and else ends the exchange at once.
     """
 
-    __slots__ = ("_connection", "_ended", "_error", "_parts", "headers", "status")
+    __slots__ = ("_connection", "_ended", "_error", "_parts", "headers", "receive", "status")
 
     def __init__(self, connection: "UpstreamConnection", parts: list[bytes]) -> None:
         self._connection = connection
         self._parts = parts
         self._ended = False
         self._error: HTTPError | None = None
+        self.receive: Receive | None = None
+        """Set while `deliver` waits: for the connection only."""
         self.status = 0
         self.headers: Headers = []
 
@@ -75,6 +82,35 @@ class UpstreamResponse:
         if self._error is not None:
             raise self._error
         return None
+
+    async def deliver(self, receive: Receive, idle_timeout_s: float) -> bool:
+        """Hand the body on piece by piece, as it arrives: `receive` runs inside of the transport's call, and no task
+        wakes up for a piece.
+
+        Returns:
+            True at the end of the body; False when `receive` had enough: what arrives then is kept for the next call.
+
+        Raises:
+            TimedOut, Closed, ProtocolError: as with `chunk`.
+            Exception: whatever `receive` has raised.
+        """
+        wait_s: float | None = idle_timeout_s
+        while wait_s is not None:
+            if self._parts:
+                wait_s = receive(self._take())
+            elif self._error is not None:
+                raise self._error
+            elif self._ended:
+                return True
+            else:
+                self.receive = receive
+                try:
+                    await self._connection.wait(Phase.IDLE, wait_s, wait_s)
+                    if self.receive is None:
+                        return False
+                finally:
+                    self.receive = None
+        return False
 
     async def read(self, limit_bytes: int, timeout_s: float) -> bytes:
         """The whole body.
@@ -263,6 +299,8 @@ class UpstreamConnection(asyncio.Protocol):
             # In this order: a connection that rests has set its alarm.
             self._wake()
             self._complete(response)
+        elif response.receive is not None and parser.body:
+            self._hand_on(response, response.receive)
         elif parser.body:
             self._wake()
             self._buffered += len(data)
@@ -286,6 +324,26 @@ class UpstreamConnection(asyncio.Protocol):
         self._keeper.lost(self)
 
     # Inside.
+
+    def _hand_on(self, response: UpstreamResponse, receive: Receive) -> None:
+        """To who has asked for it in `deliver`; wakes up the task only when that one has had enough."""
+        parts = self._parser.body
+        piece = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        try:
+            wait_s = receive(piece)
+        except Exception as error:
+            # It belongs to the task that waits, not to the event loop.
+            waiter, self._waiter = self._waiter, None
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(error)
+            return
+        if wait_s is None:
+            response.receive = None
+            self._wake()
+        else:
+            self._told_s = wait_s
+            self._alarm.set(wait_s)
 
     def _wake(self) -> None:
         waiter = self._waiter

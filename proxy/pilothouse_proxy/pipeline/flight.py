@@ -12,6 +12,7 @@ from pilothouse_proxy.http import client, messages, server
 from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.observe.outcome import Outcome
 from pilothouse_proxy.pipeline.services import Services
+from pilothouse_proxy.pipeline.stream import Stream
 from pilothouse_proxy.ports import Operation
 from pilothouse_proxy.quota.estimate import TOKENS_A_BYTE
 from pilothouse_proxy.quota.reserve import Reservation
@@ -22,8 +23,6 @@ MAX_REPLY_BYTES = 64 << 20
 MAX_ERROR_BYTES = 1 << 20
 ERROR_BODY_S = 10.0
 """How long the rest of an error answer may take: its status has told the most already."""
-TAIL_S = 5.0
-"""How long a stream that is complete may take to end: the client has it all, the connection is worth keeping."""
 
 _JSON = (b"content-type", b"application/json")
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
@@ -36,9 +35,9 @@ class Flight:
     __slots__ = (
         "_call",
         "_deadline",
-        "_events",
         "_limits",
         "_outcome",
+        "_relayed",
         "_reservation",
         "_responder",
         "_route",
@@ -67,7 +66,7 @@ class Flight:
         self._deadline = outcome.started + route.total_s
         self._served: runtime.Served | None = None
         self._sent = False
-        self._events = 0
+        self._relayed: Stream | None = None
 
     async def fly(self, match: table.Match) -> Failure | None:
         """Try the route's targets in order until one answers; None: the client has its answer, or what there was of it.
@@ -159,7 +158,7 @@ class Flight:
         except asyncio.CancelledError:
             # The client has gone. What the provider did until then is billed.
             self._sent = True
-            self._estimate(self._events)
+            self._estimate(0 if self._relayed is None else self._relayed.events)
             raise
         if failure is not None:
             return self._failed(failure, target, served)
@@ -227,33 +226,24 @@ class Flight:
         self._responder.respond(200, self.headers(_JSON), answer.body)
 
     async def _stream(self, response: client.UpstreamResponse, pair: ports.Translation, label: str) -> Failure | None:
-        """Relay event by event. Until something shows content, events are held: the attempt can still fail unseen."""
+        """Relay a stream to its end, or to what breaks it."""
         relay = pair.relay(self._call, response.headers)
         responder, outcome = self._responder, self._outcome
-        held = b""
+        stream = Stream(
+            relay,
+            responder,
+            begin=self._start,
+            now=self._services.clock.monotonic,
+            idle_s=self._route.idle_s,
+            deadline=self._deadline,
+        )
+        self._relayed = stream
         failure: Failure | None = None
         try:
-            while True:
-                try:
-                    chunk = await response.chunk(TAIL_S if relay.complete else self._patience_s())
-                except messages.HTTPError as error:
-                    if not relay.complete:
-                        failure = _unanswered(error, label)
-                        break
-                    chunk = None
-                passed = relay.end() if chunk is None else relay.feed(chunk)
-                failure = relay.failure
-                if not responder.started:
-                    held += passed
-                    if relay.content or (chunk is None and failure is None):
-                        self._start()
-                        passed = held
-                if passed and responder.started:
-                    self._events += passed.count(b"\n\n")
-                    responder.write(passed)
-                    await responder.drain()
-                if chunk is None or failure is not None:
-                    break
+            await stream.carry(response)
+            failure = relay.failure
+        except messages.HTTPError as error:
+            failure = _unanswered(error, label)
         finally:
             outcome.usage = relay.usage
             outcome.finish_reason = relay.finish_reason
@@ -261,7 +251,7 @@ class Flight:
             self._served.meters.unknown(relay.unknown)
         if responder.started:
             if outcome.usage is None:
-                self._estimate(self._events)
+                self._estimate(stream.events)
             if failure is not None:
                 responder.write(relay.error_event(failure))
             responder.finish()
@@ -307,11 +297,6 @@ class Flight:
 
     def _left_s(self) -> float:
         return max(0.0, self._deadline - self._services.clock.monotonic())
-
-    def _patience_s(self) -> float:
-        left_s = self._deadline - self._services.clock.monotonic()
-        idle_s = self._route.idle_s
-        return idle_s if idle_s < left_s else max(0.0, left_s)
 
 
 def _shunned(served: list[runtime.Served | None], now: float) -> int:

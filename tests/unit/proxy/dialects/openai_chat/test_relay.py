@@ -97,3 +97,43 @@ def test_an_error_event_is_openais_error_object() -> None:
     assert event.startswith(b"data: ")
     assert event.endswith(b"\n\n")
     assert json.loads(event[6:])["error"]["message"] == "too slow"
+
+
+@given(st.lists(st.text(), min_size=3, max_size=8), st.booleans())
+def test_event_by_event_is_as_in_one_piece(texts: list[str], include_usage: bool) -> None:
+    events = [delta("first"), *(delta(text) for text in texts), delta("", "stop")]
+    events += [chunk(choices=[], usage={"prompt_tokens": 1, "completion_tokens": 2}), DONE]
+    subject = relay.Relay(include_usage=include_usage)
+    whole = relay.Relay(include_usage=include_usage)
+    assert b"".join(map(subject.feed, events)) == whole.feed(b"".join(events))
+    assert (subject.usage, subject.finish_reason, subject.complete) == (whole.usage, whole.finish_reason, True)
+
+
+@pytest.mark.parametrize(
+    "text", ['","finish_reason":"length', '"}}],"usage":{"prompt_tokens":9', "a\\", 'x"', "\n\ndata: [DONE]"]
+)
+def test_text_that_looks_like_the_end_of_a_chunk_is_text(text: str) -> None:
+    subject = relay.Relay(include_usage=False)
+    for event in (delta("so "), delta("we "), delta(text)):
+        assert subject.feed(event) == event
+    assert (subject.complete, subject.finish_reason, subject.usage, subject.failure) == (False, "", None, None)
+
+
+def test_an_event_that_begins_like_the_ones_before_is_still_read() -> None:
+    subject = relay.Relay(include_usage=False)
+    for event in (delta("so "), delta("we "), delta("go")):
+        subject.feed(event)
+    assert subject.feed(delta("!", "stop")) == delta("!", "stop")
+    assert subject.finish_reason == "stop"
+    forged = delta("a").replace(b'"a"', b'"a","finish_reason":"length"')
+    assert subject.feed(forged) == forged
+
+
+def test_half_an_event_is_held_though_its_rest_looks_whole() -> None:
+    subject = relay.Relay(include_usage=False)
+    for event in (delta("so "), delta("we ")):
+        subject.feed(event)
+    event = delta("go")
+    assert subject.feed(event[:9]) == b""
+    assert subject.feed(event[9:] + event) == event + event
+    assert subject.feed(event[:9]) + subject.feed(event[9:]) == event
