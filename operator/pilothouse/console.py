@@ -194,7 +194,12 @@ def request_line(line: Mapping[str, Any]) -> str:
     # The note says what each attempt met: of a single one without details, the error has said it already.
     if line.get("note") and line["note"] != f"{line.get('provider')}: {line.get('error')}":
         parts.append(str(line["note"]))
-    return "  ".join(parts)
+    return _plain("  ".join(part for part in parts if part))
+
+
+def _plain(text: str) -> str:
+    """Names of models and paths are the callers' own words: they must not steer the terminal."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def bulleted(lines: Iterable[str]) -> list[str]:

@@ -8,11 +8,14 @@ from typing import NamedTuple
 from pilothouse_proxy import errors
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.http import server
-from pilothouse_proxy.http.messages import Request
+from pilothouse_proxy.http.messages import Headers, Request
 from pilothouse_proxy.observe.metrics import Metrics
 
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _READ = (b"GET", b"HEAD")
+
+
+PATHS = (b"/healthz", b"/readyz", b"/metrics")
 
 
 class Figures(NamedTuple):
@@ -35,7 +38,7 @@ class Admin:
         self._metrics = metrics
         self._figures = figures
         self._unready = unready
-        self._routes = {b"/healthz": self._health, b"/readyz": self._readiness, b"/metrics": self._scrape}
+        self._routes = dict(zip(PATHS, (self._health, self._readiness, self._scrape), strict=True))
 
     async def handle(self, request: Request, responder: server.Responder) -> None:
         """Answer one request."""
@@ -92,6 +95,11 @@ class Admin:
             )
         body = exposition.render(self._metrics, gauges)
         responder.respond(200, [(b"content-type", exposition.CONTENT_TYPE)], body)
+
+
+def refuse(status: int, message: str) -> tuple[Headers, bytes]:
+    """For the server: the answer to what never became a request."""
+    return [(b"content-type", b"application/json")], errors.body(Kind.INVALID_REQUEST, f"{status}: {message}")
 
 
 def _refuse(responder: server.Responder, error: GatewayError, *headers: tuple[bytes, bytes]) -> None:

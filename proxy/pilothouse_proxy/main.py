@@ -14,6 +14,7 @@ from typing import Any
 
 import uvloop
 
+from pilothouse_proxy import admin
 from pilothouse_proxy.admin import Admin, Figures
 from pilothouse_proxy.config import operator, staleness
 from pilothouse_proxy.config.applier import Applier
@@ -100,7 +101,8 @@ class _Proxy:
         )
         self._admin = Admin(metrics=self._metrics, figures=self._figures, unready=self._unready)
         self._pipeline = serve.Pipeline(
-            services, elsewhere=self._admin.handle if settings.admin_listen is None else None
+            services,
+            elsewhere=dict.fromkeys(admin.PATHS, self._admin.handle) if settings.admin_listen is None else {},
         )
         self._applier = Applier(
             pipeline=self._pipeline, services=services, store=Store(), log=self._log, role=settings.role
@@ -113,8 +115,8 @@ class _Proxy:
             clock=self._clock,
             rng=rng,
         )
-        self._server = _server(self._pipeline.handle)
-        self._admin_server = _server(self._admin.handle)
+        self._server = _server(self._pipeline.handle, self._pipeline.refuse)
+        self._admin_server = _server(self._admin.handle, admin.refuse)
         self._leaving = False
 
     async def run(self) -> int:
@@ -199,8 +201,8 @@ def _signalled(stop: asyncio.Event) -> None:
     stop.set()
 
 
-def _server(application: server.Application) -> server.Server:
-    return server.Server(application, limits.Limits(), on_failure=serve.on_failure, on_refusal=serve.on_refusal)
+def _server(application: server.Application, refuse: server.OnRefusal) -> server.Server:
+    return server.Server(application, limits.Limits(), on_failure=serve.on_failure, on_refusal=refuse)
 
 
 async def _start(listener: server.Server, listen: Listen) -> str:

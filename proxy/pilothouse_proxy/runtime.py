@@ -358,7 +358,7 @@ class _Builder:
 def _unusable(route: route_snapshots.Route) -> str:
     if route.withheld and not route.targets:
         return "its providers sign in with static keys, which are not given to sidecars of other namespaces"
-    return "none of its targets has a provider that can be signed in to; the status of the LLMProvider says why"
+    return "none of its targets can be used; the status of its ModelRoute says why"
 
 
 def _told(provider: str, model: str) -> Headers:

@@ -23,15 +23,23 @@ def read(body: bytes) -> Members:
     """The members of a client's JSON object.
 
     Raises:
-        GatewayError: INVALID_REQUEST, the body is not one JSON object.
+        GatewayError: INVALID_REQUEST, the body is not one JSON object in UTF-8 (RFC 8259 section 8.1).
     """
+    # Text that is no text would pass unread to a provider, whose trouble with it would look like a fault of its own.
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise GatewayError(Kind.INVALID_REQUEST, f"the request body is not UTF-8 at byte {error.start}") from None
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
         raise GatewayError(Kind.INVALID_REQUEST, f"the request body must be a JSON object: {error}") from None
     except RecursionError:
         raise GatewayError(Kind.INVALID_REQUEST, "the request body is nested too deeply") from None
-    except ValueError as error:  # msgspec.DecodeError and UnicodeDecodeError
+    except ValueError as error:
+        if not body:
+            raise GatewayError(Kind.INVALID_REQUEST, "the request has no body; it takes a JSON object") from None
         raise GatewayError(Kind.INVALID_REQUEST, f"the request body is not valid JSON: {error}") from None
 
 

@@ -56,7 +56,10 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     tokens_estimated: bool = False
     finish_reason: str = ""
     error: str = ""
+    param: str = ""
+    """The parameter that an error is about."""
     note: str = ""
+    """What each failed attempt met, or why the request never became one."""
 
 
 class Log:
@@ -177,6 +180,7 @@ def _json(outcome: Outcome, time: str, duration_ms: float) -> bytes:
         tokens_estimated=usage is not None and usage.estimated,
         finish_reason=outcome.finish_reason,
         error=outcome.error,
+        param=outcome.param[:MAX_NAME_CHARS],
         note=outcome.note,
     )
     return _encoder.encode(line) + b"\n"
@@ -197,6 +201,8 @@ def _text(outcome: Outcome, time: str, duration_ms: float) -> bytes:
         parts.append(f"by={outcome.principal}")
     if outcome.error:
         parts.append(f"error={outcome.error}")
+    if outcome.param:
+        parts.append(f"param={_plain(outcome.param)}")
     if outcome.note:
         parts.append(_plain(outcome.note))
     parts.append(f"id={outcome.request_id}")

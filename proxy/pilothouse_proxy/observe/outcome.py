@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from pilothouse_proxy.errors import Failure
+from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.observe.metrics import RouteMeters
 
@@ -33,6 +33,7 @@ class Outcome:
         "model",
         "namespace",
         "note",
+        "param",
         "path",
         "principal",
         "provider",
@@ -68,6 +69,7 @@ class Outcome:
         self.usage: Usage | None = None
         self.finish_reason = ""
         self.error = ""
+        self.param = ""
         self.note = ""
 
     def called_by(self, caller: Caller) -> None:
@@ -79,7 +81,12 @@ class Outcome:
 
     def failed(self, provider: str, failure: Failure) -> None:
         """Note a failed attempt: for the log, where the reader wants to know why it took a second one."""
-        note = f"{provider}: {failure.kind}"
-        if failure.note:
-            note += f" ({failure.note})"
+        self.param = failure.param or ""
+        # What broke a stream is in words of our own; other messages may quote the request.
+        words = failure.note or (failure.message if failure.kind is Kind.STREAM_BROKEN else "")
+        told = [str(failure.status or ""), failure.code or "", words]
+        if failure.request_id is not None:
+            told.append(f"request {failure.request_id}")
+        details = ", ".join(word for word in told if word)
+        note = f"{provider}: {failure.kind} ({details})" if details else f"{provider}: {failure.kind}"
         self.note = f"{self.note}; {note}" if self.note else note

@@ -197,7 +197,7 @@ class Flight:
         except messages.HTTPError as error:
             return _unanswered(error, target.label)
         except UpstreamBroken as error:
-            return Failure(kind=Kind.PROVIDER_ERROR, message=str(error), status=response.status)
+            return Failure(kind=Kind.PROVIDER_ERROR, message=str(error), status=response.status, note=str(error))
         finally:
             response.abort()
 
@@ -322,4 +322,4 @@ def _unanswered(error: messages.HTTPError, label: str) -> Failure:
         kind = Kind.CONNECT if error.phase is messages.Phase.CONNECT else Kind.TIMEOUT
     elif isinstance(error, messages.ProtocolError | messages.TooLarge):
         kind = Kind.PROVIDER_ERROR
-    return Failure(kind=kind, message=f'provider "{label}": {error}')
+    return Failure(kind=kind, message=f'provider "{label}": {error}', note=str(error))

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
@@ -34,7 +34,8 @@ logger = logging.getLogger(__name__)
 class Pipeline:
     """The proxy's application. `runtime` is replaced as a whole when a new configuration is live."""
 
-    def __init__(self, services: Services, *, elsewhere: server.Application | None) -> None:
+    def __init__(self, services: Services, *, elsewhere: Mapping[bytes, server.Application]) -> None:
+        """`elsewhere` by path: what is served beside the API, and is neither counted nor logged."""
         self.runtime: runtime.Runtime | None = None
         self.absence = "no configuration has arrived from the operator yet"
         """Why there is no runtime."""
@@ -146,8 +147,9 @@ class Pipeline:
     async def _other(self, request: Request, responder: server.Responder) -> None:
         """Everything that is no operation on a model."""
         path = request.path
-        if self._elsewhere is not None and not path.startswith(b"/v1/"):
-            await self._elsewhere(request, responder)
+        beside = self._elsewhere.get(path)
+        if beside is not None:
+            await beside(request, responder)
             return
         outcome = Outcome(
             method=request.method.decode("ascii", "replace"),
@@ -170,7 +172,7 @@ class Pipeline:
         path, method = request.path, request.method
         known = (b"POST",) if path in OPERATIONS else (b"GET", b"HEAD") if _is_catalogue(path) else ()
         if not known:
-            raise GatewayError(Kind.NOT_FOUND, _where(outcome))
+            raise GatewayError(Kind.NOT_FOUND, _where(request, outcome))
         allowed = [(b"allow", b", ".join((*known, b"OPTIONS")))]
         if method == b"OPTIONS":
             outcome.status = 204
@@ -187,7 +189,21 @@ class Pipeline:
         outcome.status = 200
         responder.respond(200, [_JSON, _named(outcome)], body)
 
-    def _request_id(self, headers: Headers) -> str:
+    def refuse(self, status: int, message: str) -> tuple[Headers, bytes]:
+        """For the server: the answer to what never became a request. It is counted and logged like one."""
+        outcome = Outcome(
+            method="",
+            path="",
+            request_id=self._request_id(()),
+            started=self._services.clock.monotonic(),
+            meters=self._services.metrics.unrouted("none"),
+        )
+        kind = Kind.TOO_LARGE if status == 413 else Kind.INVALID_REQUEST
+        outcome.status, outcome.error, outcome.note = status, kind, message
+        self._services.record(outcome)
+        return [_JSON, _named(outcome)], errors.body(kind, message)
+
+    def _request_id(self, headers: Sequence[tuple[bytes, bytes]]) -> str:
         """The client's own, if it is fit for a header and a log line."""
         for name, value in headers:
             if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
@@ -202,17 +218,11 @@ def on_failure(request: Request, error: BaseException) -> tuple[int, Headers, by
     return answer.status, answer.headers, answer.body
 
 
-def on_refusal(status: int, message: str) -> tuple[Headers, bytes]:
-    """For the server: what arrived is no request that it lets in."""
-    kind = Kind.TOO_LARGE if status == 413 else Kind.INVALID_REQUEST
-    return [_JSON], errors.body(kind, message)
-
-
 def _refuse(
     responder: server.Responder, outcome: Outcome, error: GatewayError, headers: Sequence[tuple[bytes, bytes]] = ()
 ) -> None:
     answer = errors.from_error(error)
-    outcome.error = error.kind
+    outcome.error, outcome.param = error.kind, error.param or ""
     if responder.started:
         # Only a fault of our own comes this late; the missing end of the answer tells the client.
         return
@@ -228,6 +238,8 @@ def _is_catalogue(path: bytes) -> bool:
     return path == models.PATH or path.startswith(models.PATH + b"/")
 
 
-def _where(outcome: Outcome) -> str:
+def _where(request: Request, outcome: Outcome) -> str:
+    if b"/v1" + request.path in OPERATIONS or _is_catalogue(b"/v1" + request.path):
+        return f"nothing is served at {outcome.path}, but at /v1{outcome.path}: the base URL of this API ends in /v1"
     served = ", ".join(["POST " + path.decode() for path in OPERATIONS] + ["GET " + models.PATH.decode()])
     return f"nothing is served at {outcome.method} {outcome.path}; there are {served}"

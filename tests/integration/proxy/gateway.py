@@ -142,8 +142,8 @@ async def gateway(snapshot: Snapshot | None, *, resident: Subject | None = None)
     services = Services(
         client=client.Client(limits.ClientLimits()), clock=Clock(), rng=Random(7), metrics=metrics, access_log=log
     )
-    pipeline = serve.Pipeline(services, elsewhere=None)
-    listener = server.Server(pipeline.handle, limits.Limits(), on_failure=serve.on_failure, on_refusal=serve.on_refusal)
+    pipeline = serve.Pipeline(services, elsewhere={})
+    listener = server.Server(pipeline.handle, limits.Limits(), on_failure=serve.on_failure, on_refusal=pipeline.refuse)
     port = await listener.start("127.0.0.1", 0)
     async with aiohttp.ClientSession(auto_decompress=False) as session:
         running = Gateway(services, pipeline, store, log, session)

@@ -50,7 +50,7 @@ async def test_what_is_unavailable_is_tried_again_unseen() -> None:
         answer = await proxy.chat()
         line = await proxy.line()
     assert (answer.status, answer.headers["x-pilothouse-attempts"], len(cloud.received)) == (200, "2", 2)
-    assert line["note"] == "clouds/a: unavailable"
+    assert line["note"].startswith("clouds/a: unavailable (503")
 
 
 async def test_when_the_tries_are_spent_the_failure_is_told_and_sdks_are_kept_from_repeating_it() -> None:
@@ -100,6 +100,14 @@ async def test_a_target_that_cannot_be_reached_is_passed_over() -> None:
         nowhere = Upstream(otherwise=first.otherwise, port=1)
         answer = await ask_two(nowhere, second)
     assert (answer.status, answer.headers["x-pilothouse-provider"]) == (200, "clouds/b")
+
+
+async def test_the_log_says_why_a_target_could_not_be_reached() -> None:
+    async with gateway(snapshot({"a": provider("http://127.0.0.1:1/v1")}, {"r": route(target("a"))})) as proxy:
+        await proxy.chat()
+        line = await proxy.line()
+    assert line["error"] == "connect"
+    assert "127.0.0.1" in line["note"]
 
 
 async def test_a_target_that_does_not_answer_in_time_is_given_up() -> None:

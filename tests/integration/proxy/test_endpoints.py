@@ -107,5 +107,18 @@ async def test_a_body_that_is_too_large_is_refused_in_openai_s_form() -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         body = await reader.read()
         writer.close()
+        line = await proxy.line()
+        counted = dict(proxy.services.metrics.requests.items())
     assert head.startswith(b"HTTP/1.1 413 ")
     assert json.loads(body)["error"]["code"] == "request_too_large"
+    assert f"x-request-id: {line['request_id']}\r\n".encode() in head
+    assert (line["status"], line["error"]) == (413, "too_large")
+    assert counted["", "none", "413"].value == 1
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/embeddings", "/models", "/models/chat"])
+async def test_whoever_forgets_the_version_is_told(path: str) -> None:
+    async with gateway(CONFIGURED) as proxy:
+        answer = await proxy.ask({}, path=path)
+    assert answer.status == 404
+    assert answer.error["message"].endswith(f"but at /v1{path}: the base URL of this API ends in /v1")

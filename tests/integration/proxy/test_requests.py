@@ -134,6 +134,20 @@ async def test_a_name_that_no_route_serves_is_not_found_and_nothing_is_sent() ->
     assert not cloud.received
 
 
+async def test_text_that_is_no_text_is_the_client_s_mistake_and_goes_nowhere() -> None:
+    async with upstream() as cloud, gateway(snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})) as proxy:
+        answer = await proxy.ask(b'{"model": "chat", "messages": [{"role": "user", "content": "\xff"}]}')
+    assert (answer.status, answer.error["type"]) == (400, "invalid_request_error")
+    assert not cloud.received
+
+
+async def test_the_log_names_the_parameter_that_is_wrong() -> None:
+    async with gateway(snapshot({}, {})) as proxy:
+        await proxy.chat(n=0)
+        line = await proxy.line()
+    assert (line["error"], line["param"]) == ("invalid_request", "n")
+
+
 async def test_a_malformed_body_is_named() -> None:
     async with gateway(snapshot({}, {})) as proxy:
         answer = await proxy.ask(b'{"model": ')
@@ -145,7 +159,7 @@ async def test_a_route_whose_providers_cannot_be_signed_in_to_says_so() -> None:
     async with gateway(configured) as proxy:
         answer = await proxy.chat()
     assert (answer.status, answer.error["code"]) == (503, "no_target")
-    assert "LLMProvider" in answer.error["message"]
+    assert "status of its ModelRoute" in answer.error["message"]
 
 
 async def test_a_target_without_a_credential_is_left_out() -> None:

@@ -46,7 +46,7 @@ class Listening:
             metrics=Metrics(),
             access_log=None,
         )
-        self.pipeline = serve.Pipeline(services, elsewhere=None)
+        self.pipeline = serve.Pipeline(services, elsewhere={})
         self.log = log
         self.applier = Applier(pipeline=self.pipeline, services=services, store=Store(), log=log, role=Role.GATEWAY)
         self.subscriber = subscriber.Subscriber(

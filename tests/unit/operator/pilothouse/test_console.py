@@ -170,6 +170,11 @@ def test_with_keys_the_things_to_try_use_one() -> None:
             },
             "200  c  1 ms  ~0+4 tokens",
         ),
+        ({"status": 404, "model": "\x1b[2Jm\n", "duration_ms": 1}, "404  ?[2Jm?  1 ms"),
+        (
+            {"status": 413, "path": "", "duration_ms": 0, "error": "too_large", "note": "the body is larger"},
+            "413  0 ms  too_large  the body is larger",
+        ),
         (
             {"status": 400, "model": "c", "duration_ms": 1, "error": "unsupported", "param": "n"},
             "400  c  1 ms  unsupported (n)",

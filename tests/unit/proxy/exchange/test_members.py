@@ -57,3 +57,19 @@ def test_what_is_not_one_object_is_refused(body: bytes) -> None:
     with pytest.raises(GatewayError) as refused:
         members.read(body)
     assert refused.value.kind is Kind.INVALID_REQUEST
+
+
+def test_bytes_that_are_no_text_are_refused_wherever_they_are() -> None:
+    with pytest.raises(GatewayError, match="not UTF-8 at byte 26") as refused:
+        members.read(b'{"model":"m","messages":["\xff"]}')
+    assert refused.value.kind is Kind.INVALID_REQUEST
+
+
+def test_text_of_any_script_passes() -> None:
+    body = '{"model":"m","text":"Grüezi 你好 🚢"}'.encode()
+    assert members.replaced(members.read(body)) == body
+
+
+def test_an_empty_body_is_called_so() -> None:
+    with pytest.raises(GatewayError, match="has no body"):
+        members.read(b"")
