@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pilothouse_api.conditions import Problem, Reason
+from pilothouse_api.resources import durations, refs, urls
 from pilothouse_api.resources.rules import ERROR_TYPE, Part
 
 PartT = TypeVar("PartT", bound=Part)
@@ -33,6 +34,20 @@ _MESSAGES = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     ERROR_TYPE: "{message}",
+}
+
+
+# Patterns in words, for those that are hard to read or easy to miss.
+_FORMS = {
+    urls.URL_PATTERN: "must be an http or https URL without user, query and fragment, such as https://example.com/v1",
+    durations.DURATION_PATTERN: "must be a duration of whole numbers with ms, s, m or h, such as 500ms or 1m30s",
+    durations.WINDOW_PATTERN: "must be a whole number with m, h or d, such as 1m, 24h or 30d",
+    refs.SUBDOMAIN: "must be lower-case letters, digits, '-' and '.'",
+    refs.LABEL: "must be lower-case letters, digits and '-'",
+    refs.DATA_KEY: "must be letters, digits, '-', '_' and '.'",
+    refs.MODEL: "must be ASCII characters without spaces and without '*'",
+    refs.MODELS: "must be ASCII characters without spaces, and '*' only at the end",
+    refs.VISIBLE: "must be ASCII characters without spaces",
 }
 
 
@@ -81,6 +96,7 @@ def _is_echo(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
 
 
 def _problem(detail: ErrorDetails) -> Problem:
-    text = _MESSAGES.get(detail["type"])
-    message = text.format(**detail.get("ctx", {})) if text is not None else detail["msg"]
+    context = detail.get("ctx", {})
+    text = _FORMS.get(context.get("pattern", "")) or _MESSAGES.get(detail["type"])
+    message = text.format(**context) if text is not None else detail["msg"]
     return Problem(reason=Reason.INVALID, message=message, field=field_path(detail["loc"]))

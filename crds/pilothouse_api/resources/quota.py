@@ -6,11 +6,11 @@ from typing import Annotated
 from pydantic import Field, Strict
 
 from pilothouse_api.resources.durations import Window
-from pilothouse_api.resources.refs import ModelPattern, ObjectName
+from pilothouse_api.resources.refs import VISIBLE, ModelPattern, ObjectName
 from pilothouse_api.resources.rules import Atomic, Distinct, Part, Rule, UniqueBy
 from pilothouse_api.resources.status import Count, Programmed, Status, Timestamp
 
-CallerName = Annotated[str, Field(min_length=1, max_length=253, pattern="^[!-~]+$")]
+CallerName = Annotated[str, Field(min_length=1, max_length=253, pattern=VISIBLE)]
 CallerNames = Annotated[tuple[CallerName, ...], Field(max_length=64), Distinct()]
 
 

@@ -8,15 +8,20 @@ from pydantic import Field
 
 from pilothouse_api.resources.rules import Atomic, Distinct, Part, Rule
 
-_SUBDOMAIN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=_SUBDOMAIN)]
-NamespaceName = Annotated[str, Field(min_length=1, max_length=63, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
-SecretDataKey = Annotated[str, Field(min_length=1, max_length=253, pattern="^[-._a-zA-Z0-9]+$")]
+LABEL = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DATA_KEY = "^[-._a-zA-Z0-9]+$"
+MODEL = "^[!-)+-~]+$"
+MODELS = "^[!-)+-~]*[*]?$"
+VISIBLE = "^[!-~]+$"
+SUBDOMAIN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=SUBDOMAIN)]
+NamespaceName = Annotated[str, Field(min_length=1, max_length=63, pattern=LABEL)]
+SecretDataKey = Annotated[str, Field(min_length=1, max_length=253, pattern=DATA_KEY)]
 
 # Printable ASCII without a blank; `*` is kept for prefixes.
-ModelText = Annotated[str, Field(min_length=1, max_length=253, pattern="^[!-)+-~]+$")]
-ModelPattern = Annotated[str, Field(min_length=1, max_length=253, pattern="^[!-)+-~]*[*]?$")]
-UpstreamText = Annotated[str, Field(min_length=1, max_length=2048, pattern="^[!-~]+$")]
+ModelText = Annotated[str, Field(min_length=1, max_length=253, pattern=MODEL)]
+ModelPattern = Annotated[str, Field(min_length=1, max_length=253, pattern=MODELS)]
+UpstreamText = Annotated[str, Field(min_length=1, max_length=2048, pattern=VISIBLE)]
 
 
 class ProviderRef(Part):

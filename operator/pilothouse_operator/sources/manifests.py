@@ -12,6 +12,14 @@ _TAG = "tag:yaml.org,2002:"
 _JSON_SCALARS = frozenset(_TAG + name for name in ("str", "int", "float", "bool", "null"))
 
 
+# libyaml's words for what is nearly always the same mistake.
+_ADVICE = {
+    "found character that cannot start any token": " (indent with spaces: YAML takes no tabs)",
+    "did not find expected key": " (is the indentation right?)",
+    "mapping values are not allowed in this context": " (is the indentation right, and text with ': ' in quotes?)",
+}
+
+
 class Syntax(enum.Enum):
     """How a file is written, by its extension."""
 
@@ -68,7 +76,8 @@ def _yaml(text: str) -> Iterator[Document]:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise Malformed(mark.line + 1 if mark else 1, error.problem or error.context or "not YAML") from None
+        problem = error.problem or error.context or "not YAML"
+        raise Malformed(mark.line + 1 if mark else 1, problem + _ADVICE.get(problem, "")) from None
     except yaml.YAMLError as error:
         # A reader error: bytes that YAML forbids. It carries a position in the text, not a line.
         position = getattr(error, "position", None)

@@ -82,3 +82,15 @@ MANIFEST = json.dumps({"apiVersion": "v1", "kind": "A", "metadata": {"name": "x"
 @pytest.mark.parametrize("cut", range(1, len(MANIFEST)))
 def test_no_part_of_a_json_file_passes_for_the_whole(cut: int) -> None:
     fault(MANIFEST[:cut], Syntax.JSON)
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("a:\n\tb: 1\n", "YAML takes no tabs"),
+        ("a:\n  b: 1\n c: 2\n", "is the indentation right?"),
+        ("a: b: c\n", "in quotes?"),
+    ],
+)
+def test_frequent_slips_get_advice(text: str, advice: str) -> None:
+    assert advice in fault(text).message
