@@ -155,7 +155,8 @@ class Reconciler:
             return False
         wanted = sign_ins.sign_ins(world)
         self._credentials.want(wanted)
-        identity = self._callers.identity
+        identity, now = self._callers.identity, self._clock.monotonic()
+        self._hub.forget(now)
         if identity is None or (self._outcome is None and self._must_wait(wanted)):
             # Without its callers a gateway would refuse everybody: whatever replica knew them serves on meanwhile.
             self._await(_CALLERS_UNKNOWN if identity is None else _SECRETS_UNREAD)
@@ -164,7 +165,7 @@ class Reconciler:
             world=world,
             credentials=self._credentials.gather(wanted),
             identity=identity,
-            scopes=self._hub.scopes(self._clock.monotonic()),
+            scopes=self._hub.scopes(now, elsewhere=_with_streams(self._elsewhere().fleets)),
         )
         # Off the loop: while a large world compiles, streams get their heartbeats and acks their answers.
         with self._metrics.compile_seconds.time():
@@ -206,8 +207,9 @@ class Reconciler:
 
     def _observe(self, outcome: _Outcome) -> Observation:
         now = self._clock.monotonic()
-        self._hub.forget(now)
         elsewhere = self._elsewhere()
+        if not _with_streams(elsewhere.fleets) <= self._hub.histories.keys():
+            self.changed()
         reports = usage.newest([self._hub.reports(now), *elsewhere.reports])
         return Observation(
             world=outcome.world,
@@ -219,6 +221,15 @@ class Reconciler:
             ),
             usage=usage.usage(reports),
         )
+
+
+def _with_streams(fleets: Iterable[fleet.FleetView]) -> frozenset[Scope]:
+    return frozenset(
+        scope
+        for view in fleets
+        for scope, proxies in view.scopes.items()
+        if any(proxy.connected for proxy in proxies.values())
+    )
 
 
 def _compile(inputs: Inputs) -> tuple[Compiled, dict[Scope, hub.Prepared]]:

@@ -5,10 +5,14 @@ operator learns who speaks (pod, namespace, scope) from the token alone.
 """
 
 import enum
+from typing import Annotated
 
 import msgspec
 
 from pilothouse_api.names import QuotaKey, Scope, SnapshotVersion
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""What a status can hold: a reader of JSON may take it for a double."""
 
 HEARTBEAT_S = 15
 """A proxy that hears nothing for three heartbeats reconnects."""
@@ -69,15 +73,17 @@ class LimitUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     resource: str
     window: str
-    used: int
+    used: Count
     """Of the fullest counter."""
-    counters: int
+    counters: Count
     """How many subjects or namespaces have one."""
-    exceeded: int = 0
+    exceeded: Count = 0
     """How many of them are at their limit."""
-    resets_in_s: int = 0
+    resets_in_s: Count = 0
     """Until the fullest counter is empty again if nothing more is used."""
-    top: tuple[tuple[str, int], ...] = ()
+    top: Annotated[
+        tuple[tuple[Annotated[str, msgspec.Meta(max_length=512)], Count], ...], msgspec.Meta(max_length=10)
+    ] = ()
     """At most ten (counter, used), the fullest first."""
 
 

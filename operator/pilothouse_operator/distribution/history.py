@@ -1,11 +1,18 @@
-"""Which published version of a scope runs which generation of a resource. Pure."""
+"""Which published version of a scope runs which form of a resource. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import msgspec
+
 from pilothouse_api.names import Scope, SnapshotVersion
+from pilothouse_api.snapshot.quotas import Quota
+from pilothouse_api.snapshot.routes import Route
 from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_operator.compile.world import Kind, ResourceKey
+
+Form = Route | Quota
+"""More than its generation: one that was deleted and made anew under its name begins with generation 1 again."""
 
 _VERSIONS_KEPT = 1_024
 _NEVER = -1
@@ -13,16 +20,16 @@ _NEVER = -1
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A resource in the present snapshot: its generation, and the first publication in a row that had it."""
+    """A resource in the present snapshot: its form, and the first publication in a row that had it so."""
 
-    generation: int
+    form: Form
     since: int
 
 
 class ScopeHistory:
     """Publications of one scope, numbered as they come.
 
-    A proxy runs the present generation of a resource if the number of its version is not below the resource's `since`.
+    A proxy runs the present form of a resource if the number of its version is not below the resource's `since`.
     That needs one number a version and one a resource, however many versions there were.
     """
 
@@ -43,10 +50,9 @@ class ScopeHistory:
             del self._numbers[next(iter(self._numbers))]
         before = self.standings
         self.standings = {}
-        for key, generation in _generations(snapshot):
+        for key, form in _forms(snapshot):
             old = before.get(key)
-            same = old is not None and old.generation == generation
-            self.standings[key] = old if old is not None and same else Standing(generation, self._last)
+            self.standings[key] = old if old is not None and old.form == form else Standing(form, self._last)
         self.current, self.snapshot = version, snapshot
 
     def knows(self, version: SnapshotVersion) -> bool:
@@ -58,10 +64,11 @@ class ScopeHistory:
         return _NEVER if version is None else self._numbers.get(version, _NEVER)
 
 
-def _generations(snapshot: Snapshot) -> Iterable[tuple[ResourceKey, int]]:
+def _forms(snapshot: Snapshot) -> Iterable[tuple[ResourceKey, Form]]:
+    """Without what follows from others' labels and routes, which comes and goes in the whole cluster at once."""
     for route_key, route in snapshot.routes.items():
         namespace, _, name = route_key.partition("/")
-        yield ResourceKey(Kind.ROUTE, namespace, name), route.generation
+        yield ResourceKey(Kind.ROUTE, namespace, name), msgspec.structs.replace(route, access=())
     for quota_key, quota in snapshot.quotas.items():
         namespace, _, name = quota_key.partition("/")
-        yield ResourceKey(Kind.QUOTA, namespace, name), quota.generation
+        yield ResourceKey(Kind.QUOTA, namespace, name), msgspec.structs.replace(quota, routes=())

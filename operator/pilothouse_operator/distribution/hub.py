@@ -5,7 +5,7 @@ when it comes back, never a queue.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -21,7 +21,8 @@ from pilothouse_operator.ports import ProxyIdentity
 _SCOPE_KEPT_S = 600
 """A scope without streams is compiled on for so long: its proxies may only be reconnecting."""
 _PROXY_KEPT_S = 600
-_REPORT_KEPT_S = 60
+_REPORT_KEPT_S = 180
+"""Three times as long as a proxy may leave an unchanged report unrepeated."""
 _PROXIES_KEPT = 50_000
 _PATH_CHARS = 256
 _REASON_CHARS = 512
@@ -31,9 +32,9 @@ _REASON_CHARS = 512
 class Prepared:
     """A snapshot ready to be sent; made off the main loop."""
 
-    snapshot: Snapshot
+    snapshot: Snapshot = field(repr=False)
     version: SnapshotVersion
-    encoded: bytes
+    encoded: bytes = field(repr=False)
 
 
 def prepare(snapshot: Snapshot) -> Prepared:
@@ -66,8 +67,8 @@ class Subscription:
 class _Channel:
     history: ScopeHistory
     seen: dict[str, str] = field(default_factory=dict)
-    encoded: bytes = b""
-    line: bytes | None = None
+    encoded: bytes = field(default=b"", repr=False)
+    line: bytes | None = field(default=None, repr=False)
     streams: set[Subscription] = field(default_factory=set)
     idle_since: float | None = None
 
@@ -119,8 +120,13 @@ class Hub:
         """What has been published, by scope."""
         return {scope: channel.history for scope, channel in self._channels.items()}
 
-    def scopes(self, now: float) -> frozenset[Scope]:
-        """Those to compile: the gateways' always, others while they have streams or had some a short while ago."""
+    def scopes(self, now: float, *, elsewhere: Iterable[Scope] = ()) -> frozenset[Scope]:
+        """Those to compile: the gateways' always, others while they have streams or had some a short while ago.
+
+        `elsewhere` are those with streams at other replicas: who counts their proxies must know their versions.
+        """
+        for scope in elsewhere:
+            self._hold(scope, now)
         for scope, channel in list(self._channels.items()):
             if channel.idle_since is not None and now - channel.idle_since > _SCOPE_KEPT_S:
                 del self._channels[scope]
@@ -182,8 +188,7 @@ class Hub:
 
     def ack(self, identity: ProxyIdentity, ack: Ack, *, now: float) -> bool:
         """Notes it. False: a version that this replica never published in the proxy's scope; counted and dropped."""
-        channel = self._channels.get(identity.scope)
-        if channel is None or not channel.history.knows(ack.version):
+        if not self._hold(identity.scope, now).history.knows(ack.version):
             self._acks["unknown"] += 1
             return False
         self._acks[ack.state] += 1
@@ -207,8 +212,9 @@ class Hub:
         if known is not None and known.boot == report.boot and known.sequence >= report.sequence:
             return False
         proxy.report, proxy.reported = report, now
-        channel = self._channels.get(identity.scope)
-        if report.applied is not None and channel is not None and channel.history.knows(report.applied):
+        # Kept although this replica may never have published it: perhaps it will, or its peers have.
+        self._hold(identity.scope, now)
+        if report.applied is not None:
             if proxy.applied != report.applied:
                 proxy.applied, proxy.applied_at = report.applied, now
                 self._change()
@@ -238,17 +244,29 @@ class Hub:
         return f"{self._boot}.{self._revision}"
 
     def reports(self, now: float) -> ReportsView:
-        """Reports that are not too old to be believed."""
+        """Reports that are not too old to be believed, of quotas that the proxy has been given."""
         return ReportsView(
             reports={
-                uid: proxy.report
+                uid: self._bounded(proxy.scope, proxy.report)
                 for uid, proxy in self._proxies.items()
                 if proxy.report is not None and now - proxy.reported <= _REPORT_KEPT_S
             }
         )
 
+    def _bounded(self, scope: Scope, report: Report) -> Report:
+        """A sidecar's word counts for the quotas of its own snapshot only: it must not fill other statuses."""
+        channel = self._channels.get(scope)
+        given = channel.history.snapshot.quotas if channel and channel.history.snapshot else {}
+        if report.quotas.keys() <= given.keys():
+            return report
+        quotas = {key: limits for key, limits in report.quotas.items() if key in given}
+        return msgspec.structs.replace(report, quotas=quotas)
+
     def forget(self, now: float) -> None:
-        """Drops proxies that have been gone for long. Call it now and then."""
+        """Drops what proxies said that have been gone for long. Call it now and then."""
+        for proxy in self._proxies.values():
+            if now - proxy.reported > _REPORT_KEPT_S:
+                proxy.report = None
         gone = [u for u, p in self._proxies.items() if p.streams <= 0 and now - p.last_heard > _PROXY_KEPT_S]
         for uid in gone:
             del self._proxies[uid]
@@ -269,6 +287,15 @@ class Hub:
         if channel is None or not proxies or any(proxy.applied != channel.history.current for proxy in proxies):
             return None
         return max(proxy.applied_at for proxy in proxies)
+
+    def _hold(self, scope: Scope, now: float) -> _Channel:
+        """The channel of a scope whose proxies speak here, or are heard of, though their streams may be elsewhere."""
+        channel = self._channel(scope)
+        if not channel.streams and scope != GATEWAY_SCOPE:
+            channel.idle_since = now
+        if channel.history.current is None:
+            self._wanted()
+        return channel
 
     def _channel(self, scope: Scope) -> _Channel:
         channel = self._channels.get(scope)

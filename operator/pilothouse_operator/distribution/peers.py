@@ -94,6 +94,8 @@ class Peers:
                             await session.close()
                         session = _session(keys)
                     await self._round(session, keys)
+                elif not self._is_leader():
+                    self._forget()
                 await asyncio.sleep(_ACKS_S)
         finally:
             if session is not None:
@@ -109,6 +111,10 @@ class Peers:
         if silent != self._silent:
             self._silent = silent
             self._changed()
+
+    def _forget(self) -> None:
+        """What was heard while we led grows old: whoever leads next asks anew."""
+        self._peers, self._silent, self._discovered = {}, frozenset(), float("-inf")
 
     async def _discover(self, now: float) -> None:
         try:

@@ -21,6 +21,7 @@ _LONGEST_MESSAGE = 1024
 _SHORT_MESSAGE_BYTES = 300
 _LAGGARDS = 5
 _TOP = 10
+_MOST_PERCENT = 999_999
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
@@ -179,7 +180,7 @@ def _counts(resource: Resource, rollout: Rollout | None, usage: QuotaUsage | Non
         limits = [_limit(wanted, used, now) for wanted in _declared_limits(resource)]
         if limits:
             fullest = max(limits, key=lambda limit: limit["usedPercent"])
-            counts |= {"limits": limits, "used": f"{fullest['usedPercent']}%"}
+            counts |= {"limits": limits, "used": f"{min(fullest['usedPercent'], _MOST_PERCENT)}%"}
             if "resetsAt" in fullest:
                 counts["resetsAt"] = fullest["resetsAt"]
     return counts

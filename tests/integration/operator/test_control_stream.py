@@ -191,19 +191,40 @@ async def test_a_flood_of_acks_is_stopped(served: Replica) -> None:
     assert await served.post("/v1/acks", ack, token="app") == 409
 
 
-async def test_reports_reach_the_usage(served: Replica) -> None:
+QUOTA = """
+apiVersion: pilothouse.dev/v1alpha1
+kind: UsageQuota
+metadata: {name: q, namespace: team-a}
+spec: {per: Subject, limits: [{resource: Requests, amount: 5, window: 1m}]}
+"""
+
+
+async def test_reports_reach_the_usage(served: Replica, manifests: Path) -> None:
+    (manifests / "quota.yaml").write_text(QUOTA)
     quota = QuotaKey("team-a/q")
     use = LimitUse(resource="Requests", window="1m", used=3, counters=1)
     report = Report(boot="1", sequence=1, quotas={quota: (use,)})
     for _ in range(2):
         assert await served.post("/v1/reports", report, token="gateway") == 204
     key = ResourceKey(Kind.QUOTA, "team-a", "q")
-    await until(lambda: key in served.shown.observations[-1].usage)
+    await until(lambda: served.shown.observations and key in served.shown.observations[-1].usage)
     assert served.shown.observations[-1].usage[key].limits == (use,)
 
 
 @pytest.mark.parametrize("path", ["/v1/acks", "/v1/reports"])
-@pytest.mark.parametrize("body", [{"version": 1}, [], {"boot": "1"}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"version": 1},
+        [],
+        {"boot": "1"},
+        {
+            "boot": "1",
+            "sequence": 1,
+            "quotas": {"a/b": [{"resource": "Requests", "window": "1m", "used": -1, "counters": 1}]},
+        },
+    ],
+)
 async def test_a_malformed_body_is_a_400(served: Replica, path: str, body: object) -> None:
     assert await served.post(path, body, token="gateway") == 400
 

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from pilothouse_api.names import GATEWAY_SCOPE, QuotaKey
+from pilothouse_api.snapshot.quotas import Per, Quota
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
 from pilothouse_api.snapshot.stream import Ack, AckState, LimitUse, Report, Subject
 from pilothouse_operator.distribution.hub import Hub, prepare
@@ -24,7 +25,8 @@ from tests.unit.operator.distribution.api import Objects
 
 SUBJECT = Subject(namespace="pilothouse", service_account="gateway")
 GATEWAY = ProxyIdentity(scope=GATEWAY_SCOPE, subject=SUBJECT, pod="gw", pod_uid="uid", expires=time.time() + 999)
-PREPARED = prepare(Snapshot(schema=SCHEMA, scope=GATEWAY_SCOPE))
+QUOTA = Quota(namespace="a", generation=1, per=Per.SUBJECT, limits=())
+PREPARED = prepare(Snapshot(schema=SCHEMA, scope=GATEWAY_SCOPE, quotas={QuotaKey("a/b"): QUOTA}))
 
 
 def keyring(objects: Objects) -> Keyring:

@@ -9,21 +9,24 @@ import msgspec
 import pytest
 
 from pilothouse_api.conditions import Problem
-from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, RouteKey
+from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, RouteKey, sidecar_scope
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.identity import Identity, KeyHolder
 from pilothouse_api.snapshot.snapshot import Snapshot
+from pilothouse_api.snapshot.stream import Report, Subject
 from pilothouse_operator.compile.world import Kind, Resource, ResourceKey, World
 from pilothouse_operator.distribution.hub import Hub
 from pilothouse_operator.observe import Metrics
 from pilothouse_operator.ports import (
     Changed,
     Observation,
+    ProxyIdentity,
+    Rollout,
     SecretAbsent,
     SecretContent,
     SecretState,
 )
-from pilothouse_operator.reconciler import Reconciler, Sources
+from pilothouse_operator.reconciler import Elsewhere, Reconciler, Sources
 
 CALLERS = Identity(api_keys={"00": KeyHolder(namespace="default", user="ci")})
 PROVIDER = {
@@ -89,7 +92,7 @@ class Outside:
 class Running:
     """A reconciler at work, and its hub."""
 
-    def __init__(self, outside: Outside) -> None:
+    def __init__(self, outside: Outside, elsewhere: Callable[[], Elsewhere]) -> None:
         self.outside = outside
         self.hub = Hub(replica="r", boot="b")
         self.reconciler = Reconciler(
@@ -98,6 +101,7 @@ class Running:
             status=outside,
             clock=outside,
             metrics=Metrics(),
+            elsewhere=elsewhere,
         )
 
     async def until(self, condition: Callable[[], object]) -> None:
@@ -116,8 +120,8 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(outside: Outside) -> AsyncIterator[Running]:
-    it = Running(outside)
+async def running(outside: Outside, elsewhere: Callable[[], Elsewhere] = Elsewhere) -> AsyncIterator[Running]:
+    it = Running(outside, elsewhere)
     task = asyncio.create_task(it.reconciler.run())
     try:
         yield it
@@ -184,6 +188,22 @@ async def test_nothing_is_published_while_callers_are_unknown(caplog: pytest.Log
         assert it.hub.open
         assert it.reconciler.synced
         assert not it.reconciler.missing
+
+
+async def test_proxies_that_only_another_replica_serves_are_counted() -> None:
+    outside, theirs = Outside(), Hub(replica="other", boot="b")
+    scope = sidecar_scope("default")
+    who = Subject(namespace="default", service_account="app")
+    proxy = ProxyIdentity(scope=scope, subject=who, pod="app", pod_uid="app", expires=1e9)
+    theirs.attach(proxy, wake=lambda: None, now=0)
+    async with running(outside, elsewhere=lambda: Elsewhere(fleets=(theirs.fleet(),))) as it:
+        await it.until(lambda: it.hub.histories.get(scope) and it.hub.histories[scope].current)
+        version = it.hub.histories[scope].current
+        assert version is not None
+        theirs.report(proxy, Report(boot="1", sequence=1, applied=version), now=0)
+        it.reconciler.moved()
+        route = ResourceKey(Kind.ROUTE, "default", "chat")
+        await it.until(lambda: outside.observations[-1].rollouts[route] == Rollout(applied=1, total=1))
 
 
 async def test_what_is_awaited_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,7 +3,10 @@
 import msgspec
 
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, QuotaKey, RouteKey, Scope, SnapshotVersion, sidecar_scope
+from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot import canonical
+from pilothouse_api.snapshot.credentials import APIKey
+from pilothouse_api.snapshot.quotas import Limit, Per, Quota, Resource
 from pilothouse_api.snapshot.routes import Route, Target
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
 from pilothouse_api.snapshot.stream import Ack, AckState, LimitUse, Publication, Report, Subject
@@ -130,6 +133,29 @@ def test_a_scope_without_streams_is_forgotten_after_a_while() -> None:
     assert served.scopes(800.0) == {GATEWAY_SCOPE}
 
 
+def test_a_scope_is_compiled_where_its_proxies_only_send_their_acks() -> None:
+    """Behind a Service the stream may end at one replica and the acks at another."""
+    served = hub()
+    asked: list[None] = []
+    served.notify(wanted=lambda: asked.append(None), moved=lambda: None)
+    scope = sidecar_scope("team-a")
+    version = snapshot(scope, chat=1).version
+    assert not served.ack(identity("a", scope), applied(version), now=0.0)
+    assert asked
+    assert scope in served.scopes(1.0)
+    served.publish(snapshot(scope, chat=1), {})
+    assert served.ack(identity("a", scope), applied(version), now=2.0)
+    assert scope not in served.scopes(700.0)
+
+
+def test_a_scope_is_compiled_as_long_as_it_has_streams_elsewhere() -> None:
+    served = hub()
+    scope = sidecar_scope("team-a")
+    assert scope in served.scopes(0.0, elsewhere=[scope])
+    assert scope in served.scopes(1_000.0, elsewhere=[scope])
+    assert scope not in served.scopes(2_000.0)
+
+
 def test_nothing_is_open_before_the_first_publication() -> None:
     served = hub()
     attach(served, "a")
@@ -181,6 +207,31 @@ def test_an_ack_of_a_version_never_published_is_counted_and_dropped() -> None:
     assert served.take_acks() == {"unknown": 2}
     assert not served.take_acks()
     assert rollout(served).applied == 0
+
+
+def test_one_made_anew_under_its_name_is_not_taken_for_the_old_one() -> None:
+    """Its generation is 1 again, and creation times have whole seconds."""
+    served = hub()
+    attach(served, "a")
+    old, new = (
+        Route(models=(model,), created="2026-01-01T00:00:00Z", generation=1, targets=()) for model in ("old", "new")
+    )
+    first, second = (
+        prepare(Snapshot(schema=SCHEMA, scope=GATEWAY_SCOPE, routes={RouteKey("default/chat"): route}))
+        for route in (old, new)
+    )
+    served.publish(first, {})
+    served.ack(identity("a"), applied(first.version), now=1.0)
+    served.publish(second, {})
+    assert rollout(served).applied == 0
+
+
+def test_what_is_prepared_shows_no_secret() -> None:
+    made = prepare(
+        Snapshot(schema=SCHEMA, scope=GATEWAY_SCOPE, credentials={ProviderKey("a/b"): APIKey(key=Secret("sesame"))})
+    )
+    assert b"sesame" in made.encoded
+    assert "sesame" not in repr(made)
 
 
 def test_a_proxy_that_has_gone_is_not_counted() -> None:
@@ -266,8 +317,34 @@ def test_a_report_heals_a_lost_ack() -> None:
     assert rollout(served).applied == 1
 
 
+def test_a_report_heals_it_although_the_version_is_published_later() -> None:
+    served = hub()
+    attach(served, "a")
+    served.report(identity("a"), Report(boot="1", sequence=1, applied=snapshot(chat=1).version), now=1.0)
+    served.publish(snapshot(chat=1), {})
+    assert rollout(served).applied == 1
+
+
+def quota(scope: Scope = GATEWAY_SCOPE) -> Prepared:
+    limits = (Limit(resource=Resource.REQUESTS, amount=5, window="1m", window_s=60),)
+    made = Quota(namespace="default", generation=1, per=Per.SUBJECT, limits=limits)
+    return prepare(Snapshot(schema=SCHEMA, scope=scope, quotas={QuotaKey("default/q"): made}))
+
+
+def test_a_sidecars_report_counts_for_the_quotas_that_it_was_given_only() -> None:
+    served = hub()
+    scope = sidecar_scope("team-b")
+    use = (LimitUse(resource="Requests", window="1m", used=3, counters=1),)
+    attach(served, "a", scope)
+    served.publish(quota(scope), {})
+    said = {QuotaKey("default/q"): use, QuotaKey("team-a/theirs"): use}
+    served.report(identity("a", scope), Report(boot="1", sequence=1, quotas=said), now=1.0)
+    assert served.reports(1.0).reports["uid-a"].quotas == {QuotaKey("default/q"): use}
+
+
 def test_an_older_report_is_dropped_but_not_one_of_a_new_start() -> None:
     served = hub()
+    served.publish(quota(), {})
     use = {QuotaKey("default/q"): (LimitUse(resource="Requests", window="1m", used=3, counters=1),)}
     assert served.report(identity("a"), Report(boot="1", sequence=5, quotas=use), now=1.0)
     assert not served.report(identity("a"), Report(boot="1", sequence=5), now=1.0)
@@ -279,7 +356,10 @@ def test_an_older_report_is_dropped_but_not_one_of_a_new_start() -> None:
 def test_old_reports_are_not_believed() -> None:
     served = hub()
     served.report(identity("a"), Report(boot="1", sequence=1), now=0.0)
-    assert not served.reports(120.0).reports
+    assert served.reports(120.0).reports
+    assert not served.reports(200.0).reports
+    served.forget(200.0)
+    assert not served.reports(0.0).reports
 
 
 def test_a_proxy_that_is_long_gone_is_forgotten() -> None:
