@@ -12,7 +12,8 @@ from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
 from pilothouse_proxy import ports, translation
 from pilothouse_proxy.auth.callers import Callers
 from pilothouse_proxy.auth.subject import Subject
-from pilothouse_proxy.http import origins, tls
+from pilothouse_proxy.http import heads, origins, tls
+from pilothouse_proxy.http.messages import Lines
 from pilothouse_proxy.observe.metrics import Metrics, RouteMeters, TargetMeters
 from pilothouse_proxy.ports import DialectName, Operation
 from pilothouse_proxy.providers import registry
@@ -28,8 +29,6 @@ CLIENT_DIALECTS: Mapping[Operation, DialectName] = {
     Operation.EMBEDDINGS: DialectName.OPENAI_EMBEDDINGS,
 }
 
-Headers = tuple[tuple[bytes, bytes], ...]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
@@ -40,8 +39,8 @@ class Served:
     """Whether the upstream's name is the client's own."""
     health: Health
     meters: TargetMeters
-    headers: Headers
-    """What the client is told of who answered."""
+    lines: Lines
+    """What the client is told of who answered: headers."""
 
 
 class Passing:
@@ -65,7 +64,7 @@ class Passing:
             passed=True,
             health=self._health,
             meters=meters,
-            headers=_told(self._key, name),
+            lines=_told(self._key, name),
         )
 
 
@@ -318,7 +317,7 @@ class _Builder:
             passed=False,
             health=self._health(key, model.upstream),
             meters=self._target_meters(key, model.upstream),
-            headers=_told(key, model.upstream),
+            lines=_told(key, model.upstream),
         )
 
     def _target_meters(self, key: ProviderKey, model: str) -> TargetMeters:
@@ -361,12 +360,12 @@ def _unusable(route: route_snapshots.Route) -> str:
     return "none of its targets can be used; the status of its ModelRoute says why"
 
 
-def _told(provider: str, model: str) -> Headers:
+def _told(provider: str, model: str) -> Lines:
     headers = [(b"x-pilothouse-provider", provider.encode("ascii", "replace"))]
     # A name that the client chose may hold anything.
     if model.isascii() and model.isprintable():
         headers.append((b"x-pilothouse-model", model.encode("ascii")))
-    return tuple(headers)
+    return heads.header_lines(headers)
 
 
 def listed(runtime: Runtime, *, namespace: str) -> list[tuple[ModelName, str]]:

@@ -1,8 +1,9 @@
 """How the heads of messages are written. Pure."""
 
+from functools import lru_cache
 from http import HTTPStatus
 
-from pilothouse_proxy.http.messages import Headers, ProtocolError
+from pilothouse_proxy.http.messages import Headers, Lines, ProtocolError
 
 _OWN = frozenset(
     (
@@ -31,23 +32,26 @@ def status_line(status: int) -> bytes:
     return STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
-def header_lines(headers: Headers) -> bytes:
-    """Header lines, each ended by CRLF. Framing and hop-by-hop headers are left out.
+def header_lines(headers: Headers | Lines) -> Lines:
+    """Header lines, each ended by CRLF. Framing and hop-by-hop headers are left out. Lines are taken as they are.
 
     Raises:
         ProtocolError: a line break or NUL in a name or value, which would smuggle in a header or a message.
     """
+    if isinstance(headers, bytes):
+        return Lines(headers)
     lines = [name + b": " + value for name, value in headers if name not in _OWN]
     if not lines:
-        return b""
+        return Lines(b"")
     lines.append(b"")
     block = b"\r\n".join(lines)
     count = len(lines) - 1
     if block.count(b"\n") != count or block.count(b"\r") != count or b"\0" in block:
         raise ProtocolError("a header to send holds a line break or NUL")
-    return block
+    return Lines(block)
 
 
+@lru_cache(maxsize=1_024)
 def request_line(method: bytes, target: bytes) -> bytes:
     """The start line.
 

@@ -1,10 +1,16 @@
 """What passes between the sockets and the rest of the proxy. Pure values."""
 
 import enum
-from dataclasses import dataclass, field
+from typing import NewType
+
+import msgspec
 
 Headers = list[tuple[bytes, bytes]]
 """In the order of the wire, names in lower case, values without surrounding blanks."""
+
+Lines = NewType("Lines", bytes)
+"""Headers written out, each line ended by CRLF; several can be joined. For what is sent again and again, or made of
+numbers: whoever builds one without `heads.header_lines` answers for it that no value holds a line break."""
 
 
 class Request:
@@ -28,8 +34,7 @@ class Request:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """Where a connection goes; the key of the pool. `ca_bundle` is PEM text, None = the system's trust."""
 
     scheme: str
@@ -40,8 +45,7 @@ class Origin:
     pool_size: int = 256
 
 
-@dataclass(slots=True, kw_only=True)
-class UpstreamRequest:
+class UpstreamRequest(msgspec.Struct, kw_only=True):
     """One request to send. `target` is the raw path and query.
 
     The client adds `host`, `content-length` and `connection`.
@@ -50,7 +54,7 @@ class UpstreamRequest:
     origin: Origin
     method: bytes
     target: bytes
-    headers: Headers = field(default_factory=list)
+    headers: Headers | Lines = []
     body: bytes = b""
 
 

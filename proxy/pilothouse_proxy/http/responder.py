@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pilothouse_proxy.http.messages import Headers
+from pilothouse_proxy.http.messages import Headers, Lines
 from pilothouse_proxy.http.parser import Received
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Responder:
         self.started = False
         self.finished = False
 
-    def respond(self, status: int, headers: Headers, body: bytes) -> None:
+    def respond(self, status: int, headers: Headers | Lines, body: bytes) -> None:
         """The whole answer, in one write. A HEAD request gets the head that the body would have."""
         self._begin()
         self.finished = True
@@ -40,7 +40,7 @@ class Responder:
         head = connection.head(self._request, status, headers, b"content-length: %d\r\n" % len(body))
         connection.write(head if self._request.method == b"HEAD" else head + body)
 
-    def start(self, status: int, headers: Headers) -> None:
+    def start(self, status: int, headers: Headers | Lines) -> None:
         """A chunked answer of unknown length; its head leaves with the first write."""
         self._begin()
         request = self._request

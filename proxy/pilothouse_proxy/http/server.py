@@ -15,7 +15,7 @@ from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.alarm import Alarm
 from pilothouse_proxy.http.flow import WriteFlow
 from pilothouse_proxy.http.limits import Limits
-from pilothouse_proxy.http.messages import Headers, Request
+from pilothouse_proxy.http.messages import Headers, Lines, Request
 from pilothouse_proxy.http.parser import Received, RequestParser, Stage
 from pilothouse_proxy.http.responder import Responder
 
@@ -160,7 +160,7 @@ class Connection(asyncio.Protocol):
         if not self.lost:
             self.transport.write(data)
 
-    def head(self, request: Received, status: int, headers: Headers, framing: bytes) -> bytes:
+    def head(self, request: Received, status: int, headers: Headers | Lines, framing: bytes) -> bytes:
         server = self._server
         if server.draining:
             request.keep_alive = False

@@ -9,7 +9,7 @@ from pilothouse_proxy import errors, ports, runtime
 from pilothouse_proxy.errors import Failure, GatewayError, Kind, UpstreamBroken
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http import client, messages, server
-from pilothouse_proxy.http.messages import Headers
+from pilothouse_proxy.http.messages import Lines
 from pilothouse_proxy.observe.outcome import Outcome
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.pipeline.stream import Stream
@@ -24,9 +24,9 @@ MAX_ERROR_BYTES = 1 << 20
 ERROR_BODY_S = 10.0
 """How long the rest of an error answer may take: its status has told the most already."""
 
-_JSON = (b"content-type", b"application/json")
-_EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
-_UNBUFFERED = (b"cache-control", b"no-cache")
+_JSON = Lines(b"content-type: application/json\r\n")
+_EVENTS = Lines(b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n")
+_UNLIMITED = Lines(b"")
 
 
 class Flight:
@@ -223,7 +223,7 @@ class Flight:
             self._estimate(int(len(answer.body) * TOKENS_A_BYTE) if self._call.operation is Operation.CHAT else 0)
         self.settle()
         outcome.status = 200
-        self._responder.respond(200, self.headers(_JSON), answer.body)
+        self._responder.respond(200, self.lines(_JSON), answer.body)
 
     async def _stream(self, response: client.UpstreamResponse, pair: ports.Translation, label: str) -> Failure | None:
         """Relay a stream to its end, or to what breaks it."""
@@ -261,18 +261,18 @@ class Flight:
         outcome = self._outcome
         outcome.status = 200
         outcome.first_byte_at = self._services.clock.monotonic()
-        self._responder.start(200, [*self.headers(_EVENTS), _UNBUFFERED])
+        self._responder.start(200, self.lines(_EVENTS))
 
-    def headers(self, content_type: tuple[bytes, bytes]) -> Headers:
-        """What every answer of this request says, a failed one too."""
-        outcome = self._outcome
-        headers = [content_type, (b"x-request-id", outcome.request_id.encode("ascii"))]
-        if self._served is not None:
-            headers += self._served.headers
-            headers.append((b"x-pilothouse-attempts", b"%d" % outcome.attempts))
-        if self._limits is not None:
-            headers += self._limits.headers(now=self._services.clock.monotonic())
-        return headers
+    def lines(self, first: Lines) -> Lines:
+        """The headers of every answer of this request, a failed one too; after the `first` ones."""
+        outcome, served, limits = self._outcome, self._served, self._limits
+        limited = _UNLIMITED if limits is None else limits.lines(now=self._services.clock.monotonic())
+        # The request id is fit for a line: `serve` has seen to that.
+        request_id = outcome.request_id.encode("ascii")
+        if served is None:
+            return Lines(b"%bx-request-id: %b\r\n%b" % (first, request_id, limited))
+        written = (first, request_id, served.lines, outcome.attempts, limited)
+        return Lines(b"%bx-request-id: %b\r\n%bx-pilothouse-attempts: %d\r\n%b" % written)
 
     def settle(self) -> None:
         """Account for what was used. Once: what comes later is without effect."""

@@ -10,8 +10,8 @@ from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy import errors, ports, runtime, translation
 from pilothouse_proxy.auth.subject import Subject
 from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.http import server
-from pilothouse_proxy.http.messages import Headers, Request
+from pilothouse_proxy.http import heads, server
+from pilothouse_proxy.http.messages import Headers, Lines, Request
 from pilothouse_proxy.observe.metrics import CLIENT_CLOSED
 from pilothouse_proxy.observe.outcome import Outcome
 from pilothouse_proxy.pipeline import models
@@ -24,6 +24,7 @@ OPERATIONS = {b"/v1/chat/completions": Operation.CHAT, b"/v1/embeddings": Operat
 NOT_CONFIGURED_RETRY_S = 1.0
 
 _JSON = (b"content-type", b"application/json")
+_NOTHING = Lines(b"")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 _UNLIMITED = Reservation([], now=0.0)
 _UNCHOSEN = Model(upstream=UpstreamModel(""))
@@ -108,8 +109,7 @@ class Pipeline:
             retries = errors.Retries.LEFT if failure.retry_after_s is not None else errors.Retries.SPENT
             answer = errors.from_failure(failure, retries=retries)
             outcome.error, outcome.status = failure.kind, answer.status
-            told = flight.headers(_JSON)[1:]
-            responder.respond(answer.status, [*answer.headers, *told], answer.body)
+            responder.respond(answer.status, flight.lines(heads.header_lines(answer.headers)), answer.body)
 
     def _reserve(
         self,
@@ -136,7 +136,7 @@ class Pipeline:
     def _over(self, responder: server.Responder, outcome: Outcome, exceeded: QuotaExceeded) -> None:
         self._services.metrics.quota_rejections.series(exceeded.quota, exceeded.resource).value += 1
         error = GatewayError(Kind.QUOTA_EXCEEDED, exceeded.message, retry_after_s=exceeded.retry_after_s)
-        _refuse(responder, outcome, error, exceeded.headers)
+        _refuse(responder, outcome, error, exceeded.lines)
 
     def _active(self) -> runtime.Runtime:
         active = self.runtime
@@ -180,7 +180,7 @@ class Pipeline:
             return
         if method not in known:
             message = f"{outcome.path} takes {' or '.join(word.decode() for word in known)}, not {outcome.method}"
-            _refuse(responder, outcome, GatewayError(Kind.METHOD_NOT_ALLOWED, message), allowed)
+            _refuse(responder, outcome, GatewayError(Kind.METHOD_NOT_ALLOWED, message), heads.header_lines(allowed))
             return
         active = self._active()
         caller = active.callers.authenticate(request.headers, now=self._services.clock.wall())
@@ -218,16 +218,15 @@ def on_failure(request: Request, error: BaseException) -> tuple[int, Headers, by
     return answer.status, answer.headers, answer.body
 
 
-def _refuse(
-    responder: server.Responder, outcome: Outcome, error: GatewayError, headers: Sequence[tuple[bytes, bytes]] = ()
-) -> None:
+def _refuse(responder: server.Responder, outcome: Outcome, error: GatewayError, more: Lines = _NOTHING) -> None:
     answer = errors.from_error(error)
     outcome.error, outcome.param = error.kind, error.param or ""
     if responder.started:
         # Only a fault of our own comes this late; the missing end of the answer tells the client.
         return
     outcome.status = answer.status
-    responder.respond(answer.status, [*answer.headers, *headers, _named(outcome)], answer.body)
+    lines = heads.header_lines([*answer.headers, _named(outcome)])
+    responder.respond(answer.status, Lines(lines + more), answer.body)
 
 
 def _named(outcome: Outcome) -> tuple[bytes, bytes]:

@@ -5,18 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from heapq import nlargest
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from pilothouse_api.names import QuotaKey, RouteKey
 from pilothouse_api.snapshot.quotas import Limit, Per, Quota, Resource
 from pilothouse_api.snapshot.stream import LimitUse
+from pilothouse_proxy.http.messages import Lines
 from pilothouse_proxy.quota.stores.memory import Counters, LimitKey, Store
 from pilothouse_proxy.quota.window import Window
 
 _CACHED_BINDINGS = 4_096
 _TOP = 10
-
-HeaderList = list[tuple[bytes, bytes]]
 
 
 class Caller(Protocol):
@@ -39,7 +38,7 @@ class Caller(Protocol):
 class _Bound:
     """One limit of one quota, with its counters and the words that never change."""
 
-    __slots__ = ("amount", "counters", "header_names", "is_tokens", "key", "limit", "limit_header", "quota")
+    __slots__ = ("amount", "counters", "is_tokens", "key", "limit", "lines", "quota")
 
     def __init__(self, key: QuotaKey, quota: Quota, limit: Limit, counters: Counters) -> None:
         self.key = key
@@ -49,8 +48,13 @@ class _Bound:
         self.amount = limit.amount
         self.is_tokens = limit.resource is Resource.TOKENS
         word = b"tokens" if self.is_tokens else b"requests"
-        self.limit_header = (b"x-ratelimit-limit-" + word, b"%d" % limit.amount)
-        self.header_names = (b"x-ratelimit-remaining-" + word, b"x-ratelimit-reset-" + word)
+        # To be filled in with what remains, and until when.
+        self.lines = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%b\r\n" % (
+            word,
+            limit.amount,
+            word,
+            word,
+        )
 
 
 class _Applied(NamedTuple):
@@ -69,16 +73,13 @@ class _Asked(NamedTuple):
 class Reservation:
     """What one request has taken. It ends in exactly one of `commit` and `refund`."""
 
-    __slots__ = ("_asked", "_buckets")
+    __slots__ = ("_asked", "_buckets", "limited")
 
     def __init__(self, asked: list[_Asked], *, now: float) -> None:
         self._asked = asked
         self._buckets = [window.take(amount, now=now) for _, window, amount in asked]
-
-    @property
-    def limited(self) -> bool:
+        self.limited: Final = bool(asked)
         """Whether any limit applies."""
-        return bool(self._asked)
 
     def commit(self, *, tokens: int, now: float) -> None:
         """The request was made and used `tokens`, which may be more than was reserved."""
@@ -91,9 +92,9 @@ class Reservation:
         for (_, window, amount), bucket in zip(self._asked, self._buckets, strict=True):
             window.settle(bucket, -amount, now=now)
 
-    def headers(self, *, now: float) -> HeaderList:
+    def lines(self, *, now: float) -> Lines:
         """`x-ratelimit-*` as OpenAI sends them: the tightest limit of each resource."""
-        return _headers(self._asked, now)
+        return _lines(self._asked, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ class QuotaExceeded:
     resource: str
     message: str
     retry_after_s: float | None
-    headers: HeaderList
+    lines: Lines
 
 
 class Quotas:
@@ -212,35 +213,37 @@ def _exceeded(asked: list[_Asked], refused: list[_Asked], caller: Caller, now: f
     # Who calls from another namespace uses the route, but need not learn what is called how over there.
     name = f'quota "{bound.key}"' if bound.quota.namespace == caller.namespace else "a quota of the route's namespace"
     allows = f"{name} allows {limit.amount} {limit.resource.value} per {limit.window} to each {bound.quota.per.value}"
-    headers = _headers(asked, now)
+    lines = _lines(asked, now)
     if wait_s is None:
         message = f"{allows}; this request alone asks for about {amount}: shorten it or lower its output limit"
         return QuotaExceeded(
-            quota=bound.key, resource=limit.resource.value, message=message, retry_after_s=None, headers=headers
+            quota=bound.key, resource=limit.resource.value, message=message, retry_after_s=None, lines=lines
         )
     needs = f" and this request needs about {amount}" if limit.resource is Resource.TOKENS else ""
     message = f"{allows}; too much of that is used{needs}. Try again in {math.ceil(wait_s)} s"
     return QuotaExceeded(
-        quota=bound.key, resource=limit.resource.value, message=message, retry_after_s=wait_s, headers=headers
+        quota=bound.key, resource=limit.resource.value, message=message, retry_after_s=wait_s, lines=lines
     )
 
 
-def _headers(asked: list[_Asked], now: float) -> HeaderList:
-    headers: HeaderList = []
-    for is_tokens in (False, True):
-        least = -1
-        tightest: _Asked | None = None
-        for one in asked:
-            if one.bound.is_tokens is is_tokens:
-                remaining = max(0, one.bound.amount - one.window.used(now=now))
-                if tightest is None or remaining < least:
-                    least, tightest = remaining, one
-        if tightest is not None:
-            remaining_name, reset_name = tightest.bound.header_names
-            headers.append(tightest.bound.limit_header)
-            headers.append((remaining_name, b"%d" % least))
-            headers.append((reset_name, span(tightest.window.empty_in_s(now=now))))
-    return headers
+def _lines(asked: list[_Asked], now: float) -> Lines:
+    requests: _Asked | None = None
+    tokens: _Asked | None = None
+    fewest_requests = fewest_tokens = -1
+    for one in asked:
+        bound = one.bound
+        remaining = max(0, bound.amount - one.window.used(now=now))
+        if bound.is_tokens:
+            if tokens is None or remaining < fewest_tokens:
+                tokens, fewest_tokens = one, remaining
+        elif requests is None or remaining < fewest_requests:
+            requests, fewest_requests = one, remaining
+    written = b""
+    if requests is not None:
+        written = requests.bound.lines % (fewest_requests, span(requests.window.empty_in_s(now=now)))
+    if tokens is not None:
+        written += tokens.bound.lines % (fewest_tokens, span(tokens.window.empty_in_s(now=now)))
+    return Lines(written)
 
 
 def span(seconds: float) -> bytes:

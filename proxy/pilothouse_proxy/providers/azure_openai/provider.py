@@ -1,6 +1,7 @@
 """Azure OpenAI as a `ports.Provider`."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from pilothouse_api.snapshot.credentials import APIKey, Credential
@@ -8,8 +9,8 @@ from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.providers import Connection, Endpoint
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.exchange import members
-from pilothouse_proxy.http import origins
-from pilothouse_proxy.http.messages import Headers, UpstreamRequest
+from pilothouse_proxy.http import heads, origins
+from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
 from pilothouse_proxy.providers.azure_openai import classify
 from pilothouse_proxy.providers.azure_openai.endpoint import meters_streams, target
@@ -38,31 +39,37 @@ class AzureOpenAIProvider:
         """
         if not isinstance(endpoint, AzureOpenAIEndpoint):
             raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Azure OpenAI")
-        key = credential.key.reveal() if isinstance(credential, APIKey) else ""
-        # A line break in a key would let it write headers of its own; and no codec's message may quote it.
-        if not key or not key.isascii() or not key.isprintable():
-            raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key that can be sent")
+        lines = _lines(credential)
         origin, base_path = origins.base(
             endpoint.url,
             connect_timeout_ms=connection.connect_timeout_ms,
             pool_size=connection.pool_size,
             ca_bundle=connection.ca_bundle,
         )
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"accept-encoding", b"identity"),  # a compressed answer could not be relayed event by event
-            (b"api-key", key.encode("ascii")),
-        ]
         peek = call.peek
         if peek.stream and not peek.include_usage and not meters_streams(endpoint.api_version):
             # The question for usage is ours, and this version refuses it: what the stream costs is estimated.
             body = members.replaced(peek.members, model=call.upstream)
         path = target(base_path, endpoint.api_version, call.upstream, _PATHS[call.operation])
-        return UpstreamRequest(origin=origin, method=b"POST", target=path, headers=headers, body=body)
+        return UpstreamRequest(origin=origin, method=b"POST", target=path, headers=lines, body=body)
 
     def classify(self, *, status: int, headers: Headers, body: bytes, now: float) -> Failure:
         """What a non-2xx answer means."""
         return classify.classify(status=status, headers=headers, body=body, now=now)
+
+
+@lru_cache(maxsize=256)
+def _lines(credential: Credential) -> Lines:
+    key = credential.key.reveal() if isinstance(credential, APIKey) else ""
+    # A line break in a key would let it write headers of its own; and no codec's message may quote it.
+    if not key or not key.isascii() or not key.isprintable():
+        raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key that can be sent")
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"accept-encoding", b"identity"),  # a compressed answer could not be relayed event by event
+        (b"api-key", key.encode("ascii")),
+    ]
+    return heads.header_lines(headers)
 
 
 PROVIDER: Provider = AzureOpenAIProvider()

@@ -1,14 +1,15 @@
 """An OpenAI-compatible server as a `ports.Provider`."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from pilothouse_api.snapshot.credentials import APIKey, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.providers import Connection, Endpoint
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
-from pilothouse_proxy.http import origins
-from pilothouse_proxy.http.messages import Headers, UpstreamRequest
+from pilothouse_proxy.http import heads, origins
+from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
 from pilothouse_proxy.providers.openai import classify
 
@@ -46,7 +47,7 @@ class OpenAIProvider:
             origin=origin,
             method=b"POST",
             target=(base_path + _PATHS[call.operation]).encode("ascii"),
-            headers=_headers(credential),
+            headers=_lines(credential),
             body=body,
         )
 
@@ -55,17 +56,17 @@ class OpenAIProvider:
         return classify.classify(status=status, headers=headers, body=body, now=now)
 
 
-def _headers(credential: Credential) -> Headers:
+@lru_cache(maxsize=256)
+def _lines(credential: Credential) -> Lines:
     # A compressed answer could not be relayed event by event.
     headers = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
-    if isinstance(credential, NoCredential):
-        return headers
-    key = credential.key.reveal() if isinstance(credential, APIKey) else ""
-    # A line break in a key would let it write headers of its own; and no codec's message may quote it.
-    if not key or not key.isascii() or not key.isprintable():
-        raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key that can be sent")
-    headers.append((b"authorization", b"Bearer " + key.encode("ascii")))
-    return headers
+    if not isinstance(credential, NoCredential):
+        key = credential.key.reveal() if isinstance(credential, APIKey) else ""
+        # A line break in a key would let it write headers of its own; and no codec's message may quote it.
+        if not key or not key.isascii() or not key.isprintable():
+            raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key that can be sent")
+        headers.append((b"authorization", b"Bearer " + key.encode("ascii")))
+    return heads.header_lines(headers)
 
 
 PROVIDER: Provider = OpenAIProvider()

@@ -52,3 +52,8 @@ def test_a_request_line_is_one_line_of_three_words_or_refused(method: bytes, tar
         return
     assert line.split() == [method, target, b"HTTP/1.1"]
     assert line.count(b"\n") == 1
+
+
+def test_lines_that_are_written_already_are_taken_as_they_are() -> None:
+    lines = heads.header_lines([(b"a", b"1")])
+    assert heads.header_lines(lines) == lines == b"a: 1\r\n"

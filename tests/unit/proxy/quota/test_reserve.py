@@ -101,7 +101,7 @@ def test_a_refund_gives_back_request_and_tokens() -> None:
 def test_a_guess_above_the_limit_gives_way_to_it() -> None:
     over = quotas(TOKENS(100))
     reservation = granted(ask(over, tokens=500, least=30))
-    assert dict(reservation.headers(now=0.0))[b"x-ratelimit-remaining-tokens"] == b"0"
+    assert b"x-ratelimit-remaining-tokens: 0\r\n" in reservation.lines(now=0.0)
 
 
 def test_what_the_client_itself_asks_above_the_limit_can_never_be_granted() -> None:
@@ -120,21 +120,20 @@ def test_of_several_limits_the_longest_wait_is_told() -> None:
 
 def test_the_headers_show_the_tightest_limit_of_each_resource() -> None:
     over = quotas(REQUESTS(10), REQUESTS(5, window_s=3_600), TOKENS(1_000))
-    headers = dict(granted(ask(over, tokens=40)).headers(now=0.0))
-    assert headers == {
-        b"x-ratelimit-limit-requests": b"5",
-        b"x-ratelimit-remaining-requests": b"4",
-        b"x-ratelimit-reset-requests": b"1h1m0s",
-        b"x-ratelimit-limit-tokens": b"1000",
-        b"x-ratelimit-remaining-tokens": b"960",
-        b"x-ratelimit-reset-tokens": b"1m1s",
-    }
+    assert granted(ask(over, tokens=40)).lines(now=0.0).splitlines() == [
+        b"x-ratelimit-limit-requests: 5",
+        b"x-ratelimit-remaining-requests: 4",
+        b"x-ratelimit-reset-requests: 1h1m0s",
+        b"x-ratelimit-limit-tokens: 1000",
+        b"x-ratelimit-remaining-tokens: 960",
+        b"x-ratelimit-reset-tokens: 1m1s",
+    ]
 
 
 def test_a_refusal_has_the_headers_too() -> None:
     over = quotas(REQUESTS(1))
     granted(ask(over))
-    assert dict(refused(ask(over)).headers)[b"x-ratelimit-remaining-requests"] == b"0"
+    assert b"x-ratelimit-remaining-requests: 0\r\n" in refused(ask(over)).lines
 
 
 def test_the_quota_is_named_to_its_own_namespace_alone() -> None:
