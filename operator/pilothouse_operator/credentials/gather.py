@@ -17,6 +17,9 @@ _REASONS = {
     SecretState.UNAVAILABLE: Reason.STORE_UNAVAILABLE,
 }
 
+# Servers take header fields of 8 to 16 KiB in all.
+_LONGEST = 8_192
+
 
 @dataclass(frozen=True, slots=True)
 class _LastGood:
@@ -93,6 +96,8 @@ def _fault(value: Secret) -> str:
     text = value.reveal().strip()
     if not text:
         return "is empty"
+    if len(text) > _LONGEST:
+        return f"is longer than any credential: more than {_LONGEST} characters"
     if not text.isascii():
         return "has a character outside ASCII, which no credential has"
     if not text.isprintable():

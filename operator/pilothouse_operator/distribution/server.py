@@ -31,6 +31,7 @@ _ACK_BYTES = 8_192
 _BODY_BYTES = 262_144
 _HANDSHAKE_S = 10.0
 _EXPIRY_JITTER = 0.1
+_SKEWED_S = 60.0
 _HEARTBEAT = msgspec.json.encode(Heartbeat()) + b"\n"
 
 _T = TypeVar("_T")
@@ -132,10 +133,14 @@ class ControlServer:
                 await response.write(line)
 
     def _lifetime_s(self, identity: ProxyIdentity) -> float:
-        """Until the token expires, a little less: else all proxies of one rollout would return at once."""
+        """Until the token expires, a little less: else all proxies of one rollout would return at once.
+
+        A minute for one that was let in although it has ended: the clock here is fast.
+        """
         if math.isinf(identity.expires):
             return math.inf
-        return (identity.expires - self._clock.wall()) * (1 - self._rng.uniform(0, _EXPIRY_JITTER))
+        left_s = identity.expires - self._clock.wall()
+        return (left_s if left_s > 0 else _SKEWED_S) * (1 - self._rng.uniform(0, _EXPIRY_JITTER))
 
     async def _ack(self, request: web.Request) -> web.Response:
         identity = await self._identify(request, self._ack_pace)

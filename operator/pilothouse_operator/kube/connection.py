@@ -2,6 +2,7 @@
 
 import asyncio
 import enum
+import hashlib
 import importlib.metadata
 import logging
 import os
@@ -187,5 +188,13 @@ def _mark(path: Path) -> int:
 
 
 def _tls_marks(configuration: Configuration) -> tuple[object, ...]:
+    # By content: a kubelet writes the CA anew, unchanged, each time that it renews the token beside it.
     files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
-    return (configuration.host, *files, *(_mark(Path(file)) if file else 0 for file in files))
+    return (configuration.host, *files, *(_digest(Path(file)) if file else b"" for file in files))
+
+
+def _digest(path: Path) -> bytes:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return b""

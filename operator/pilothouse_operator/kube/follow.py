@@ -11,6 +11,8 @@ from pilothouse_operator.kube.resources import ApiResource
 from pilothouse_operator.kube.stream import Event, EventType
 
 _FIRST_S = 0.25
+# A stream that lasted for so long shows that all is well again.
+_STEADY_S = 5.0
 # What is refused is not asked for more often, however much depends on it.
 _REFUSED_S = 30.0
 _LIST_DEADLINE_S = 15.0
@@ -32,9 +34,10 @@ async def follow(api: Api, following: Following, rng: random.Random) -> AsyncIte
 
     Every stream that ends, however, is followed by a listing: absence is a state, not an event that may be missed.
     """
+    loop = asyncio.get_running_loop()
     backoff = _FIRST_S
     while True:
-        pause = 0.0
+        began, asked = loop.time(), 0.0
         try:
             listing = await api.list(
                 following.kind,
@@ -43,7 +46,6 @@ async def follow(api: Api, following: Following, rng: random.Random) -> AsyncIte
                 fields=following.fields,
                 deadline_s=_LIST_DEADLINE_S,
             )
-            backoff = _FIRST_S
             yield listing
             stream = api.watch(
                 following.kind,
@@ -56,13 +58,13 @@ async def follow(api: Api, following: Following, rng: random.Random) -> AsyncIte
                 if event.type is not EventType.BOOKMARK:
                     yield event
         except Gone:
-            pause = rng.uniform(0, _FIRST_S)
+            pass  # no fault of anybody's: the listing that follows is the answer
         except (Forbidden, NotFound, Unauthorized) as error:
             yield error
-            pause = _REFUSED_S * rng.uniform(1, 1.2)
+            asked = _REFUSED_S * rng.uniform(1, 1.2)
         except KubeError as error:
             yield error
             asked = error.retry_after_s if isinstance(error, Unavailable) else 0.0
-            pause = max(rng.uniform(0, backoff), asked)
-            backoff = min(backoff * 2, following.patience_s)
-        await asyncio.sleep(pause)
+        # A listing alone is no recovery: a server that answers it and ends each watch at once would be asked for ever.
+        backoff = _FIRST_S if loop.time() - began >= _STEADY_S else min(backoff * 2, following.patience_s)
+        await asyncio.sleep(max(rng.uniform(0, backoff), asked))

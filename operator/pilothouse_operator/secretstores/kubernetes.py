@@ -26,6 +26,7 @@ _Name = tuple[str, str]
 
 # A Secret that changes a hundred times a second is told of four times.
 _COALESCED_S = 0.25
+_AGAIN_S = 10.0
 
 
 class KubernetesSecrets:
@@ -78,6 +79,15 @@ class KubernetesSecrets:
         self._metrics.secret_watches.set(len(self._watches))
 
     async def _watch(self, name: _Name) -> None:
+        """Until cancelled: one that ended by a mistake of ours would leave a Secret as it is for ever."""
+        while True:
+            try:
+                await self._follow(name)
+            except Exception:
+                _log.exception("the watch of Secret %s/%s has failed; starting it again in %g s", *name, _AGAIN_S)
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _follow(self, name: _Name) -> None:
         following = follow.Following(kind=resources.SECRETS, namespace=name[0], fields=f"metadata.name={name[1]}")
         async for news in follow.follow(self._api, following, self._rng):
             state = _state(name, news)

@@ -156,14 +156,20 @@ class StatusWriter:
 
     def _patch(self, resource: Resource, inputs: _Inputs) -> Patch | None:
         _, verdict, rollout, usage = inputs
-        return patch.patch(
-            resource,
-            verdict,
-            rollout=rollout,
-            usage=usage,
-            observed=self._observed(resource),
-            now=self._clock.wall(),
-        )
+        try:
+            return patch.patch(
+                resource,
+                verdict,
+                rollout=rollout,
+                usage=usage,
+                observed=self._observed(resource),
+                now=self._clock.wall(),
+            )
+        except Exception:
+            # What stands in one status, written by whomever, must not keep all others from being written.
+            _log.exception("the status of %s cannot be made up", resource.key)
+            self._put_off(resource, _REFUSED_S, "failed")
+            return None
 
     def _observed(self, resource: Resource) -> Mapping[str, Any]:
         written = self._written.get(resource.key)

@@ -115,6 +115,7 @@ def test_a_missing_key_is_named_with_its_secret() -> None:
         ("one\ntwo", "line break"),
         ("a\x00b", "control character"),
         ("schlüssel", "outside ASCII"),
+        ("x" * (1 << 20), "longer than any credential"),
     ],
 )
 def test_a_malformed_value_is_refused_without_being_shown(value: str | None, says: str) -> None:

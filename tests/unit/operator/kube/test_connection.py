@@ -71,9 +71,9 @@ async def test_a_malformed_kubeconfig_is_no_crash(tmp_path: Path) -> None:
         await opened(path)
 
 
-async def test_a_pods_token_is_read_again_when_the_file_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """The files that a kubelet gives a pod: token and CA."""
     token, ca = tmp_path / "token", tmp_path / "ca.crt"
     token.write_text("first")
     ca.write_text(certificate())
@@ -81,6 +81,27 @@ async def test_a_pods_token_is_read_again_when_the_file_changes(
     monkeypatch.setattr("kubernetes.aio.config.incluster_config.SERVICE_CERT_FILENAME", str(ca))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "::1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
+    return token, ca
+
+
+async def test_connections_outlive_a_new_token_but_not_a_new_ca(pod: tuple[Path, Path]) -> None:
+    """A kubelet writes both files anew each time, whatever has changed."""
+    token, ca = pod
+    connection = await opened(None)
+    before = await connection.client()
+    for path, content in ((ca, ca.read_text()), (token, "second")):
+        path.unlink()
+        path.write_text(content)
+        os.utime(path, (1, 1))
+    assert await connection.client() is before
+    ca.write_text(certificate())
+    os.utime(token, (2, 2))
+    assert await connection.client() is not before
+    await connection.close()
+
+
+async def test_a_pods_token_is_read_again_when_the_file_changes(pod: tuple[Path, Path]) -> None:
+    token, _ = pod
     connection = await opened(None)
     assert connection.server == "https://[::1]:6443"
     assert connection.headers() == {"Authorization": "bearer first"}

@@ -74,6 +74,31 @@ async def test_an_error_is_told_and_tried_again(api: FakeApi, news: News, fault:
     assert isinstance(await heard(news), Listing)
 
 
+@pytest.mark.parametrize("end", [None, Gone("too old"), Unavailable("too many watches")])
+async def test_watches_that_end_at_once_are_not_tried_without_a_pause(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, end: KubeError | None
+) -> None:
+    slept: list[float] = []
+    sleep = asyncio.sleep
+
+    async def recorded(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(0)
+
+    async def ended(*_: object, **__: object) -> AsyncIterator[Event]:
+        if end is not None:
+            raise end
+        return
+        yield
+
+    monkeypatch.setattr(asyncio, "sleep", recorded)
+    monkeypatch.setattr(api, "watch", ended)
+    stream = follow.follow(api, Following(kind=SECRETS, namespace="ns"), random.Random(1))  # type: ignore[arg-type]
+    while len(slept) < 40:
+        await heard(stream)
+    assert 2.0 < sum(slept[-20:]) / 20 < 10.0
+
+
 async def test_the_servers_wish_to_wait_is_obeyed(api: FakeApi, news: News, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     sleep = asyncio.sleep

@@ -76,6 +76,20 @@ async def test_what_is_wanted_is_pending_and_then_read(api: FakeApi, store: Stor
     assert store.read() == SecretContent(values={"key": Secret("one")})
 
 
+async def test_a_watch_that_fails_is_begun_again(
+    api: FakeApi, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kubernetes, "_AGAIN_S", 0.01)
+    api.put(SECRETS, "ns", "s", data=["of no shape that a Secret has"])
+    store.secrets.want(S)
+    async with asyncio.timeout(10):
+        while "has failed; starting it again" not in caplog.text:  # noqa: ASYNC110 - a log has no event
+            await asyncio.sleep(0.01)
+    api.put(SECRETS, "ns", "s", data=encoded(key="one"))
+    await store.told()
+    assert store.read() == SecretContent(values={"key": Secret("one")})
+
+
 async def test_only_what_is_wanted_is_watched(api: FakeApi, store: Store) -> None:
     api.put(SECRETS, "ns", "other", data=encoded(key="one"))
     store.secrets.want(S)

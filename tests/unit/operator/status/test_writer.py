@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -220,6 +221,16 @@ async def test_an_outage_makes_it_late_not_lost(writing: Writing) -> None:
     writing.clock.now += 5
     await writing.writer._round()
     assert condition(writing.status(of), "Ready")["status"] == "True"
+
+
+async def test_one_status_of_an_odd_shape_keeps_no_other_from_being_written(
+    writing: Writing, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd, other = writing.stored(route()), writing.stored(route(name="y"))
+    odd = replace(odd, status={"conditions": ["a list of what nobody knows"]})
+    await writing.show(odd, other)
+    assert condition(writing.status(other), "Ready")["status"] == "True"
+    assert "ModelRoute ns/x cannot be made up" in caplog.text
 
 
 async def test_a_missing_right_is_not_insisted_on(writing: Writing) -> None:
