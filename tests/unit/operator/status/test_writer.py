@@ -227,7 +227,7 @@ async def test_one_status_of_an_odd_shape_keeps_no_other_from_being_written(
     writing: Writing, caplog: pytest.LogCaptureFixture
 ) -> None:
     odd, other = writing.stored(route()), writing.stored(route(name="y"))
-    odd = replace(odd, status={"conditions": ["a list of what nobody knows"]})
+    odd = replace(odd, status={"conditions": [5]})
     await writing.show(odd, other)
     assert condition(writing.status(other), "Ready")["status"] == "True"
     assert "ModelRoute ns/x cannot be made up" in caplog.text
