@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import yaml
+from prometheus_client.metrics import MetricWrapperBase
 
 from pilothouse_api.schema import documents, reference
+from pilothouse_operator import observe
 
 ROOT = Path(__file__).parents[1]
 CRDS = ROOT / "crds"
@@ -54,7 +56,28 @@ def _as_template(text: str) -> str:
 
 def docs() -> dict[Path, str]:
     """The files of `make docs`."""
-    return {REFERENCE / name: text for name, text in reference.pages().items()}
+    pages = {**reference.pages(), "operator-metrics.md": _operator_metrics()}
+    return {REFERENCE / name: text for name, text in pages.items()}
+
+
+def _operator_metrics() -> str:
+    lines = [
+        "<!-- Generated from pilothouse_operator/observe.py by `make docs`: edit the descriptions there. -->",
+        "",
+        "# Metrics of the operator",
+        "",
+        "At `/metrics` of the port `metrics` of each operator pod; those of a proxy are in [the proxy](../proxy.md).",
+        "",
+        "| metric | type | labels | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    for metric in vars(observe.Metrics()).values():
+        if isinstance(metric, MetricWrapperBase):
+            (family,) = metric.describe()
+            total = "_total" if family.type == "counter" else ""
+            labels = ", ".join(metric._labelnames)
+            lines.append(f"| `{family.name}{total}` | {family.type} | {labels} | {family.documentation} |")
+    return "\n".join(lines) + "\n"
 
 
 def main(what: str, mode: str | None = None) -> int:

@@ -16,6 +16,7 @@ ROOMS = (
     "operator/pilothouse_operator/compile/providers/{word}.py",
     "proxy/pilothouse_proxy/providers/{word}",
     "tests/golden/errors/{word}",
+    "docs/providers/{word}.md",
 )
 
 
