@@ -117,11 +117,16 @@ class RequestParser:
         """How much of the current message's body has arrived."""
         return self._body_bytes
 
+    @property
+    def body_left(self) -> int:
+        """How much of it is still to come, as far as its length was declared."""
+        return max(0, self._declared - self._body_bytes)
+
     def close(self) -> None:
         """Breaks the reference cycle with llhttp, so that a closed connection is freed at once."""
         self._llhttp = None
 
-    def feed(self, received: bytes) -> None:
+    def feed(self, received: bytes | memoryview) -> None:
         """Never raises for what the client did; see `refusal`."""
         before = len(self.completed)
         self._feeding = len(received)

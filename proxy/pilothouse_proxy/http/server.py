@@ -26,6 +26,7 @@ _SHUTDOWN_S = 5.0
 # How long `drain` waits for applications that it has cancelled to leave their finally-blocks.
 _UNWIND_S = 2.0
 _BACKLOG = 2048
+_HEAD_BYTES = 4096
 
 
 class NoAnswer(Exception):
@@ -87,7 +88,7 @@ class Connection(asyncio.Protocol):
         self._wait = _Wait.HEAD
         self._task: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._backlog: list[bytes] = []
+        self._backlog: list[bytes | memoryview] = []
         self._backlog_bytes = self._owed = 0
         self._body_since = 0.0
         self._cancelled = self._paused = False
@@ -172,14 +173,9 @@ class Connection(asyncio.Protocol):
 
     # Requests.
 
-    def _feed(self, data: bytes) -> None:
-        """Large reads go in slices, so that a read full of tiny requests is not parsed far ahead of its answers."""
+    def _feed(self, data: bytes | memoryview) -> None:
         parser = self._parser
-        size = self._limits.pipeline_bytes
-        if len(data) > size and parser.stage is not Stage.BODY:
-            self._keep(data[size:])
-            data = data[:size]
-        parser.feed(data)
+        parser.feed(data if len(data) <= self._limits.pipeline_bytes else self._first_of(data))
         if parser.completed:
             self._serve()
         elif parser.refusal is not None:
@@ -189,12 +185,27 @@ class Connection(asyncio.Protocol):
         else:
             self._await_rest(parser)
 
-    def _keep(self, data: bytes) -> None:
+    def _first_of(self, data: bytes | memoryview) -> memoryview:
+        """The part of a large read that is parsed now: a head, or what belongs to a body, in one piece.
+
+        A large body is so copied once only; and of many tiny requests none is parsed far ahead of its answer.
+        """
+        parser, view = self._parser, memoryview(data)
+        count = self._limits.pipeline_bytes
+        if parser.stage is Stage.BODY:
+            count = max(count, parser.body_left)
+        elif (end := bytes(view[:_HEAD_BYTES]).find(b"\r\n\r\n")) >= 0:
+            count = end + 4
+        if count < len(view):
+            self._keep(view[count:])
+        return view[:count]
+
+    def _keep(self, data: bytes | memoryview) -> None:
         self._backlog.append(data)
         self._backlog_bytes += len(data)
 
-    def _take_backlog(self) -> bytes:
-        data = b"".join(self._backlog)
+    def _take_backlog(self) -> bytes | memoryview:
+        data = self._backlog[0] if len(self._backlog) == 1 else b"".join(self._backlog)
         self._backlog.clear()
         self._backlog_bytes = 0
         if self._paused:

@@ -14,7 +14,7 @@ from pilothouse_proxy.observe.outcome import Outcome
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.pipeline.stream import Stream
 from pilothouse_proxy.ports import Operation
-from pilothouse_proxy.quota.estimate import TOKENS_A_BYTE
+from pilothouse_proxy.quota.estimate import TOKENS_A_BYTE, Measured
 from pilothouse_proxy.quota.reserve import Reservation
 from pilothouse_proxy.routing import retry, table
 
@@ -36,6 +36,7 @@ class Flight:
         "_call",
         "_deadline",
         "_limits",
+        "_measured",
         "_outcome",
         "_relayed",
         "_reservation",
@@ -52,6 +53,7 @@ class Flight:
         *,
         route: runtime.Route,
         call: ports.Call,
+        measured: Measured,
         reservation: Reservation,
         outcome: Outcome,
         responder: server.Responder,
@@ -59,6 +61,7 @@ class Flight:
         self._services = services
         self._route = route
         self._call = call
+        self._measured = measured
         self._reservation: Reservation | None = reservation
         self._limits = reservation if reservation.limited else None
         self._outcome = outcome
@@ -287,12 +290,12 @@ class Flight:
         if usage is not None and self._served is not None:
             self._served.meters.count(usage)
             if reservation.limited:
-                self._route.estimator.learn(self._call.body, usage)
+                self._route.estimator.learn(self._measured, usage)
 
     def _estimate(self, output_tokens: int) -> None:
         """Nobody has reported what this cost: by what went in and what came out until now."""
         if self._outcome.usage is None:
-            spent = self._route.estimator.input_tokens(self._call.body)
+            spent = self._route.estimator.input_tokens(self._measured)
             self._outcome.usage = Usage(input_tokens=spent, output_tokens=output_tokens, estimated=True)
 
     def _left_s(self) -> float:

@@ -18,6 +18,7 @@ from pilothouse_proxy.pipeline import models
 from pilothouse_proxy.pipeline.flight import Flight
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.ports import Operation, Peek
+from pilothouse_proxy.quota import estimate
 from pilothouse_proxy.quota.reserve import QuotaExceeded, Reservation
 
 OPERATIONS = {b"/v1/chat/completions": Operation.CHAT, b"/v1/embeddings": Operation.EMBEDDINGS}
@@ -88,7 +89,8 @@ class Pipeline:
         outcome.route, outcome.meters = route.key, route.meters[operation]
         if not route.targets:
             raise GatewayError(Kind.NO_TARGET, f"`{peek.model}` cannot be served now: {route.unusable}")
-        reservation = self._reserve(active, caller, route, peek, request.body, outcome)
+        measured = estimate.measure(request.body)
+        reservation = self._reserve(active, caller, route, peek, measured, outcome)
         if isinstance(reservation, QuotaExceeded):
             self._over(responder, outcome, reservation)
             return
@@ -100,7 +102,15 @@ class Pipeline:
             body=request.body,
             model=_UNCHOSEN,
         )
-        flight = Flight(services, route=route, call=call, reservation=reservation, outcome=outcome, responder=responder)
+        flight = Flight(
+            services,
+            route=route,
+            call=call,
+            measured=measured,
+            reservation=reservation,
+            outcome=outcome,
+            responder=responder,
+        )
         try:
             failure = await flight.fly(match)
         finally:
@@ -117,12 +127,12 @@ class Pipeline:
         caller: Subject,
         route: runtime.Route,
         peek: Peek,
-        body: bytes,
+        measured: estimate.Measured,
         outcome: Outcome,
     ) -> Reservation | QuotaExceeded:
         if not active.quotas.any:
             return _UNLIMITED
-        least = route.estimator.input_tokens(body)
+        least = route.estimator.input_tokens(measured)
         tokens = least
         if peek.max_output_tokens is not None:
             least += peek.max_output_tokens * peek.choices

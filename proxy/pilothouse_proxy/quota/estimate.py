@@ -4,6 +4,8 @@ Latin text is about 0.27 tokens a byte of UTF-8. Too high a guess refuses caller
 lets a burst through before the truth arrives; both are settled with what the provider reports.
 """
 
+from typing import NamedTuple
+
 from pilothouse_proxy.exchange.usage import Usage
 
 TOKENS_A_BYTE = 0.27
@@ -18,6 +20,14 @@ OUTPUT_TOKENS = 512.0
 _QUANTILE = 0.95
 _INLINE = b";base64,"
 _INLINE_LOOKED_FOR_BYTES = 4_096
+_SEMICOLONS = 64
+
+
+class Measured(NamedTuple):
+    """A request's body: the bytes of it that are text, and the data URLs in base64 that are not."""
+
+    text_bytes: int
+    images: int
 
 
 class Estimator:
@@ -29,21 +39,20 @@ class Estimator:
         self._ratio = TOKENS_A_BYTE
         self._output = OUTPUT_TOKENS
 
-    def input_tokens(self, body: bytes) -> int:
+    def input_tokens(self, measured: Measured) -> int:
         """What the request's body holds, images given inside of it included."""
-        text_bytes, images = measure(body)
-        return int(text_bytes * self._ratio) + images * IMAGE_TOKENS + REQUEST_TOKENS
+        return int(measured.text_bytes * self._ratio) + measured.images * IMAGE_TOKENS + REQUEST_TOKENS
 
     @property
     def output_tokens(self) -> int:
         """What 95 of 100 answers stay below, as far as is known."""
         return int(self._output)
 
-    def learn(self, body: bytes, usage: Usage) -> None:
-        """Settle with what the provider has reported for `body`."""
+    def learn(self, measured: Measured, usage: Usage) -> None:
+        """Settle with what the provider has reported for this body."""
         if usage.estimated or not usage.input_tokens:
             return
-        text_bytes, images = measure(body)
+        text_bytes, images = measured
         # Where images were sent, nobody says which part of the figure is theirs.
         if not images and text_bytes:
             seen = usage.input_tokens / text_bytes
@@ -54,17 +63,29 @@ class Estimator:
         self._output += step * (_QUANTILE if usage.output_tokens > self._output else _QUANTILE - 1)
 
 
-def measure(body: bytes) -> tuple[int, int]:
-    """(bytes that are text, number of data URLs in base64)."""
+def measure(body: bytes) -> Measured:
+    """Once a request: a long body is searched through."""
     if len(body) < _INLINE_LOOKED_FOR_BYTES:
-        return len(body), 0
+        return Measured(len(body), 0)
     text_bytes, images = len(body), 0
-    at = body.find(_INLINE)
+    at = _find_inline(body, 0)
     while at >= 0:
         end = body.find(b'"', at)
         if end < 0:
             break
         text_bytes -= end - at
         images += 1
-        at = body.find(_INLINE, end)
-    return text_bytes, images
+        at = _find_inline(body, end)
+    return Measured(text_bytes, images)
+
+
+def _find_inline(body: bytes, at: int) -> int:
+    """Where the next base64 begins, or -1. Base64 holds no semicolon and prose few: to look for one byte is ten times
+    as fast as for eight, as long as it is rare.
+    """
+    for _ in range(_SEMICOLONS):
+        at = body.find(b";", at)
+        if at < 0 or body.startswith(_INLINE, at):
+            return at
+        at += 1
+    return body.find(_INLINE, at)

@@ -25,7 +25,7 @@ def test_images_given_inside_count_as_images_not_as_text() -> None:
     text_bytes, images = measure(body)
     assert images == 1
     assert 5_000 < text_bytes < 5_200
-    assert Estimator().input_tokens(body) < 5_200 * TOKENS_A_BYTE + IMAGE_TOKENS + 10
+    assert Estimator().input_tokens(measure(body)) < 5_200 * TOKENS_A_BYTE + IMAGE_TOKENS + 10
 
 
 def test_an_image_that_never_ends_is_text() -> None:
@@ -35,31 +35,38 @@ def test_an_image_that_never_ends_is_text() -> None:
 
 def test_the_ratio_follows_what_the_provider_reports() -> None:
     estimator, body = Estimator(), b"x" * 1_000
-    before = estimator.input_tokens(body)
+    before = estimator.input_tokens(measure(body))
     for _ in range(200):
-        estimator.learn(body, Usage(input_tokens=500, output_tokens=10))
+        estimator.learn(measure(body), Usage(input_tokens=500, output_tokens=10))
     assert before < 300
-    assert 480 <= estimator.input_tokens(body) <= 520
+    assert 480 <= estimator.input_tokens(measure(body)) <= 520
 
 
 @given(st.lists(st.integers(1, 10**9), max_size=50))
 def test_the_ratio_stays_within_its_bound_whatever_is_reported(reports: list[int]) -> None:
     estimator, body = Estimator(), b"x" * 1_000
     for report in reports:
-        estimator.learn(body, Usage(input_tokens=report, output_tokens=1))
+        estimator.learn(measure(body), Usage(input_tokens=report, output_tokens=1))
     most = 1_000 * TOKENS_A_BYTE * RATIO_BOUND + 10
-    assert 1_000 * TOKENS_A_BYTE / RATIO_BOUND <= estimator.input_tokens(body) <= most
+    assert 1_000 * TOKENS_A_BYTE / RATIO_BOUND <= estimator.input_tokens(measure(body)) <= most
 
 
 def test_the_expected_output_approaches_what_nearly_all_answers_stay_below() -> None:
     estimator = Estimator()
     for round_ in range(4_000):
-        estimator.learn(b"x" * 100, Usage(input_tokens=20, output_tokens=100 + round_ % 100))
+        estimator.learn(measure(b"x" * 100), Usage(input_tokens=20, output_tokens=100 + round_ % 100))
     assert 170 <= estimator.output_tokens <= 230
 
 
 def test_estimates_teach_nothing() -> None:
     estimator = Estimator()
-    estimator.learn(b"x" * 1_000, Usage(input_tokens=900, output_tokens=9_000, estimated=True))
+    estimator.learn(measure(b"x" * 1_000), Usage(input_tokens=900, output_tokens=9_000, estimated=True))
     assert estimator.output_tokens == OUTPUT_TOKENS
-    assert estimator.input_tokens(b"x" * 1_000) == Estimator().input_tokens(b"x" * 1_000)
+    assert estimator.input_tokens(measure(b"x" * 1_000)) == Estimator().input_tokens(measure(b"x" * 1_000))
+
+
+def test_images_are_found_behind_any_number_of_semicolons() -> None:
+    image = b'"data:image/png;base64,' + b"A" * 1_000 + b'"'
+    for semicolons in (0, 1, 63, 64, 65, 1_000):
+        body = b"x" * 5_000 + b"; " * semicolons + image + b";" + image
+        assert measure(body).images == 2, semicolons
