@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections import deque
+from collections import OrderedDict
 
 from pilothouse_proxy.http.dial import dial
 from pilothouse_proxy.http.limits import ClientLimits
@@ -16,7 +16,19 @@ class Pool:
     A slot is taken before dialling and given back when the connection is lost, or handed to the next in line.
     """
 
-    __slots__ = ("_closed", "_context", "_idle", "_line", "_loop", "_turn", "connects", "limits", "open", "origin")
+    __slots__ = (
+        "_closed",
+        "_context",
+        "_holders",
+        "_idle",
+        "_line",
+        "_loop",
+        "_turn",
+        "connects",
+        "limits",
+        "open",
+        "origin",
+    )
 
     def __init__(
         self, origin: Origin, context: ssl.SSLContext | None, limits: ClientLimits, loop: asyncio.AbstractEventLoop
@@ -26,7 +38,8 @@ class Pool:
         self._context = context
         self._loop = loop
         self._idle: list[UpstreamConnection] = []
-        self._line: deque[asyncio.Future[UpstreamConnection | None]] = deque()
+        self._holders: set[UpstreamConnection] = set()
+        self._line: OrderedDict[asyncio.Future[UpstreamConnection | None], None] = OrderedDict()
         self._turn = 0
         self._closed = False
         self.open = 0
@@ -64,11 +77,12 @@ class Pool:
     async def _stand_in_line(self) -> UpstreamConnection | None:
         """A freed connection, or None: a slot to dial with."""
         place: asyncio.Future[UpstreamConnection | None] = self._loop.create_future()
-        self._line.append(place)
+        self._line[place] = None
         try:
             async with asyncio.timeout(self.origin.connect_timeout_s):
                 return await place
         except (TimeoutError, asyncio.CancelledError) as error:
+            self._line.pop(place, None)
             if place.done() and not place.cancelled():
                 self._pass_on(place.result())
             if isinstance(error, TimeoutError):
@@ -82,17 +96,27 @@ class Pool:
         """With a slot taken."""
         self._turn += 1
         self.connects += 1
+        made: list[UpstreamConnection] = []
         try:
             return await dial(
                 self.origin,
                 context=self._context,
-                factory=lambda: UpstreamConnection(self, self.limits, self._loop),
+                factory=lambda: self._make(made),
                 turn=self._turn,
                 attempt_delay_s=self.limits.attempt_delay_s,
             )
         except BaseException:
-            self._vacate()
+            if made:
+                self._release(made[0])
+            else:
+                self._vacate()
             raise
+
+    def _make(self, made: list[UpstreamConnection]) -> UpstreamConnection:
+        connection = UpstreamConnection(self, self.limits, self._loop)
+        made.append(connection)
+        self._holders.add(connection)
+        return connection
 
     def close(self) -> None:
         """Close what is unused; the rest as it comes free."""
@@ -111,13 +135,13 @@ class Pool:
     def lost(self, connection: UpstreamConnection) -> None:
         if connection in self._idle:
             self._idle.remove(connection)
-        self._vacate()
+        self._release(connection)
 
     # Slots.
 
     def _pass_on(self, connection: UpstreamConnection | None) -> None:
         while self._line:
-            place = self._line.popleft()
+            place, _ = self._line.popitem(last=False)
             if not place.done():
                 place.set_result(connection)
                 return
@@ -126,6 +150,12 @@ class Pool:
         else:
             self._idle.append(connection)
             connection.rest()
+
+    def _release(self, connection: UpstreamConnection) -> None:
+        """Once: a dial that is cancelled behind the TLS handshake fails, and its connection tells of its loss as well."""
+        if connection in self._holders:
+            self._holders.remove(connection)
+            self._vacate()
 
     def _vacate(self) -> None:
         self._pass_on(None)

@@ -1,11 +1,16 @@
 import asyncio
+import contextlib
+from pathlib import Path
 
 import pytest
 
+from pilothouse_proxy.http import tls
 from pilothouse_proxy.http.client import Client
 from pilothouse_proxy.http.limits import ClientLimits
 from pilothouse_proxy.http.messages import ConnectError, Origin, UpstreamRequest
 from pilothouse_proxy.http.pool import Pool
+from pilothouse_proxy.http.upstream import UpstreamConnection
+from tests.unit.proxy.http.certificates import Authority
 from tests.unit.proxy.http.rig import WAIT_S, Peer, request_of, until, upstream
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"
@@ -176,3 +181,44 @@ async def test_the_connection_used_last_is_used_first() -> None:
                 await asyncio.sleep(0.02)
         assert (sender.connections, server.connections) == (1, 2)
         sender.close()
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+async def test_however_late_a_connect_is_cancelled_its_slot_comes_back_once(secure: bool, tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "ca")
+    leaf = authority.leaf("127.0.0.1")
+    context = tls.server_context(leaf.cert_file, leaf.key_file) if secure else None
+    trust = tls.client_context(authority.pem) if secure else None
+    made: list[UpstreamConnection] = []
+
+    async def until_it_ends(server: Peer) -> None:
+        with contextlib.suppress(ConnectionError):
+            await server.rest()
+
+    async with upstream(until_it_ends, context=context) as server:
+        pool = Pool(to(server.port, 100).origin, trust, ClientLimits(), asyncio.get_running_loop())
+        for step in range(80):
+            connecting = asyncio.ensure_future(pool.connect())
+            await asyncio.sleep(step * 0.0002)
+            connecting.cancel()
+            (connection,) = await asyncio.gather(connecting, return_exceptions=True)
+            if isinstance(connection, UpstreamConnection):
+                made.append(connection)
+        assert pool.open == len(made)
+        for connection in made:
+            connection.transport.abort()
+        await until(lambda: pool.open <= 0)
+        await until(lambda: all(task.done() for task in server.tasks))
+        assert pool.open == 0
+
+
+async def test_who_gives_up_waiting_in_line_leaves_nothing_behind() -> None:
+    gate = Gate()
+    async with upstream(gate) as server:
+        pool = Pool(to(server.port, 1, 0.01).origin, None, ClientLimits(), asyncio.get_running_loop())
+        connection = await pool.connect()
+        late = await asyncio.gather(*(pool.connect() for _ in range(20)), return_exceptions=True)
+        assert {type(error) for error in late} == {ConnectError}
+        assert not pool._line
+        connection.transport.abort()
+        await until(lambda: pool.open == 0)
