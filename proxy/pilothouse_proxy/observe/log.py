@@ -180,7 +180,7 @@ def _json(outcome: Outcome, time: str, duration_ms: float) -> bytes:
         tokens_estimated=usage is not None and usage.estimated,
         finish_reason=outcome.finish_reason,
         error=outcome.error,
-        param=outcome.param[:MAX_NAME_CHARS],
+        param=outcome.param[:MAX_NAME_CHARS] if outcome.error else "",
         note=outcome.note,
     )
     return _encoder.encode(line) + b"\n"
@@ -201,7 +201,7 @@ def _text(outcome: Outcome, time: str, duration_ms: float) -> bytes:
         parts.append(f"by={outcome.principal}")
     if outcome.error:
         parts.append(f"error={outcome.error}")
-    if outcome.param:
+    if outcome.error and outcome.param:
         parts.append(f"param={_plain(outcome.param)}")
     if outcome.note:
         parts.append(_plain(outcome.note))

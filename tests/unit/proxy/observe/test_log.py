@@ -121,3 +121,16 @@ async def test_a_reader_that_stalls_holds_up_nobody_and_lines_are_dropped_and_co
     while not closing.done():
         await asyncio.to_thread(os.read, as_json.reader, 1 << 20)
         await asyncio.sleep(0.01)
+
+
+async def test_the_parameter_of_a_failed_attempt_is_not_told_of_an_answer(as_json: Pipe) -> None:
+    as_json.log.request(outcome(param="n", error="unsupported"), ended=10.5)
+    as_json.log.request(outcome(param="n"), ended=10.5)
+    first, second = (json.loads(line) for line in (await as_json.written()).splitlines())
+    assert first["param"] == "n"
+    assert "param" not in second
+
+
+async def test_the_text_names_the_parameter(as_text: Pipe) -> None:
+    as_text.log.request(outcome(param="n", error="unsupported"), ended=10.5)
+    assert " error=unsupported param=n " in await as_text.written()
