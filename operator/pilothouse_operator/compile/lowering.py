@@ -1,6 +1,9 @@
 """An LLMProvider's spec → the provider of a snapshot, or what is wrong with it."""
 
+from functools import lru_cache
+
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import UpstreamModel
@@ -42,8 +45,9 @@ def _model(model: ProviderModel) -> Model:
 
 
 def _connection(spec: ConnectionSpec) -> Connection | Problem:
-    bundle = spec.tls.ca_bundle if spec.tls is not None else None
-    if bundle is not None and not _are_certificates(bundle):
+    written = spec.tls.ca_bundle if spec.tls is not None else None
+    bundle = _certificates(written) if written is not None else None
+    if written is not None and not bundle:
         # A proxy would refuse the whole snapshot for it.
         return Problem(
             reason=Reason.INVALID,
@@ -53,8 +57,15 @@ def _connection(spec: ConnectionSpec) -> Connection | Problem:
     return Connection(connect_timeout_ms=milliseconds(spec.connect_timeout), pool_size=spec.pool_size, ca_bundle=bundle)
 
 
-def _are_certificates(bundle: str) -> bool:
+@lru_cache(maxsize=1_024)
+def _certificates(bundle: str) -> str:
+    """The certificates alone, written anew; empty where they cannot be read.
+
+    Parsers of PEM differ in what else they put up with (indented lines, an unfinished block at the end), and the one
+    of the proxies' TLS library with less than ours: what it would refuse must not reach it.
+    """
     try:
-        return bundle.isascii() and bool(x509.load_pem_x509_certificates(bundle.encode()))
+        found = x509.load_pem_x509_certificates(bundle.encode("ascii"))
     except ValueError:
-        return False
+        return ""
+    return "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in found)

@@ -99,10 +99,24 @@ def test_no_connection_and_an_empty_one_are_the_same() -> None:
     assert lowered(bare) == lowered(empty)
 
 
-def test_certificates_are_passed_on_as_they_are_written() -> None:
-    found = with_bundle(f"# the company's CA\n{CERTIFICATE}{CERTIFICATE}")
+@pytest.mark.parametrize(
+    "bundle",
+    [
+        CERTIFICATE,
+        f"# the company's CA\n{CERTIFICATE}",
+        CERTIFICATE.replace("\n", "\n  "),
+        CERTIFICATE.replace("\n", "\r\n"),
+        CERTIFICATE.replace("\n", ""),
+        CERTIFICATE + "-----BEGIN CERTIFICATE-----\n",
+        CERTIFICATE + "-----BEGIN SOMETHING-----\nAAAA\n",
+        CERTIFICATE + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+    ],
+)
+def test_certificates_are_passed_on_alone_and_in_one_form(bundle: str) -> None:
+    """The proxies' TLS library reads less than ours, and would refuse everything for it."""
+    found = with_bundle(bundle)
     assert isinstance(found, Provider)
-    assert found.connection == Connection(ca_bundle=f"# the company's CA\n{CERTIFICATE}{CERTIFICATE}")
+    assert found.connection == Connection(ca_bundle=CERTIFICATE)
 
 
 @pytest.mark.parametrize(
