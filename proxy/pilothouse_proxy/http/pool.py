@@ -152,7 +152,7 @@ class Pool:
             connection.rest()
 
     def _release(self, connection: UpstreamConnection) -> None:
-        """Once: a dial that is cancelled behind the TLS handshake fails, and its connection tells of its loss as well."""
+        """Once: a dial cancelled behind the TLS handshake fails, and its connection tells of its loss as well."""
         if connection in self._holders:
             self._holders.remove(connection)
             self._vacate()
