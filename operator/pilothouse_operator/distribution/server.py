@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 
 _STUCK_S = 60
 """A reader that takes nothing for so long is dropped; its place in memory is dearer than its reconnect."""
+_PIECE_BYTES = 16_384
+"""OpenSSL's buffers grow to the longest write and never shrink: with a whole snapshot that is more than all the rest."""
 _ACK_BYTES = 8_192
 _BODY_BYTES = 262_144
 _HANDSHAKE_S = 10.0
@@ -129,8 +131,9 @@ class ControlServer:
                     continue
                 except TimeoutError:
                     line = _HEARTBEAT
-            async with asyncio.timeout(_STUCK_S):
-                await response.write(line)
+            for begin in range(0, len(line), _PIECE_BYTES):
+                async with asyncio.timeout(_STUCK_S):
+                    await response.write(line[begin : begin + _PIECE_BYTES])
 
     def _lifetime_s(self, identity: ProxyIdentity) -> float:
         """Until the token expires, a little less: else all proxies of one rollout would return at once.
