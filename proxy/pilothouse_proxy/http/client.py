@@ -7,7 +7,7 @@ from pilothouse_proxy.http import heads, origins, tls
 from pilothouse_proxy.http.limits import ClientLimits
 from pilothouse_proxy.http.messages import ConnectError, Origin, UpstreamRequest
 from pilothouse_proxy.http.pool import Pool
-from pilothouse_proxy.http.upstream import Stale, UpstreamResponse
+from pilothouse_proxy.http.upstream import Stale, UpstreamConnection, UpstreamResponse
 
 __all__ = ["Client", "UpstreamResponse"]
 
@@ -31,22 +31,26 @@ class Client:
         A reused connection that turns out to be closed before the request got through is replaced by a new one, once.
 
         Raises:
-            HTTPError: one of the five of `messages`. The time of `first_byte_timeout_s` begins when a connection is
-                there; connecting has its own, the origin's.
+            HTTPError: one of the five of `messages`. Where a connection must be made or waited for, that has its own
+                time, the origin's, and is part of `first_byte_timeout_s` too.
         """
         kept = self._pools.get(request.origin)
         pool, host = kept if kept is not None else self._pool(request.origin)
         wire = self._wire(request, host)
         self.requests += 1
+        left_s = first_byte_timeout_s
         connection = pool.take()
         if connection is None:
-            connection = await pool.connect()
+            connection, left_s = await _connect(pool, left_s)
+        request.sent = True
         try:
-            return await connection.exchange(wire, request.method, first_byte_timeout_s)
+            return await connection.exchange(wire, request.method, left_s)
         except Stale:
+            request.sent = False
             self.stale_retries += 1
-        connection = await pool.connect()
-        return await connection.exchange(wire, request.method, first_byte_timeout_s)
+        connection, left_s = await _connect(pool, left_s)
+        request.sent = True
+        return await connection.exchange(wire, request.method, left_s)
 
     def close(self) -> None:
         """Close what is unused at once, the rest as it comes free."""
@@ -93,3 +97,11 @@ class Client:
         if not body:
             return [head]
         return [head + body] if len(body) <= self._limits.join_bytes else [head, body]
+
+
+async def _connect(pool: Pool, within_s: float) -> tuple[UpstreamConnection, float]:
+    """A connection, and what is left of the time."""
+    now = asyncio.get_running_loop().time
+    began = now()
+    connection = await pool.connect(within_s)
+    return connection, within_s - (now() - began)

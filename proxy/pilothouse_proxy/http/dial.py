@@ -30,6 +30,7 @@ async def dial(
     *,
     context: ssl.SSLContext | None,
     factory: Callable[[], _Protocol],
+    timeout_s: float,
     turn: int,
     attempt_delay_s: float,
 ) -> _Protocol:
@@ -37,15 +38,15 @@ async def dial(
 
     Raises:
         ConnectError: name, route, refusal or TLS, in words.
-        TimedOut: none of it came to an end within the origin's `connect_timeout_s`.
+        TimedOut: none of it came to an end within `timeout_s`.
     """
     where = f"{origin.host}:{origin.port}"
     try:
-        async with asyncio.timeout(origin.connect_timeout_s):
+        async with asyncio.timeout(timeout_s):
             connected = await _connect(origin, turn, attempt_delay_s)
             return await _wrap(origin, connected, context, factory)
     except TimeoutError:
-        raise TimedOut(Phase.CONNECT, origin.connect_timeout_s) from None
+        raise TimedOut(Phase.CONNECT, timeout_s) from None
     except socket.gaierror as error:
         raise ConnectError(f"the name {origin.host} cannot be resolved: {error.strerror}") from None
     except ssl.SSLCertVerificationError as error:

@@ -56,6 +56,8 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     target: bytes
     headers: Headers | Lines = []
     body: bytes = b""
+    sent: bool = False
+    """Set by the client: bytes of it have left, so that somebody may be at work on it."""
 
 
 class Phase(enum.StrEnum):

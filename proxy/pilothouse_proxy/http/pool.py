@@ -59,27 +59,32 @@ class Pool:
             connection.transport.abort()
         return None
 
-    async def connect(self) -> UpstreamConnection:
+    async def connect(self, within_s: float) -> UpstreamConnection:
         """A connection when none is free: a new one, or where there are enough the next that is freed.
+
+        Each of the two takes as long as the origin allows at most, both together no longer than `within_s`.
 
         Raises:
             ConnectError: none could be made, or none was freed in time.
             TimedOut: the connect ran out of time.
         """
+        longest_s = self.origin.connect_timeout_s
         if self.open < self.origin.pool_size:
             self.open += 1
         else:
-            freed = await self._stand_in_line()
+            began = self._loop.time()
+            freed = await self._stand_in_line(min(longest_s, within_s))
             if freed is not None:
                 return freed
-        return await self._dial()
+            within_s -= self._loop.time() - began
+        return await self._dial(min(longest_s, within_s))
 
-    async def _stand_in_line(self) -> UpstreamConnection | None:
+    async def _stand_in_line(self, patience_s: float) -> UpstreamConnection | None:
         """A freed connection, or None: a slot to dial with."""
         place: asyncio.Future[UpstreamConnection | None] = self._loop.create_future()
         self._line[place] = None
         try:
-            async with asyncio.timeout(self.origin.connect_timeout_s):
+            async with asyncio.timeout(patience_s):
                 return await place
         except (TimeoutError, asyncio.CancelledError) as error:
             self._line.pop(place, None)
@@ -88,11 +93,11 @@ class Pool:
             if isinstance(error, TimeoutError):
                 raise ConnectError(
                     f"all {self.origin.pool_size} connections to {self.origin.host} are in use, and none became free "
-                    f"within {self.origin.connect_timeout_s:g} s"
+                    f"within {patience_s:g} s"
                 ) from None
             raise
 
-    async def _dial(self) -> UpstreamConnection:
+    async def _dial(self, patience_s: float) -> UpstreamConnection:
         """With a slot taken."""
         self._turn += 1
         self.connects += 1
@@ -102,6 +107,7 @@ class Pool:
                 self.origin,
                 context=self._context,
                 factory=lambda: self._make(made),
+                timeout_s=patience_s,
                 turn=self._turn,
                 attempt_delay_s=self.limits.attempt_delay_s,
             )

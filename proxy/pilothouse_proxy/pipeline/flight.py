@@ -12,7 +12,7 @@ from pilothouse_proxy.http import client, messages, server
 from pilothouse_proxy.http.messages import Lines
 from pilothouse_proxy.observe.outcome import Outcome
 from pilothouse_proxy.pipeline.services import Services
-from pilothouse_proxy.pipeline.stream import Stream
+from pilothouse_proxy.pipeline.stream import ReaderTooSlow, Stream
 from pilothouse_proxy.ports import Operation
 from pilothouse_proxy.quota.estimate import TOKENS_A_BYTE, Measured
 from pilothouse_proxy.quota.reserve import Reservation
@@ -35,6 +35,7 @@ class Flight:
     __slots__ = (
         "_call",
         "_deadline",
+        "_ends",
         "_limits",
         "_measured",
         "_outcome",
@@ -67,6 +68,8 @@ class Flight:
         self._outcome = outcome
         self._responder = responder
         self._deadline = outcome.started + route.total_s
+        self._ends = self._deadline
+        """When the attempt at hand must be over, as long as nothing of its answer has gone out."""
         self._served: runtime.Served | None = None
         self._sent = False
         self._relayed: Stream | None = None
@@ -155,13 +158,15 @@ class Flight:
         health = served.health
         if health.failures:
             health.attempted(now=now)
-        patience_s = min(self._route.first_token_s, retry.share_s(remaining_s=self._deadline - now, untried=untried))
+        share_s = retry.share_s(remaining_s=self._deadline - now, untried=untried)
+        self._ends = now + share_s
         try:
-            failure = await self._exchange(request, target, pair, patience_s)
+            failure = await self._exchange(request, target, pair, min(self._route.first_token_s, share_s))
         except asyncio.CancelledError:
             # The client has gone. What the provider did until then is billed.
-            self._sent = True
-            self._estimate(0 if self._relayed is None else self._relayed.events)
+            if request.sent:
+                self._sent = True
+                self._estimate(0 if self._relayed is None else self._relayed.events)
             raise
         if failure is not None:
             return self._failed(failure, target, served)
@@ -186,9 +191,8 @@ class Flight:
         try:
             response = await self._services.client.send(request, first_byte_timeout_s=patience_s)
         except messages.HTTPError as error:
-            failure = _unanswered(error, target.label)
-            self._sent = self._sent or failure.kind is not Kind.CONNECT
-            return failure
+            self._sent = self._sent or request.sent
+            return _unanswered(error, target.label)
         self._sent = True
         try:
             if not 200 <= response.status < 300:
@@ -238,13 +242,16 @@ class Flight:
             begin=self._start,
             now=self._services.clock.monotonic,
             idle_s=self._route.idle_s,
+            unseen_until=self._ends,
             deadline=self._deadline,
         )
         self._relayed = stream
-        failure: Failure | None = None
+        failure = late = None
         try:
             await stream.carry(response)
             failure = relay.failure
+        except ReaderTooSlow as error:
+            late = Failure(kind=Kind.TIMEOUT, message=str(error))
         except messages.HTTPError as error:
             failure = _unanswered(error, label)
         finally:
@@ -255,8 +262,12 @@ class Flight:
         if responder.started:
             if outcome.usage is None:
                 self._estimate(stream.events)
-            if failure is not None:
-                responder.write(relay.error_event(failure))
+            if late is not None:
+                # No fault of the target, which was ready to go on.
+                outcome.error, outcome.note = late.kind, late.message
+            told = failure or late
+            if told is not None:
+                responder.write(relay.error_event(told))
             responder.finish()
         return failure
 
@@ -299,7 +310,7 @@ class Flight:
             self._outcome.usage = Usage(input_tokens=spent, output_tokens=output_tokens, estimated=True)
 
     def _left_s(self) -> float:
-        return max(0.0, self._deadline - self._services.clock.monotonic())
+        return max(0.0, self._ends - self._services.clock.monotonic())
 
 
 def _shunned(served: list[runtime.Served | None], now: float) -> int:

@@ -11,7 +11,7 @@ from pilothouse_api.snapshot.quotas import Resource
 from pilothouse_api.snapshot.routes import FailureClass, Retry, Route, Timeouts
 from pilothouse_proxy.routing.health import EJECT_AFTER
 from tests.integration.proxy.configurations import AUTHORIZED, limit, provider, quota, route, snapshot, target
-from tests.integration.proxy.gateway import Answer, gateway
+from tests.integration.proxy.gateway import Answer, gateway, until
 from tests.integration.proxy.upstream import (
     ROLE,
     Upstream,
@@ -122,6 +122,32 @@ async def test_one_target_cannot_use_up_the_time_of_the_next() -> None:
     async with upstream(hang()) as first, upstream() as second:
         answer = await ask_two(first, second, timeouts=Timeouts(first_token_ms=5_000, idle_ms=100, total_ms=400))
     assert (answer.status, answer.headers["x-pilothouse-provider"]) == (200, "clouds/b")
+
+
+async def test_nor_can_one_that_begins_an_answer_and_never_ends_it() -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"
+    async with upstream(hang(head)) as first, upstream() as second:
+        answer = await ask_two(first, second, timeouts=Timeouts(first_token_ms=5_000, idle_ms=5_000, total_ms=800))
+    assert (answer.status, answer.headers["x-pilothouse-provider"]) == (200, "clouds/b")
+
+
+async def test_nor_one_that_streams_without_a_word() -> None:
+    async with upstream(stream([ROLE], end="open")) as first, upstream(stream(words("word"))) as second:
+        timeouts = Timeouts(first_token_ms=5_000, idle_ms=5_000, total_ms=800)
+        answer = await ask_two(first, second, request={"stream": True}, timeouts=timeouts)
+    assert (answer.status, answer.text) == (200, "word")
+
+
+@pytest.mark.parametrize("pool_size", [1, 5], ids=["waiting for a free one", "connecting"])
+async def test_the_time_of_a_request_holds_while_it_has_no_connection(pool_size: int) -> None:
+    async with upstream(hang()) as cloud:
+        # It takes connections, but its answer to a TLS greeting never comes.
+        mute = provider(cloud.url.replace("http", "https"), connect_timeout_ms=600_000, pool_size=pool_size)
+        timeouts = Timeouts(first_token_ms=600_000, idle_ms=600_000, total_ms=300)
+        async with gateway(snapshot({"a": mute}, {"r": route(target("a"), timeouts=timeouts)})) as proxy:
+            async with asyncio.timeout(60):
+                answers = await asyncio.gather(*[proxy.chat() for _ in range(3)])
+    assert {answer.error["code"] for answer in answers} == {"upstream_unreachable"}
 
 
 async def test_the_last_target_s_silence_is_a_timeout() -> None:
@@ -250,6 +276,38 @@ async def test_a_broken_stream_is_charged_by_what_passed() -> None:
     assert (line["status"], line["error"]) == (200, "unavailable")
 
 
+async def test_what_never_says_anything_is_not_gathered_for_ever() -> None:
+    async with upstream(stream([chunk({})] * 2_000, end="open")) as cloud:
+        configured = one(cloud, timeouts=Timeouts(first_token_ms=5_000, idle_ms=300, total_ms=5_000))
+        async with gateway(configured) as proxy:
+            answer = await proxy.chat(stream=True)
+    assert (answer.status, len(answer.events)) == (200, 2_001)
+    assert answer.events[-1]["error"]["code"] == "timeout"
+
+
+async def test_a_reader_who_takes_nothing_is_given_up_at_the_deadline_and_the_provider_not_blamed() -> None:
+    event = b"data: " + json.dumps(chunk({"content": "x" * 50_000})).encode() + b"\n\n"
+
+    async def pour(request: Any, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+        while True:
+            writer.write(event)
+            await writer.drain()
+
+    async with upstream(pour) as cloud:
+        configured = one(cloud, timeouts=Timeouts(first_token_ms=500, idle_ms=500, total_ms=500))
+        async with gateway(configured) as proxy:
+            request = {"model": "chat", "messages": [{"role": "user", "content": "x"}], "stream": True}
+            url = f"{proxy.url}/v1/chat/completions"
+            async with proxy.session.post(url, json=request, headers=AUTHORIZED) as answer:
+                await until(lambda: not proxy.services.client.connections)
+                rest = await answer.content.read()
+            assert proxy.pipeline.runtime is not None
+            (health,) = proxy.pipeline.runtime.records.healths.values()
+    assert b'"code":"timeout"' in rest[-500:]
+    assert health.failures == 0
+
+
 async def test_an_empty_answer_is_an_answer() -> None:
     async with upstream(stream(words())) as cloud, gateway(one(cloud)) as proxy:
         answer = await proxy.chat(stream=True)
@@ -267,6 +325,16 @@ async def test_a_complete_stream_whose_end_never_comes_is_complete() -> None:
         writer.close()
 
     async with upstream(never_ends) as cloud, gateway(one(cloud)) as proxy:
+        answer = await proxy.chat(stream=True)
+        line = await proxy.line()
+    assert (answer.text, answer.events[-1]) == ("all", "[DONE]")
+    assert "error" not in line
+
+
+async def test_a_break_behind_the_last_word_does_no_harm() -> None:
+    said = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in words("all")) + b"data: [DONE]\n"
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 99999\r\n\r\n"
+    async with upstream(close(head + said)) as cloud, gateway(one(cloud)) as proxy:
         answer = await proxy.chat(stream=True)
         line = await proxy.line()
     assert (answer.text, answer.events[-1]) == ("all", "[DONE]")

@@ -8,6 +8,8 @@ import pytest
 
 from pilothouse_api.snapshot.identity import Identity, KeyHolder
 from pilothouse_api.snapshot.quotas import Resource
+from pilothouse_api.snapshot.routes import Retry, Timeouts
+from pilothouse_api.snapshot.stream import LimitUse
 from pilothouse_proxy.auth import subject
 from tests.integration.proxy.configurations import (
     KEY,
@@ -19,8 +21,8 @@ from tests.integration.proxy.configurations import (
     snapshot,
     target,
 )
-from tests.integration.proxy.gateway import gateway, until
-from tests.integration.proxy.upstream import completion, failure, stream, upstream, whole, words
+from tests.integration.proxy.gateway import Gateway, gateway, until
+from tests.integration.proxy.upstream import completion, failure, hang, stream, upstream, whole, words
 
 
 async def test_an_answer_passes_byte_for_byte_and_names_who_gave_it() -> None:
@@ -288,13 +290,63 @@ async def test_a_client_that_goes_away_stops_the_provider_and_is_charged_by_what
                 await cloud.disconnected.wait()
             await until(lambda: not proxy.in_flight)
             lines = await proxy.lines()
-            assert proxy.pipeline.runtime is not None
-            (use,) = next(iter(proxy.pipeline.runtime.quotas.usage(now=proxy.services.clock.monotonic()).values()))
+            (use,) = used(proxy)
     assert lines[0]["status"] == 499
     assert lines[0]["tokens_estimated"] is True
     # About 0.27 tokens a byte of the request, and one for each of three events.
     assert 110 < use.used < 170
     assert lines[0]["output_tokens"] == 3
+
+
+@pytest.mark.parametrize("pool_size", [1, 5], ids=["waiting for a free connection", "connecting"])
+async def test_who_goes_away_before_anything_was_sent_is_charged_nothing(pool_size: int) -> None:
+    async with upstream(hang()) as cloud:
+        # It takes connections, but its answer to a TLS greeting never comes.
+        mute = provider(cloud.url.replace("http", "https"), connect_timeout_ms=60_000, pool_size=pool_size)
+        configured = snapshot(
+            {"a": mute},
+            {"r": route(target("a"), timeouts=Timeouts(total_ms=60_000))},
+            quotas={"q": quota(limit(Resource.REQUESTS, 10), limit(Resource.TOKENS, 100_000))},
+        )
+        async with gateway(configured) as proxy:
+            asking = [asyncio.create_task(proxy.chat()) for _ in range(3)]
+            await until(lambda: proxy.in_flight == 3)
+            assert next(use.used for use in used(proxy)) == 3
+            for one in asking:
+                one.cancel()
+            await until(lambda: not proxy.in_flight)
+            lines = await proxy.lines()
+            assert [use.used for use in used(proxy)] == [0, 0]
+    assert [(line["status"], line.get("input_tokens")) for line in lines] == [(499, None)] * 3
+
+
+async def test_who_goes_away_during_a_pause_between_tries_is_charged_for_the_request_alone() -> None:
+    patient = Retry(attempts=2, backoff_base_ms=60_000, backoff_max_ms=60_000, budget_percent=100)
+    busy = failure(429, "rate_limit_exceeded", retry_after="20")
+    async with upstream(busy) as cloud:
+        configured = snapshot(
+            {"a": provider(cloud.url)},
+            {"r": route(target("a"), retry=patient, timeouts=Timeouts(total_ms=600_000))},
+            quotas={"q": quota(limit(Resource.REQUESTS, 10), limit(Resource.TOKENS, 100_000))},
+        )
+        async with gateway(configured) as proxy:
+            asking = asyncio.create_task(proxy.chat())
+            await until(lambda: proxy.services.client.connections and not _busy(proxy))
+            asking.cancel()
+            await until(lambda: not proxy.in_flight)
+            assert [use.used for use in used(proxy)] == [1, 0]
+
+
+def _busy(proxy: Gateway) -> bool:
+    """Whether a connection to a provider carries something."""
+    return any(pool.open != pool.unused for pool, _ in proxy.services.client._pools.values())
+
+
+def used(proxy: Gateway) -> list[LimitUse]:
+    """What the one quota counts."""
+    assert proxy.pipeline.runtime is not None
+    (uses,) = proxy.pipeline.runtime.quotas.usage(now=proxy.services.clock.monotonic()).values()
+    return list(uses)
 
 
 async def test_a_request_under_way_finishes_on_the_configuration_it_began_with() -> None:

@@ -27,14 +27,14 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, addresses: Sequence[tuple[str, i
 
 
 async def connected_to(turn: int = 0, timeout_s: float = 5.0) -> tuple[str, int]:
-    origin = Origin(scheme="http", host="name.example", port=1, connect_timeout_s=timeout_s)
+    origin = Origin(scheme="http", host="name.example", port=1)
     transports: list[asyncio.BaseTransport] = []
 
     class Noting(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             transports.append(transport)
 
-    await dial(origin, context=None, factory=Noting, turn=turn, attempt_delay_s=0.01)
+    await dial(origin, context=None, factory=Noting, timeout_s=timeout_s, turn=turn, attempt_delay_s=0.01)
     host, port = transports[0].get_extra_info("peername")
     transports[0].abort()  # type: ignore[attr-defined]
     await asyncio.sleep(0)

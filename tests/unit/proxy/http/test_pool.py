@@ -108,8 +108,8 @@ async def test_who_leaves_the_line_costs_the_others_nothing() -> None:
 async def test_a_connection_handed_to_someone_who_is_cancelled_in_that_moment_goes_to_the_next() -> None:
     async with upstream(Gate()) as server:
         pool = Pool(to(server.port, 1).origin, None, ClientLimits(), asyncio.get_running_loop())
-        connection = await pool.connect()
-        line = [asyncio.ensure_future(pool.connect()) for _ in range(2)]
+        connection = await pool.connect(WAIT_S)
+        line = [asyncio.ensure_future(pool.connect(WAIT_S)) for _ in range(2)]
         await asyncio.sleep(0)
         pool.freed(connection)
         line[0].cancel()
@@ -123,8 +123,8 @@ async def test_a_connection_handed_to_someone_who_is_cancelled_in_that_moment_go
 async def test_a_slot_given_to_someone_who_is_cancelled_in_that_moment_is_given_back() -> None:
     async with upstream(Gate()) as server:
         pool = Pool(to(server.port, 1).origin, None, ClientLimits(), asyncio.get_running_loop())
-        connection = await pool.connect()
-        waiting = asyncio.ensure_future(pool.connect())
+        connection = await pool.connect(WAIT_S)
+        waiting = asyncio.ensure_future(pool.connect(WAIT_S))
         await asyncio.sleep(0)
         pool.lost(connection)
         waiting.cancel()
@@ -198,7 +198,7 @@ async def test_however_late_a_connect_is_cancelled_its_slot_comes_back_once(secu
     async with upstream(until_it_ends, context=context) as server:
         pool = Pool(to(server.port, 100).origin, trust, ClientLimits(), asyncio.get_running_loop())
         for step in range(80):
-            connecting = asyncio.ensure_future(pool.connect())
+            connecting = asyncio.ensure_future(pool.connect(WAIT_S))
             await asyncio.sleep(step * 0.0002)
             connecting.cancel()
             (connection,) = await asyncio.gather(connecting, return_exceptions=True)
@@ -216,8 +216,8 @@ async def test_who_gives_up_waiting_in_line_leaves_nothing_behind() -> None:
     gate = Gate()
     async with upstream(gate) as server:
         pool = Pool(to(server.port, 1, 0.01).origin, None, ClientLimits(), asyncio.get_running_loop())
-        connection = await pool.connect()
-        late = await asyncio.gather(*(pool.connect() for _ in range(20)), return_exceptions=True)
+        connection = await pool.connect(WAIT_S)
+        late = await asyncio.gather(*(pool.connect(WAIT_S) for _ in range(20)), return_exceptions=True)
         assert {type(error) for error in late} == {ConnectError}
         assert not pool._line
         connection.transport.abort()
