@@ -33,11 +33,20 @@ def weighing(weight: int) -> Snapshot:
     return snapshot({"a": provider("http://127.0.0.1:1/v1")}, {"r": route(target("a", weight=weight))})
 
 
+class Ahead(Clock):
+    """One that can be put forward."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead_s
+
+
 class Listening:
     """A subscriber that runs."""
 
     def __init__(self, control: ControlServer, state_dir: Path | None, descriptor: int) -> None:
-        self.clock = Clock()
+        self.clock = Ahead()
         log = Log(descriptor=descriptor, form=Format.JSON, wall=time.time, dropped=Counter())
         services = Services(
             client=client.Client(limits.ClientLimits()),
@@ -83,20 +92,21 @@ async def listening(control: ControlServer, state_dir: Path | None = None) -> As
             await running.log.close()
 
 
-async def test_an_older_view_is_applied_when_it_stays_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subscriber, "GUARD_S", 0.5)
+async def test_an_older_view_is_applied_when_it_stays_the_only_one() -> None:
     with ControlServer(None) as control:
         first = control.publish(weighing(1), seen={"routes": "200"})
         async with listening(control) as proxy:
             await proxy.runs(first)
             second = control.publish(weighing(2), seen={"routes": "100"})
-            await asyncio.sleep(0.2)
+            await until(lambda: proxy.subscriber._held is not None)
             assert proxy.version == first
+            proxy.clock.ahead_s = subscriber.GUARD_S
             # The heartbeat that comes after the time has passed brings it in.
             await proxy.runs(second)
+            # Only the newest is acknowledged: the next one waits for that.
+            assert await asyncio.to_thread(control.wait_for_ack, second)
             third = control.publish(weighing(3), seen={"routes": "101"})
             await proxy.runs(third)
-            assert await asyncio.to_thread(control.wait_for_ack, second)
 
 
 async def test_a_newer_view_replaces_the_one_that_is_held_back() -> None:
