@@ -9,13 +9,18 @@ from typing import TypeVar
 
 import msgspec
 
+from pilothouse_api.names import ModelName
 from pilothouse_proxy.errors import GatewayError, Kind
 
 Members = Mapping[str, msgspec.Raw]
 
 T = TypeVar("T")
 
+MAX_MODEL_CHARS = 2_048
+"""As long as the longest name of a provider (an ARN of Bedrock). Names are what caches remember: they need a bound."""
+
 _decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_text = msgspec.json.Decoder(str)
 _encode = msgspec.json.encode
 
 
@@ -55,6 +60,21 @@ def value(members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T:
         raise GatewayError(Kind.INVALID_REQUEST, f"`{name}` is nested too deeply", param=name) from None
     except ValueError as error:  # msgspec.DecodeError and UnicodeDecodeError
         raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
+
+
+def model(members: Members) -> ModelName:
+    """The model that is asked for.
+
+    Raises:
+        GatewayError: INVALID_REQUEST, there is none or it is no name.
+    """
+    if "model" not in members:
+        raise GatewayError(Kind.INVALID_REQUEST, "you must provide a model parameter", param="model")
+    name = value(members, "model", _text)
+    if not 0 < len(name) <= MAX_MODEL_CHARS:
+        what = f"must not be longer than {MAX_MODEL_CHARS} characters" if name else "must not be empty"
+        raise GatewayError(Kind.INVALID_REQUEST, f"`model` {what}", param="model")
+    return ModelName(name)
 
 
 def replaced(members: Members, /, **replacements: object) -> bytes:

@@ -2,7 +2,6 @@
 
 import msgspec
 
-from pilothouse_api.names import ModelName
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange import members as members_
 from pilothouse_proxy.ports import Peek
@@ -14,7 +13,6 @@ class _StreamOptions(msgspec.Struct):
 
 _LIST = ord("[")
 
-_text = msgspec.json.Decoder(str)
 _switch = msgspec.json.Decoder(bool | None)
 _count: msgspec.json.Decoder[int | None] = msgspec.json.Decoder(int | None)
 _stream_options = msgspec.json.Decoder(_StreamOptions | None)
@@ -28,11 +26,7 @@ def read(body: bytes) -> Peek:
         GatewayError: INVALID_REQUEST that names the parameter.
     """
     members = members_.read(body)
-    if "model" not in members:
-        raise GatewayError(Kind.INVALID_REQUEST, "you must provide a model parameter", param="model")
-    model = members_.value(members, "model", _text)
-    if not model:
-        raise GatewayError(Kind.INVALID_REQUEST, "`model` must not be empty", param="model")
+    model = members_.model(members)
     if "messages" not in members:
         raise GatewayError(Kind.INVALID_REQUEST, "missing required parameter: `messages`", param="messages")
     if memoryview(members["messages"])[0] != _LIST or not _filled(members["messages"]):
@@ -40,7 +34,7 @@ def read(body: bytes) -> Peek:
     options = members_.value(members, "stream_options", _stream_options) if "stream_options" in members else None
     limit = _positive(members, "max_completion_tokens")
     return Peek(
-        model=ModelName(model),
+        model=model,
         stream=bool("stream" in members and members_.value(members, "stream", _switch)),
         include_usage=options is not None and bool(options.include_usage),
         max_output_tokens=limit if limit is not None else _positive(members, "max_tokens"),

@@ -73,3 +73,16 @@ def test_text_of_any_script_passes() -> None:
 def test_an_empty_body_is_called_so() -> None:
     with pytest.raises(GatewayError, match="has no body"):
         members.read(b"")
+
+
+@pytest.mark.parametrize("name", ["", "x" * (members.MAX_MODEL_CHARS + 1), "x" * 1_000_000])
+def test_a_model_s_name_has_a_length(name: str) -> None:
+    with pytest.raises(GatewayError) as refused:
+        members.model(members.read(json.dumps({"model": name}).encode()))
+    assert (refused.value.kind, refused.value.param) == (Kind.INVALID_REQUEST, "model")
+    assert len(refused.value.message) < 100
+
+
+def test_the_longest_name_passes() -> None:
+    name = "x" * members.MAX_MODEL_CHARS
+    assert members.model(members.read(json.dumps({"model": name}).encode())) == name
