@@ -66,6 +66,7 @@ class _Applied(NamedTuple):
 
 class _Asked(NamedTuple):
     bound: _Bound
+    counter: str
     window: Window
     amount: int
 
@@ -77,20 +78,25 @@ class Reservation:
 
     def __init__(self, asked: list[_Asked], *, now: float) -> None:
         self._asked = asked
-        self._buckets = [window.take(amount, now=now) for _, window, amount in asked]
+        self._buckets = [one.window.take(one.amount, now=now) for one in asked]
         self.limited: Final = bool(asked)
         """Whether any limit applies."""
 
     def commit(self, *, tokens: int, now: float) -> None:
-        """The request was made and used `tokens`, which may be more than was reserved."""
-        for (bound, window, amount), bucket in zip(self._asked, self._buckets, strict=True):
-            if bound.is_tokens and tokens != amount:
-                window.settle(bucket, tokens - amount, now=now)
+        """The request was made and used `tokens`. What it used above what was reserved counts from now on."""
+        for (bound, counter, window, amount), bucket in zip(self._asked, self._buckets, strict=True):
+            if not bound.is_tokens or tokens == amount:
+                continue
+            if tokens < amount:
+                window.give_back(bucket, amount - tokens, now=now)
+            else:
+                # Asked for anew: one that counted nothing any more may have been dropped during a long request.
+                bound.counters.of(counter, now=now).take(tokens - amount, now=now)
 
     def refund(self, *, now: float) -> None:
         """Nothing was asked of any provider."""
-        for (_, window, amount), bucket in zip(self._asked, self._buckets, strict=True):
-            window.settle(bucket, -amount, now=now)
+        for one, bucket in zip(self._asked, self._buckets, strict=True):
+            one.window.give_back(bucket, one.amount, now=now)
 
     def lines(self, *, now: float) -> Lines:
         """`x-ratelimit-*` as OpenAI sends them: the tightest limit of each resource."""
@@ -150,7 +156,7 @@ class Quotas:
             if bound.is_tokens:
                 amount = tokens if tokens <= bound.amount else max(least_tokens, bound.amount)
             window = bound.counters.of(counter, now=now)
-            asked.append(_Asked(bound, window, amount))
+            asked.append(_Asked(bound, counter, window, amount))
             if window.used(now=now) + amount > bound.amount:
                 refused.append(asked[-1])
         return _exceeded(asked, refused, caller, now) if refused else Reservation(asked, now=now)
@@ -207,7 +213,9 @@ def _limit_key(key: QuotaKey, limit: Limit) -> LimitKey:
 
 
 def _exceeded(asked: list[_Asked], refused: list[_Asked], caller: Caller, now: float) -> QuotaExceeded:
-    waits = [(window.wait_s(amount, limit=bound.amount, now=now), bound, amount) for bound, window, amount in refused]
+    waits = [
+        (window.wait_s(amount, limit=bound.amount, now=now), bound, amount) for bound, _, window, amount in refused
+    ]
     wait_s, bound, amount = max(waits, key=lambda entry: math.inf if entry[0] is None else entry[0])
     limit = bound.limit
     # Who calls from another namespace uses the route, but need not learn what is called how over there.

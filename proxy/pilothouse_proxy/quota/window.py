@@ -10,7 +10,7 @@ from typing import NewType
 BUCKETS = 60
 
 Bucket = NewType("Bucket", int)
-"""The index of a bucket since time 0; a reservation remembers its own, to be settled there."""
+"""The index of a bucket since time 0; a reservation remembers its own, to give back there what was not used."""
 
 
 class Window:
@@ -42,14 +42,14 @@ class Window:
         self._total += amount
         return Bucket(bucket)
 
-    def settle(self, bucket: Bucket, difference: int, *, now: float) -> None:
-        """Correct what was taken in `bucket` by `difference`; no effect once the bucket has left the window."""
+    def give_back(self, bucket: Bucket, amount: int, *, now: float) -> None:
+        """So much of what was taken in `bucket` was not used. No effect once the bucket has left the window."""
         self._forget(int(now / self._width_s))
         for entry in reversed(self._buckets):
             if entry[0] == bucket:
-                difference = max(difference, -entry[1])
-                entry[1] += difference
-                self._total += difference
+                amount = min(amount, entry[1])
+                entry[1] -= amount
+                self._total -= amount
                 return
 
     def wait_s(self, amount: int, *, limit: int, now: float) -> float | None:

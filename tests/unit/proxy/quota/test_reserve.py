@@ -1,6 +1,8 @@
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pilothouse_api.names import QuotaKey, RouteKey
 from pilothouse_api.snapshot.quotas import Limit, Per, Quota, Resource, Subjects
@@ -90,6 +92,45 @@ def test_an_overrun_counts_against_the_next() -> None:
     over = quotas(TOKENS(100))
     granted(ask(over, tokens=10)).commit(tokens=100, now=0.0)
     assert refused(ask(over, tokens=1, least=1)).retry_after_s == pytest.approx(61.0)
+
+
+def test_an_overrun_counts_from_when_it_is_known_though_the_request_has_outlived_the_window() -> None:
+    over = quotas(TOKENS(100))
+    long = granted(ask(over, tokens=10, least=10, now=0.0))
+    over.usage(now=100.0)  # drops the counter: it counts nothing any more
+    long.commit(tokens=100, now=180.0)
+    assert refused(ask(over, tokens=20, least=20, now=190.0)).retry_after_s == pytest.approx(51.0)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 30), st.integers(1, 60), st.integers(0, 120), st.floats(0, 200), st.booleans()),
+        max_size=60,
+    )
+)
+def test_nothing_is_granted_beyond_what_is_known_to_be_used_whatever_requests_take(
+    asked: list[tuple[float, int, int, float, bool]],
+) -> None:
+    over, now = quotas(TOKENS(100)), 0.0
+    under_way: list[tuple[float, int, Reservation]] = []
+    used: list[tuple[float, int]] = []
+    """By the time at which it counts: what was reserved at its start, an overrun at the end."""
+    for passed, tokens, actual, lasts, reports in asked:
+        now += passed
+        for end, spent, reservation in sorted(under_way, key=lambda one: one[0]):
+            if end <= now:
+                reservation.commit(tokens=spent, now=end)
+        under_way = [one for one in under_way if one[0] > now]
+        if reports:
+            over.usage(now=now)
+        answer = ask(over, tokens=tokens, least=tokens, now=now)
+        if isinstance(answer, Reservation):
+            known = [amount for at, amount in used if now - 60 < at <= now]
+            assert sum(known) + min(tokens, actual) <= 100
+            under_way.append((now + lasts, actual, answer))
+            used.append((now, min(tokens, actual)))
+            used.append((now + lasts, max(0, actual - tokens)))
 
 
 def test_a_refund_gives_back_request_and_tokens() -> None:

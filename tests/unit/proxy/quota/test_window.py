@@ -23,13 +23,13 @@ def test_no_interval_of_the_window_s_length_is_granted_more_than_the_amount(
 
 
 @given(steps, st.integers(1, 100))
-def test_settling_below_what_was_reserved_never_lets_more_be_used(steps: list[tuple[float, int]], amount: int) -> None:
+def test_giving_back_what_was_reserved_never_lets_more_be_used(steps: list[tuple[float, int]], amount: int) -> None:
     window, now, used = Window(window_s=60), 0.0, []
     for passed, asked in steps:
         now += passed
         if window.used(now=now) + asked <= amount:
             bucket = window.take(asked, now=now)
-            window.settle(bucket, asked // 2 - asked, now=now)
+            window.give_back(bucket, asked - asked // 2, now=now)
             used.append((now, asked // 2))
     for start, _ in used:
         assert sum(taken for at, taken in used if start <= at < start + 60) <= amount
@@ -68,20 +68,27 @@ def test_the_counter_tells_when_it_is_empty_again() -> None:
     assert window.empty_in_s(now=130.0) == 31.0
 
 
-def test_an_overrun_is_remembered_where_it_was_reserved() -> None:
+def test_what_is_given_back_was_not_taken() -> None:
     window = Window(window_s=60)
     bucket = window.take(5, now=100.0)
     window.take(1, now=120.0)
-    window.settle(bucket, 95, now=130.0)
-    assert window.used(now=130.0) == 101
+    window.give_back(bucket, 4, now=130.0)
+    assert window.used(now=130.0) == 2
     assert window.used(now=161.5) == 1
 
 
-def test_settling_after_the_window_has_passed_changes_nothing() -> None:
+def test_no_more_is_given_back_than_was_taken() -> None:
+    window = Window(window_s=60)
+    window.give_back(window.take(5, now=100.0), 95, now=130.0)
+    assert window.used(now=130.0) == 0
+
+
+def test_giving_back_after_the_window_has_passed_changes_nothing() -> None:
     window = Window(window_s=60)
     bucket = window.take(5, now=100.0)
-    window.settle(bucket, 95, now=500.0)
-    assert window.used(now=500.0) == 0
+    window.take(3, now=480.0)
+    window.give_back(bucket, 5, now=500.0)
+    assert window.used(now=500.0) == 3
 
 
 def test_however_busy_it_holds_few_buckets() -> None:
