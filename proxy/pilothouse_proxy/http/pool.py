@@ -24,7 +24,6 @@ class Pool:
         "_line",
         "_loop",
         "_turn",
-        "connects",
         "limits",
         "open",
         "origin",
@@ -43,7 +42,6 @@ class Pool:
         self._turn = 0
         self._closed = False
         self.open = 0
-        self.connects = 0
 
     @property
     def unused(self) -> int:
@@ -100,7 +98,6 @@ class Pool:
     async def _dial(self, patience_s: float) -> UpstreamConnection:
         """With a slot taken."""
         self._turn += 1
-        self.connects += 1
         made: list[UpstreamConnection] = []
         try:
             return await dial(
