@@ -122,9 +122,8 @@ def _log_to_stderr(form: str, level: str) -> None:
         _JsonLines() if form == "json" else logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     )
     logging.basicConfig(level=level.upper(), handlers=[output], force=True)
-    # It logs every event of every object, and at each start that it leaves the process's signals to us.
+    # It logs every event of every object.
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
 
 
 class _JsonLines(logging.Formatter):

@@ -242,6 +242,7 @@ def test_traffic_goes_on_while_the_operator_is_dead_and_a_proxy_restarts_meanwhi
     with Traffic([gateway.port for gateway in gateways], rate=50) as traffic:
         operator.kill()
         traffic.avoid(gateways[1].port)
+        time.sleep(0.5)  # as the chart's preStop: what was sent before must have arrived
         assert gateways[1].stop() == 0
         gateways[1].start()
         gateways[1].until_ready()

@@ -107,9 +107,8 @@ class Collection:
                 f"{self._name}: resource versions of this API server cannot be ordered: {error}", _REFUSED_S
             )
         if self._standing.held:
-            self._fail(
-                f"the CRD {self._name} was deleted: what it last held stays in force until it is back", _REFUSED_S
-            )
+            until = "a while longer, unless it comes back" if self._standing.refilling else "until it is back"
+            self._fail(f"the CRD {self._name} was deleted: what it last held stays in force {until}", _REFUSED_S)
         else:
             self.fault, self.retry_s = "", None
         first, self.listed = not self.listed, True

@@ -14,6 +14,7 @@ from typing import Any
 
 import kopf
 from kopf._cogs.structs.references import Insights  # kopf.operator takes one; it has no public name
+from kopf._core.engines.peering import Identity  # likewise
 
 from pilothouse_api.names import GROUP
 from pilothouse_operator.compile.world import Kind
@@ -92,6 +93,10 @@ class Watch:
         self._deliver = deliver
         # One INFO line for each event otherwise.
         logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+        # One ERROR for each try of each kind, of which an outage has hundreds, and two with tracebacks when it ends:
+        # our own lists tell what is not seen, and `_Turn` why it ended.
+        for name in ("kopf._cogs.clients", "kopf._core.reactor"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
     async def run(self, kinds: frozenset[Kind]) -> str:
         """Until kopf ends, and why it did (the name of what it raised). Cancelled, it tells kopf to stop."""
@@ -164,6 +169,9 @@ class _Turn:
                 settings=settings(self._scope),
                 clusterwide=not self._scope.namespaces,
                 namespaces=self._scope.namespaces,
+                # Peers, which we have none of, would know it by this. Left out, kopf asks who runs the process: the user
+                # of a container has a number and no name, and kopf would end.
+                identity=Identity("pilothouse"),
                 insights=insights,
                 stop_flag=flag,
             )

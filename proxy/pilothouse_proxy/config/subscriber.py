@@ -24,6 +24,8 @@ GUARD_S = 30.0
 """How long a publication made from an older view is held back; after that the view itself has gone back (a restore)."""
 MIN_PAUSE_S = 0.2
 MAX_PAUSE_S = 10.0
+EAGER_PAUSE_S = 1.0
+"""The longest pause of a proxy that has nothing to serve yet: each of its callers waits for the operator's return."""
 MAX_LINE_BYTES = 64 << 20
 REMIND_S = 60.0
 
@@ -110,7 +112,8 @@ class Subscriber:
                 # Ended streams are daily business; only an operator that cannot be reached is worth a warning.
                 logger.warning("no configuration from the operator at %s: %s", self._address.url, reason)
                 reminded_at = now
-            await asyncio.sleep(self._rng.uniform(0, min(MAX_PAUSE_S, MIN_PAUSE_S * 2 ** min(failures, 16))))
+            longest = EAGER_PAUSE_S if self._applier.running is None else MAX_PAUSE_S
+            await asyncio.sleep(self._rng.uniform(0, min(longest, MIN_PAUSE_S * 2 ** min(failures, 16))))
 
     async def _follow(self) -> None:
         """One stream, from its connection to its end."""
