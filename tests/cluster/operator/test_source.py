@@ -1,10 +1,12 @@
 import asyncio
 import json
+import pwd
 import random
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -93,6 +95,23 @@ async def test_applied_edited_and_deleted_resources_are_seen(control_plane: Cont
         await until(lambda: seen.amount("later", namespace) == 6, within_s=10)
         await kubectl(control_plane, "delete", "usagequota", "before", f"--namespace={namespace}")
         await until(lambda: seen.names(namespace) == {"later"}, within_s=10)
+
+
+async def test_a_process_whose_user_has_no_name_watches_all_the_same(
+    control_plane: ControlPlane, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(uid: int) -> NoReturn:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    # As in a container, whose user is a number that no passwd file knows.
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    async with watching(control_plane.kubeconfig) as seen:
+        await synced(seen)
+        await kubectl(control_plane, "apply", "-f-", stdin=quota("nameless", namespace))
+        await until(lambda: seen.amount("nameless", namespace) == 5, within_s=10)
+        assert not seen.metric("source_restarts_total", reason="KeyError")
 
 
 async def test_labels_of_namespaces_are_seen(control_plane: ControlPlane, namespace: str) -> None:
