@@ -363,6 +363,6 @@ def _http_date(value: bytes) -> float | None:
         if zone != b"GMT":
             return None
         date = datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError):
         return None
     return date.timestamp()

@@ -123,14 +123,22 @@ def _keys(issuers: Any) -> Any:
 
     for issuer in issuers:
         for entry in issuer.keys:
-            algorithms = _ALGORITHMS.get((entry.get("kty"), entry.get("crv")))
-            if algorithms is None or entry.get("use", "sig") != "sig":
-                continue
-            if entry.get("alg") in algorithms:
-                algorithms = (entry["alg"],)
+            kid = entry.get("kid")
             try:
+                at = (issuer.issuer, kid if kid is None else _text(kid))
+                algorithms = _ALGORITHMS.get((entry.get("kty"), entry.get("crv")))
+                if algorithms is None or entry.get("use", "sig") != "sig":
+                    continue
+                if entry.get("alg") in algorithms:
+                    algorithms = (entry["alg"],)
                 key = jwt.PyJWK(entry, algorithm=algorithms[0])
-            except jwt.PyJWTError as error:
-                logger.warning("signing key %r of issuer %s cannot be used: %s", entry.get("kid"), issuer.issuer, error)
+            except (jwt.PyJWTError, ValueError, TypeError) as error:
+                logger.warning("signing key %r of issuer %s cannot be used: %s", kid, issuer.issuer, error)
                 continue
-            yield (issuer.issuer, entry.get("kid")), (key, algorithms)
+            yield at, (key, algorithms)
+
+
+def _text(kid: object) -> str:
+    if not isinstance(kid, str):
+        raise TypeError("its id is no text")
+    return kid

@@ -11,6 +11,7 @@ from pilothouse_api.snapshot.stream import Ack, AckState, Hello, Publication
 from pilothouse_proxy import runtime
 from pilothouse_proxy.auth import subject
 from pilothouse_proxy.config.role import Role
+from pilothouse_proxy.http import tls
 from pilothouse_proxy.observe.log import Log
 from pilothouse_proxy.pipeline.serve import Pipeline
 from pilothouse_proxy.pipeline.services import Services
@@ -108,7 +109,8 @@ class Applier:
         self._services.metrics.keep(
             routes=set(built.routes), providers=set(built.snapshot.providers), quotas=set(built.snapshot.quotas)
         )
-        asyncio.get_running_loop().run_in_executor(None, built.callers.load)
+        # What the first requests would wait for, all others with them: tenths of a second.
+        asyncio.get_running_loop().run_in_executor(None, _warm, built).add_done_callback(_warmed)
         self._log.event(
             "configuration applied",
             version=built.version,
@@ -117,3 +119,16 @@ class Applier:
             quotas=str(len(built.snapshot.quotas)),
         )
         self.live.set()
+
+
+def _warm(built: runtime.Runtime) -> None:
+    """In another thread."""
+    built.callers.load()
+    for provider in built.snapshot.providers.values():
+        if provider.endpoint.url.startswith("https:"):
+            tls.client_context(provider.connection.ca_bundle)
+
+
+def _warmed(warming: asyncio.Future[None]) -> None:
+    if not warming.cancelled() and (error := warming.exception()) is not None:
+        logger.error("the configuration that runs could not be warmed up", exc_info=error)

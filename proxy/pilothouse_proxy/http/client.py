@@ -20,9 +20,7 @@ class Client:
     def __init__(self, limits: ClientLimits) -> None:
         self._limits = limits
         self._pools: dict[Origin, tuple[Pool, bytes]] = {}
-        self._contexts: dict[str | None, ssl.SSLContext] = {}
         self.requests = 0
-        self.connects = 0
         self.stale_retries = 0
 
     async def send(self, request: UpstreamRequest, *, first_byte_timeout_s: float) -> UpstreamResponse:
@@ -44,13 +42,13 @@ class Client:
             connection, left_s = await _connect(pool, left_s)
         request.sent = True
         try:
-            return await connection.exchange(wire, request.method, left_s)
+            return await connection.exchange(wire, request.method, patience_s=left_s, told_s=first_byte_timeout_s)
         except Stale:
             request.sent = False
             self.stale_retries += 1
         connection, left_s = await _connect(pool, left_s)
         request.sent = True
-        return await connection.exchange(wire, request.method, left_s)
+        return await connection.exchange(wire, request.method, patience_s=left_s, told_s=first_byte_timeout_s)
 
     def close(self) -> None:
         """Close what is unused at once, the rest as it comes free."""
@@ -66,23 +64,15 @@ class Client:
     def _pool(self, origin: Origin) -> tuple[Pool, bytes]:
         context: ssl.SSLContext | None = None
         if origin.scheme == "https":
-            context = self._context(origin)
+            context = _context(origin)
         elif origin.scheme != "http":
             raise ConnectError(f"{origin.scheme} is not a scheme that can be connected to; use https or http")
         host = origins.authority(origin.scheme, origin.host, origin.port)
+        # Places that the configuration has left: nothing else drops them, and a new one is rare.
+        self._pools = {place: entry for place, entry in self._pools.items() if entry[0].open}
         entry = (Pool(origin, context, self._limits, asyncio.get_running_loop()), b"host: %b\r\n" % host.encode())
         self._pools[origin] = entry
         return entry
-
-    def _context(self, origin: Origin) -> ssl.SSLContext:
-        context = self._contexts.get(origin.ca_bundle)
-        if context is None:
-            try:
-                context = tls.client_context(origin.ca_bundle)
-            except (ssl.SSLError, ValueError) as error:
-                raise ConnectError(f"the CA bundle for {origin.host} holds no readable PEM certificate") from error
-            self._contexts[origin.ca_bundle] = context
-        return context
 
     def _wire(self, request: UpstreamRequest, host: bytes) -> list[bytes]:
         """Head and body as they are written: in one piece, or in two where copying the body costs more."""
@@ -105,3 +95,10 @@ async def _connect(pool: Pool, within_s: float) -> tuple[UpstreamConnection, flo
     began = now()
     connection = await pool.connect(within_s)
     return connection, within_s - (now() - began)
+
+
+def _context(origin: Origin) -> ssl.SSLContext:
+    try:
+        return tls.client_context(origin.ca_bundle)
+    except (ssl.SSLError, ValueError) as error:
+        raise ConnectError(f"the CA bundle for {origin.host} holds no readable PEM certificate") from error

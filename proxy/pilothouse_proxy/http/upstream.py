@@ -220,8 +220,8 @@ class UpstreamConnection(asyncio.Protocol):
             return False
         return now - self.unused_since < self._limits.peek_after_s or self._silent()
 
-    async def exchange(self, wire: list[bytes], method: bytes, first_byte_timeout_s: float) -> UpstreamResponse:
-        """Send one request, wait for the head of its response.
+    async def exchange(self, wire: list[bytes], method: bytes, *, patience_s: float, told_s: float) -> UpstreamResponse:
+        """Send one request, wait for the head of its response. `told_s` is what an error names.
 
         Raises:
             Stale: the request has reached nobody, and may be sent again on another connection.
@@ -240,7 +240,7 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             transport.writelines(wire)
         try:
-            await self.wait(Phase.FIRST_BYTE, first_byte_timeout_s, first_byte_timeout_s)
+            await self.wait(Phase.FIRST_BYTE, patience_s, told_s)
         except asyncio.CancelledError:
             response.abort()
             raise

@@ -207,6 +207,8 @@ def test_a_provider_without_words_gets_some() -> None:
         ([(b"retry-after", b"Tue, 14 Nov 2099 22:00:00 GMT")], 86_400),
         ([(b"retry-after", b"Tue, 31 Feb 2023 22:00:00 GMT")], None),
         ([(b"retry-after", b"Tue, 14 Nov 2023 22:13:50 CET")], None),
+        ([(b"retry-after", b"Tue, 14 Nov 99999999999999999999 22:13:50 GMT")], None),
+        ([(b"retry-after", b"Tue, 14 Nov 2023 22:99999999999:50 GMT")], None),
     ],
 )
 def test_the_wait_a_provider_asks_for(headers: list[tuple[bytes, bytes]], wait_s: float | None) -> None:

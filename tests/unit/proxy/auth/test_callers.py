@@ -186,7 +186,14 @@ def test_garbage_is_refused_without_a_fault(garbage: str) -> None:
 def test_a_key_that_cannot_be_used_does_not_spoil_the_others(caplog: pytest.LogCaptureFixture) -> None:
     broken = {"kty": "RSA", "n": "AQAB", "kid": "broken"}
     unknown = {"kty": "oct", "k": "c2VjcmV0", "kid": "secret"}
-    issuers = (Issuer(issuer=ISSUER, audience="pilothouse", keys=(broken, unknown, jwk(RSA, "rsa"))),)
+    nonsense: tuple[dict[str, Any], ...] = (
+        {},
+        {"kty": ["RSA"]},
+        {"kty": "RSA", "crv": {}},
+        {**jwk(RSA, "x"), "kid": {}},
+    )
+    keys = (broken, unknown, *nonsense, jwk(RSA, "rsa"))
+    issuers = (Issuer(issuer=ISSUER, audience="pilothouse", keys=keys),)
     assert caller(callers(issuers=issuers), token()).service_account == "app"
     assert "broken" in caplog.text
 

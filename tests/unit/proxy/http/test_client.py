@@ -506,11 +506,11 @@ async def test_an_upstream_that_does_not_answer_times_out() -> None:
     async with upstream(script) as server:
         with client() as sender:
             with pytest.raises(TimedOut) as caught:
-                await sender.send(to(server.port), first_byte_timeout_s=0.02)
+                await sender.send(to(server.port), first_byte_timeout_s=0.25)
             async with asyncio.timeout(WAIT_S):
                 await gone.wait()
     assert caught.value.phase is Phase.FIRST_BYTE
-    assert "0.02 s" in str(caught.value)
+    assert "0.25 s" in str(caught.value)
 
 
 @pytest.mark.parametrize("phase", [Phase.IDLE, Phase.TOTAL])
@@ -521,7 +521,7 @@ async def test_an_upstream_that_stops_within_its_body_times_out(phase: Phase) ->
         with pytest.raises(TimedOut) as caught:
             await (response.chunk(0.02) if phase is Phase.IDLE else response.read(100, 0.02))
     assert caught.value.phase is phase
-    assert "0.02 s" in str(caught.value)
+    assert "0.25 s" in str(caught.value)
 
 
 async def test_a_body_that_trickles_is_still_held_to_its_whole_time() -> None:
@@ -697,3 +697,17 @@ async def test_close_ends_unused_connections_at_once_and_others_when_they_come_f
             sender.close()
             go.set()
             assert await second.read(10, WAIT_S) == b""
+
+
+async def test_a_place_that_is_not_asked_any_more_is_forgotten() -> None:
+    async def one_answer(server: Peer) -> None:
+        await request_of(server)
+        server.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+
+    async with upstream(one_answer) as first, upstream(one_answer) as second:
+        sender = Client(ClientLimits())
+        for server in (first, second):
+            response = await sender.send(to(server.port), first_byte_timeout_s=WAIT_S)
+            await response.read(10, WAIT_S)
+            await until(lambda: sender.connections == 0)
+        assert [origin.port for origin in sender._pools] == [second.port]

@@ -184,3 +184,7 @@ def test_a_bundle_of_nothing_is_refused() -> None:
 def test_a_key_that_does_not_fit_is_refused(authority: Authority) -> None:
     with pytest.raises(ssl.SSLError):
         tls.server_context(authority.leaf("a").cert_file, authority.leaf("b").key_file)
+
+
+def test_a_bundle_is_read_once() -> None:
+    assert tls.client_context(None) is tls.client_context(None)
