@@ -15,7 +15,6 @@ from typing import Any
 import kopf
 from kopf._cogs.structs.references import Insights  # kopf.operator takes one; it has no public name
 from kopf._core.engines.peering import Identity  # likewise
-from kopf._core.engines.peering import Identity  # likewise
 
 from pilothouse_api.names import GROUP
 from pilothouse_operator.compile.world import Kind
@@ -170,9 +169,6 @@ class _Turn:
                 settings=settings(self._scope),
                 clusterwide=not self._scope.namespaces,
                 namespaces=self._scope.namespaces,
-                # Peers, which we have none of, would know it by this. Left out, kopf asks who runs the process: the user
-                # of a container has a number and no name, and kopf would end.
-                identity=Identity("pilothouse"),
                 # Peers, which we have none of, would know it by this. Left out, kopf asks for the name of the user who
                 # runs the process: in a container that is a bare number, and kopf would end.
                 identity=Identity("pilothouse"),
