@@ -521,7 +521,7 @@ async def test_an_upstream_that_stops_within_its_body_times_out(phase: Phase) ->
         with pytest.raises(TimedOut) as caught:
             await (response.chunk(0.02) if phase is Phase.IDLE else response.read(100, 0.02))
     assert caught.value.phase is phase
-    assert "0.25 s" in str(caught.value)
+    assert "0.02 s" in str(caught.value)
 
 
 async def test_a_body_that_trickles_is_still_held_to_its_whole_time() -> None:
@@ -553,8 +553,8 @@ async def test_time_that_the_application_takes_is_not_the_upstreams() -> None:
 
     async with upstream(script) as server:
         with client() as sender:
-            response = await sender.send(to(server.port), first_byte_timeout_s=0.05)
-            await asyncio.sleep(0.1)
+            response = await sender.send(to(server.port), first_byte_timeout_s=0.5)
+            await asyncio.sleep(0.6)
             assert await response.chunk(0.05) == b"ab"
             await asyncio.sleep(0.1)
             step.set()
