@@ -33,6 +33,7 @@ from pilothouse_operator.secretstores.kubernetes import KubernetesSecrets
 from pilothouse_operator.sources.callers import ClusterCallers
 from pilothouse_operator.sources.cluster import ClusterSource
 from pilothouse_operator.sources.watch import WatchScope
+from pilothouse_operator.status.rivals import Rivals
 from pilothouse_operator.status.writer import Release, StatusWriter
 
 _log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ _log = logging.getLogger(__name__)
 _HEARTBEAT_S = 1.0
 _ALIVE_S = 15.0
 _BACKOFF_S = (1.0, 30.0)
+_STEADY_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,45 +119,60 @@ class _Operator:
             metrics=self._metrics,
             replica=settings.replica,
         )
-        self._keyring = Keyring(
+        self._keyring = self._make_keyring()
+        self._trust = self._make_trust(release)
+        self._reconciler = self._make_reconciler()
+        self._peers = self._make_peers()
+        self._listening = False
+        self._ending = False
+        self._beat = clock.monotonic()
+
+    def _make_keyring(self) -> Keyring:
+        settings = self._settings
+        return Keyring(
             api=self._api,
             namespace=settings.namespace,
             secret=f"{settings.service}-tls",
             names=settings.names,
-            clock=clock,
+            clock=self._clock,
             is_leader=self._leads,
         )
-        self._trust = Trust(
+
+    def _make_trust(self, release: Release) -> Trust:
+        return Trust(
             api=self._api,
             keyring=self._keyring,
             hub=self._hub,
-            namespace=settings.namespace,
+            namespace=self._settings.namespace,
             field_manager=release.field_manager,
-            clock=clock,
+            clock=self._clock,
             is_leader=self._leads,
+            rival=Rivals(api=self._api, clock=self._clock).living,
         )
-        self._reconciler = Reconciler(
+
+    def _make_reconciler(self) -> Reconciler:
+        return Reconciler(
             sources=Sources(resources=self._source, secrets=self._secrets, callers=self._callers),
             distribution=self._hub,
             status=self._status,
-            clock=clock,
+            clock=self._clock,
             metrics=self._metrics,
             elsewhere=self._elsewhere,
             reporting=self._leads,
         )
-        self._peers = Peers(
+
+    def _make_peers(self) -> Peers:
+        settings = self._settings
+        return Peers(
             api=self._api,
             keyring=self._keyring,
             namespace=settings.namespace,
             service=settings.service,
             replica=settings.replica,
-            clock=clock,
+            clock=self._clock,
             is_leader=self._leads,
             changed=self._reconciler.moved,
         )
-        self._listening = False
-        self._ending = False
-        self._beat = clock.monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Health first, so that Kubernetes sees what happens; the stream last, once there is something to serve."""
@@ -282,12 +299,15 @@ class _Operator:
 
 async def _kept(name: str, room: Callable[[], Awaitable[None]]) -> None:
     """Runs a room until cancelled. The process stays whatever happens in one of them: streams hang on it."""
+    loop = asyncio.get_running_loop()
     backoff_s = _BACKOFF_S[0]
     while True:
+        began = loop.time()
         try:
             await room()
             _log.error("%s has ended, which it should not; starting it again in %g s", name, backoff_s)
         except Exception:
             _log.exception("%s has failed; starting it again in %g s", name, backoff_s)
         await asyncio.sleep(backoff_s)
-        backoff_s = min(backoff_s * 2, _BACKOFF_S[1])
+        steady = loop.time() - began > _STEADY_S
+        backoff_s = _BACKOFF_S[0] if steady else min(backoff_s * 2, _BACKOFF_S[1])

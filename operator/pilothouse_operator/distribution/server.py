@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 _STUCK_S = 60
 """A reader that takes nothing for so long is dropped; its place in memory is dearer than its reconnect."""
 _PIECE_BYTES = 16_384
-"""OpenSSL's buffers grow to the longest write and never shrink: with a whole snapshot that is more than all the rest."""
+"""OpenSSL's buffers grow to the longest write and never shrink: a whole snapshot would be most of a stream's memory."""
 _ACK_BYTES = 8_192
 _BODY_BYTES = 262_144
 _HANDSHAKE_S = 10.0

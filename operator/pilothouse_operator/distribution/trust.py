@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from pilothouse_api.names import GATEWAY_SCOPE
 from pilothouse_operator.distribution.hub import Hub
@@ -19,7 +19,7 @@ _LOOK_S = 5.0
 _WAIT_S = 0.5
 _AGAIN_S = 300.0
 """So often it is written anew, in case somebody has changed or deleted it."""
-_OURS = "pilothouse/"
+_YIELD_S = 20.0
 
 
 class Trust:
@@ -35,7 +35,9 @@ class Trust:
         field_manager: str,
         clock: Clock,
         is_leader: Callable[[], bool],
+        rival: Callable[[frozenset[str]], Awaitable[str | None]],
     ) -> None:
+        """`rival` tells which of some field managers is another release that lives: that of a dead one is ours."""
         self._api = api
         self._keyring = keyring
         self._hub = hub
@@ -43,7 +45,9 @@ class Trust:
         self._field_manager = field_manager
         self._clock = clock
         self._is_leader = is_leader
+        self._rival = rival
         self._written: dict[str, tuple[str, float]] = {}
+        self._yielded: dict[str, float] = {}
         self._blind = False
 
     async def run(self) -> None:
@@ -87,22 +91,31 @@ class Trust:
         known = self._written.get(namespace)
         if known is not None and known[0] == certificate and now - known[1] < _AGAIN_S:
             return
+        if now - self._yielded.get(namespace, -_YIELD_S) < _YIELD_S:
+            return
         try:
             await self._apply(namespace, certificate, Force.NO)
         except errors.Conflict as conflict:
-            if any(name.startswith(_OURS) for name in conflict.managers):
-                _log.warning(
-                    "the ConfigMap %s/%s belongs to another release (%s); proxies there trust that one only",
-                    namespace,
-                    CONFIG_MAP,
-                    ", ".join(sorted(conflict.managers)),
-                )
-            else:
-                await self._apply(namespace, certificate, Force.YES)
-        except (errors.NotFound, errors.Forbidden, errors.Unavailable, errors.Invalid) as fault:
+            rival = await self._rival(conflict.managers)
+            if rival is not None:
+                self._yield_to(rival, namespace, now)
+                return
+            await self._apply(namespace, certificate, Force.YES)
+        except errors.KubeError as fault:
             _log.info("the ConfigMap %s/%s could not be written: %s", namespace, CONFIG_MAP, fault)
             return
+        self._yielded.pop(namespace, None)
         self._written[namespace] = (certificate, now)
+
+    def _yield_to(self, rival: str, namespace: str, now: float) -> None:
+        if namespace not in self._yielded:
+            _log.warning(
+                "the ConfigMap %s/%s belongs to another release that is alive (%s); proxies there trust that one only",
+                namespace,
+                CONFIG_MAP,
+                rival,
+            )
+        self._yielded[namespace] = now
 
     async def _apply(self, namespace: str, certificate: str, force: Force) -> None:
         await self._api.apply(

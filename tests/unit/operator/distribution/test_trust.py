@@ -1,5 +1,6 @@
 """The ConfigMap with the CA, where proxies are."""
 
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 import pytest
@@ -17,7 +18,20 @@ from tests.unit.operator.distribution.test_keyring import Clock, keyring
 OURS, THEIRS = "pilothouse/pilothouse/main", "pilothouse/elsewhere/other"
 
 
-async def trust(objects: Objects, clock: Clock, hub: Hub | None = None) -> Trust:
+async def nobody(managers: frozenset[str]) -> str | None:
+    return None
+
+
+async def everybody(managers: frozenset[str]) -> str | None:
+    return min(managers)
+
+
+async def trust(
+    objects: Objects,
+    clock: Clock,
+    hub: Hub | None = None,
+    rival: Callable[[frozenset[str]], Awaitable[str | None]] = nobody,
+) -> Trust:
     ring = keyring(objects, clock)
     await ring.ready()
     return Trust(
@@ -28,6 +42,7 @@ async def trust(objects: Objects, clock: Clock, hub: Hub | None = None) -> Trust
         field_manager=OURS,
         clock=clock,
         is_leader=lambda: True,
+        rival=rival,
     )
 
 
@@ -69,9 +84,20 @@ async def test_another_releases_config_map_is_left_to_it(caplog: pytest.LogCaptu
     objects, clock = Objects(), Clock()
     objects.add(resources.CONFIG_MAPS, "pilothouse", CONFIG_MAP, data={"ca.crt": "theirs"})
     objects.managers["configmaps", "pilothouse", CONFIG_MAP] = THEIRS
-    await (await trust(objects, clock)).round()
+    kept = await trust(objects, clock, rival=everybody)
+    for _ in range(10):
+        await kept.round()
+        clock.now += 5
     assert objects.stored["configmaps", "pilothouse", CONFIG_MAP]["data"] == {"ca.crt": "theirs"}
-    assert "belongs to another release" in caplog.text
+    assert caplog.text.count("belongs to another release that is alive") == 1
+
+
+async def test_that_of_a_release_that_is_gone_is_taken_over() -> None:
+    objects, clock = Objects(), Clock()
+    objects.add(resources.CONFIG_MAPS, "pilothouse", CONFIG_MAP, data={"ca.crt": "theirs"})
+    objects.managers["configmaps", "pilothouse", CONFIG_MAP] = THEIRS
+    await (await trust(objects, clock, rival=nobody)).round()
+    assert objects.stored["configmaps", "pilothouse", CONFIG_MAP]["data"] != {"ca.crt": "theirs"}
 
 
 async def test_a_hand_edit_is_undone() -> None:
