@@ -23,6 +23,10 @@ SILENCE_S = 3.0 * HEARTBEAT_S
 GUARD_S = 30.0
 """How long a publication made from an older view is held back; after that the view itself has gone back (a restore)."""
 MIN_PAUSE_S = 0.2
+SPREAD_S = 1.0
+"""Over so long the proxies of a replica that has gone spread out on the others."""
+STEADY_S = 10.0
+"""A stream that ends sooner was no good, even if something was heard: the next one waits longer."""
 MAX_PAUSE_S = 10.0
 EAGER_PAUSE_S = 1.0
 """The longest pause of a proxy that has nothing to serve yet: each of its callers waits for the operator's return."""
@@ -95,7 +99,7 @@ class Subscriber:
         failures = 0
         reminded_at = -REMIND_S
         while True:
-            heard_before = self._applier.heard_at
+            heard_before, began = self._applier.heard_at, self._clock.monotonic()
             try:
                 await self._follow()
                 reason = "the operator has ended it"
@@ -106,14 +110,20 @@ class Subscriber:
                 logger.exception("the control stream has failed on a fault of the proxy's own")
                 reason = "a fault of the proxy's own"
             self.connected = False
-            failures = 0 if self._applier.heard_at != heard_before else failures + 1
             now = self._clock.monotonic()
-            if failures > 0 and now - reminded_at >= REMIND_S:
+            heard = self._applier.heard_at != heard_before
+            failures = 0 if heard and now - began >= STEADY_S else failures + 1
+            if not heard and now - reminded_at >= REMIND_S:
                 # Ended streams are daily business; only an operator that cannot be reached is worth a warning.
                 logger.warning("no configuration from the operator at %s: %s", self._address.url, reason)
                 reminded_at = now
-            longest = EAGER_PAUSE_S if self._applier.running is None else MAX_PAUSE_S
-            await asyncio.sleep(self._rng.uniform(0, min(longest, MIN_PAUSE_S * 2 ** min(failures, 16))))
+            await asyncio.sleep(self._rng.uniform(0, self._longest_pause_s(failures)))
+
+    def _longest_pause_s(self, failures: int) -> float:
+        if not failures:
+            return SPREAD_S
+        longest = EAGER_PAUSE_S if self._applier.running is None else MAX_PAUSE_S
+        return min(longest, MIN_PAUSE_S * 2.0 ** min(failures - 1, 16))
 
     async def _follow(self) -> None:
         """One stream, from its connection to its end."""

@@ -129,6 +129,38 @@ async def test_a_silent_operator_is_left_and_found_again(monkeypatch: pytest.Mon
             await until(lambda: control.streams >= 3, seconds=10)
 
 
+class Recording(Random):
+    """Remembers how long a pause might have been, and makes none."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.longest: list[float] = []
+
+    def uniform(self, a: float, b: float) -> float:
+        self.longest.append(b)
+        return 0.0
+
+
+async def test_streams_that_end_at_once_are_opened_ever_more_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriber, "SILENCE_S", 0.1)
+    monkeypatch.setattr("tests.integration.proxy.control.HEARTBEAT_S", 30.0)
+    with ControlServer(weighing(1)) as control:
+        async with listening(control) as proxy:
+            proxy.subscriber._rng = pauses = Recording()
+            await until(lambda: len(pauses.longest) >= 8, seconds=20)
+    assert pauses.longest[:8] == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
+
+
+async def test_proxies_spread_out_when_a_replica_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriber, "SILENCE_S", 0.5)
+    monkeypatch.setattr(subscriber, "STEADY_S", 0.0)
+    monkeypatch.setattr("tests.integration.proxy.control.HEARTBEAT_S", 30.0)
+    with ControlServer(weighing(1)) as control:
+        async with listening(control) as proxy:
+            proxy.subscriber._rng = pauses = Recording()
+            await until(lambda: subscriber.SPREAD_S in pauses.longest)
+
+
 async def test_heartbeats_keep_the_configuration_fresh_also_on_disk(tmp_path: Path) -> None:
     with ControlServer(weighing(1)) as control:
         async with listening(control, tmp_path) as proxy:
