@@ -28,6 +28,7 @@ _BARRIER_S = 10.0
 """How long the first snapshot waits for Secrets that nobody has read yet; then their providers are left out."""
 _REMIND_S = 60.0
 _CALLERS_UNKNOWN = "who may call gateways is not known: API keys or the keys that sign tokens were not read yet"
+_NOT_MADE = "no configuration could be made: the log says why"
 _SECRETS_UNREAD = "Secrets that providers refer to were not read yet"
 _FULL_PASS_S = 60.0
 """A pass without a cause: forgets idle scopes, and would heal a lost wake-up."""
@@ -98,7 +99,7 @@ class Reconciler:
     @property
     def synced(self) -> bool:
         """Whether a whole pass has been published: from then on every scope is served."""
-        return self._outcome is not None
+        return self._outcome is not None and self._hub.open
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -137,6 +138,7 @@ class Reconciler:
                 backoff_s = _BACKOFF_S[0]
             except Exception:
                 self._metrics.passes.labels("failed").inc()
+                self._awaited = (_NOT_MADE,)
                 _log.exception(
                     "a pass over the configuration failed; proxies keep what they have, next try in %gs", backoff_s
                 )
@@ -174,7 +176,7 @@ class Reconciler:
             if self._hub.publish(snapshot, dict(world.seen)):
                 self._metrics.published.labels("gateway" if scope == GATEWAY_SCOPE else "sidecar").inc()
                 _log.info("published %s to %s", snapshot.version, scope)
-        self._outcome = _Outcome(world, compiled.verdicts)
+        self._outcome, self._awaited = _Outcome(world, compiled.verdicts), (_NOT_MADE,)
         self._moved.set()
         return True
 

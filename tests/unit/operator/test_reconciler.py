@@ -15,7 +15,8 @@ from pilothouse_api.snapshot.identity import Identity, KeyHolder
 from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_api.snapshot.stream import Report, Subject
 from pilothouse_operator.compile.world import Kind, Resource, ResourceKey, World
-from pilothouse_operator.distribution.hub import Hub
+from pilothouse_operator.distribution import hub
+from pilothouse_operator.distribution.hub import Hub, Prepared
 from pilothouse_operator.observe import Metrics
 from pilothouse_operator.ports import (
     Changed,
@@ -188,6 +189,21 @@ async def test_nothing_is_published_while_callers_are_unknown(caplog: pytest.Log
         assert it.hub.open
         assert it.reconciler.synced
         assert not it.reconciler.missing
+
+
+async def test_a_first_configuration_that_cannot_be_encoded_makes_nobody_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(snapshot: Snapshot) -> Prepared:
+        raise RuntimeError("no bytes today")
+
+    monkeypatch.setattr(hub, "prepare", refuse)
+    outside = Outside()
+    async with running(outside) as it:
+        await it.until(lambda: outside.observations)
+        assert not it.reconciler.synced
+        assert it.reconciler.missing == ("no configuration could be made: the log says why",)
+        monkeypatch.undo()
+        it.reconciler.changed()
+        await it.until(lambda: it.reconciler.synced)
 
 
 async def test_proxies_that_only_another_replica_serves_are_counted() -> None:
