@@ -93,8 +93,11 @@ class Admin:
             gauges.append(
                 gauge("pilothouse_config_age_seconds", "Since the operator last confirmed it.", (), {(): now.silent_s})
             )
-        body = exposition.render(self._metrics, gauges)
-        responder.respond(200, [(b"content-type", exposition.CONTENT_TYPE)], body)
+        pieces = []
+        for piece in exposition.render(self._metrics, gauges):
+            pieces.append(piece)
+            await asyncio.sleep(0)  # requests come first
+        responder.respond(200, [(b"content-type", exposition.CONTENT_TYPE)], b"".join(pieces))
 
 
 def refuse(status: int, message: str) -> tuple[Headers, bytes]:
