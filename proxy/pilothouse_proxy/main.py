@@ -125,12 +125,11 @@ class _Proxy:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, _signalled, stop)
         self._subscriber.start_from_disk()
-        parts = [self._subscriber.run(), self._enforce_staleness()]
         told = {"role": settings.role.value, "listen": await _start(self._server, settings.listen)}
         if settings.admin_listen is not None:
             told["admin_listen"] = await _start(self._admin_server, settings.admin_listen)
         self._log.event("listening", **told)
-        tasks = [asyncio.create_task(part) for part in parts]
+        tasks = [asyncio.create_task(part) for part in (self._subscriber.run(), self._enforce_staleness())]
         settle = asyncio.create_task(self._settle_memory())
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)

@@ -333,7 +333,8 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             wait_s = receive(piece)
         except Exception as error:
-            # It belongs to the task that waits, not to the event loop.
+            # It belongs to the task that waits, not to the event loop; nothing more is handed on until then.
+            response.receive = None
             waiter, self._waiter = self._waiter, None
             if waiter is not None and not waiter.done():
                 waiter.set_exception(error)
