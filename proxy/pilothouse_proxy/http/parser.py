@@ -122,6 +122,10 @@ class RequestParser:
         """How much of it is still to come, as far as its length was declared."""
         return max(0, self._declared - self._body_bytes)
 
+    def forget_body(self) -> None:
+        """Of a message that will not be read to its end."""
+        self._body.clear()
+
     def close(self) -> None:
         """Breaks the reference cycle with llhttp, so that a closed connection is freed at once."""
         self._llhttp = None

@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_alarm",
+        "_arriving_bytes",
         "_backlog",
         "_backlog_bytes",
         "_body_since",
@@ -89,7 +90,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._backlog: list[bytes | memoryview] = []
-        self._backlog_bytes = self._owed = 0
+        self._backlog_bytes = self._owed = self._arriving_bytes = 0
         self._body_since = 0.0
         self._cancelled = self._paused = False
         self.lost = False
@@ -107,6 +108,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
+        self._count_arriving(0)
         self._alarm.stop()
         self._parser.close()
         self._backlog.clear()
@@ -216,6 +218,10 @@ class Connection(asyncio.Protocol):
     def _await_rest(self, parser: RequestParser) -> None:
         limits = self._limits
         if parser.stage is Stage.BODY:
+            self._count_arriving(parser.body_bytes)
+            if self._server.arriving_bytes > limits.arriving_bytes:
+                self._refuse(503, "too much is being sent to this server at once; try again in a moment")
+                return
             now = self._loop.time()
             if self._wait is not _Wait.BODY:
                 self._wait = _Wait.BODY
@@ -229,7 +235,13 @@ class Connection(asyncio.Protocol):
             self._wait = _Wait.HEAD
             self._alarm.set(limits.header_timeout_s)
 
+    def _count_arriving(self, size: int) -> None:
+        if size != self._arriving_bytes:
+            self._server.arriving_bytes += size - self._arriving_bytes
+            self._arriving_bytes = size
+
     def _serve(self) -> None:
+        self._count_arriving(0)
         self._alarm.clear()
         self._wait = _Wait.ANSWER
         if self._task is None:
@@ -317,6 +329,8 @@ class Connection(asyncio.Protocol):
         (RFC 9112, section 9.6).
         """
         self._server.refusals += 1
+        self._count_arriving(0)
+        self._parser.forget_body()
         try:
             headers, body = self._server.on_refusal(status, message)
             lines = heads.header_lines(headers)
@@ -369,6 +383,8 @@ class Server:
         self.requests = 0
         self.requests_in_flight = 0
         self.refusals = 0
+        self.arriving_bytes = 0
+        """Of bodies that are not whole yet."""
         self._listeners: list[asyncio.Server] = []
         self._open: set[Connection] = set()
         self._empty = asyncio.Event()

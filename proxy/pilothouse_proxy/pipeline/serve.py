@@ -28,6 +28,7 @@ _JSON = (b"content-type", b"application/json")
 _NOTHING = Lines(b"")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 _UNLIMITED = Reservation([], now=0.0)
+_REFUSALS = {413: Kind.TOO_LARGE, 503: Kind.UNAVAILABLE}
 _UNCHOSEN = Model(upstream=UpstreamModel(""))
 
 logger = logging.getLogger(__name__)
@@ -208,7 +209,7 @@ class Pipeline:
             started=self._services.clock.monotonic(),
             meters=self._services.metrics.unrouted("none"),
         )
-        kind = Kind.TOO_LARGE if status == 413 else Kind.INVALID_REQUEST
+        kind = _REFUSALS.get(status, Kind.INVALID_REQUEST)
         outcome.status, outcome.error, outcome.note = status, kind, message
         self._services.record(outcome)
         return [_JSON, _named(outcome)], errors.body(kind, message)
