@@ -75,6 +75,13 @@ def test_pods_pass_the_restricted_pod_security_standard(
         control_plane.kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(pod))
 
 
+def test_a_gateway_waits_for_the_ca_of_its_operator(control_plane: ControlPlane) -> None:
+    gateway = [spec for spec in pods(rendered(control_plane, None)) if spec["containers"][0]["name"] == "proxy"]
+    assert [volume["configMap"] for volume in gateway[0]["volumes"] if "configMap" in volume] == [
+        {"name": "pilothouse-ca"}
+    ]
+
+
 @pytest.mark.parametrize("values", VALUES, ids=values_id)
 def test_a_misspelt_value_is_refused(control_plane: ControlPlane, values: Path) -> None:
     done = control_plane.helm("template", "x", str(CHART), f"--values={values}", "--set=gateway.replica=3", check=False)
