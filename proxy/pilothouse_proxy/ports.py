@@ -40,6 +40,7 @@ class Peek(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool = False
     include_usage: bool = False
     max_output_tokens: int | None = None
+    """0 where the answer is none of tokens."""
     choices: int = 1
     members: Mapping[str, msgspec.Raw] = {}
     """The body's top-level members, undecoded."""

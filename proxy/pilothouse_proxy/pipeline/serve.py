@@ -138,7 +138,7 @@ class Pipeline:
         if peek.max_output_tokens is not None:
             least += peek.max_output_tokens * peek.choices
             tokens = least
-        elif outcome.meters is route.meters[Operation.CHAT]:
+        else:
             tokens += route.estimator.output_tokens * peek.choices
         return active.quotas.reserve(
             caller=caller, route=route.key, model=peek.model, tokens=tokens, least_tokens=least, now=outcome.started

@@ -31,7 +31,7 @@ class Measured(NamedTuple):
 
 
 class Estimator:
-    """Learns for one target. Its figures are shared by all its requests."""
+    """Learns for one route. Its figures are shared by all its requests."""
 
     __slots__ = ("_output", "_ratio")
 

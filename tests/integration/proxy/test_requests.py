@@ -259,6 +259,20 @@ async def test_a_quota_refuses_what_is_too_much_and_tells_both_when_and_how_much
     assert len(cloud.received) == 2
 
 
+async def test_embeddings_are_expected_to_write_nothing() -> None:
+    sent = {"object": "list", "data": [], "model": "e", "usage": {"prompt_tokens": 5, "total_tokens": 5}}
+    async with upstream(whole(sent)) as cloud:
+        configured = snapshot(
+            {"a": provider(cloud.url)},
+            {"r": route(target("a"))},
+            # Less than a chat's answer is expected to take.
+            quotas={"q": quota(limit(Resource.TOKENS, 100))},
+        )
+        async with gateway(configured) as proxy:
+            answers = [await proxy.ask({"model": "chat", "input": "x"}, path="/v1/embeddings") for _ in range(3)]
+    assert [answer.headers["x-ratelimit-remaining-tokens"] for answer in answers] == ["95", "90", "85"]
+
+
 async def test_what_a_failed_request_reserved_is_given_back() -> None:
     async with upstream(failure(400, "invalid_value")) as cloud:
         configured = snapshot(

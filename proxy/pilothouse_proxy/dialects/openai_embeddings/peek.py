@@ -15,4 +15,4 @@ def read(body: bytes) -> Peek:
     model = members_.model(members)
     if "input" not in members or bytes(members["input"]) == b"null":
         raise GatewayError(Kind.INVALID_REQUEST, "missing required parameter: `input`", param="input")
-    return Peek(model=model, members=members)
+    return Peek(model=model, max_output_tokens=0, members=members)
