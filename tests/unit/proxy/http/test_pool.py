@@ -79,10 +79,10 @@ async def test_a_wait_in_line_ends_with_a_reason() -> None:
     gate = Gate()
     async with upstream(gate) as server:
         sender = Client(ClientLimits())
-        first = asyncio.ensure_future(send(sender, to(server.port, 1, 0.05), b"a"))
+        first = asyncio.ensure_future(send(sender, to(server.port, 1, 0.5), b"a"))
         await until(lambda: gate.arrived == [b"a"])
         with pytest.raises(ConnectError, match=r"all 1 connections to 127\.0\.0\.1 are in use"):
-            await send(sender, to(server.port, 1, 0.05), b"b")
+            await send(sender, to(server.port, 1, 0.5), b"b")
         await gate.let_one_pass()
         assert await first == b"a"
         sender.close()
@@ -158,7 +158,7 @@ async def test_a_failed_connect_gives_its_slot_back() -> None:
     sender = Client(ClientLimits())
     for _ in range(3):
         with pytest.raises(ConnectError, match="refuses"):
-            await send(sender, to(port, 1, 0.05), b"a")
+            await send(sender, to(port, 1), b"a")
     assert sender.connections == 0
     sender.close()
 
