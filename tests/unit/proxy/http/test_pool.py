@@ -215,9 +215,9 @@ async def test_however_late_a_connect_is_cancelled_its_slot_comes_back_once(secu
 async def test_who_gives_up_waiting_in_line_leaves_nothing_behind() -> None:
     gate = Gate()
     async with upstream(gate) as server:
-        pool = Pool(to(server.port, 1, 0.01).origin, None, ClientLimits(), asyncio.get_running_loop())
+        pool = Pool(to(server.port, 1).origin, None, ClientLimits(), asyncio.get_running_loop())
         connection = await pool.connect(WAIT_S)
-        late = await asyncio.gather(*(pool.connect(WAIT_S) for _ in range(20)), return_exceptions=True)
+        late = await asyncio.gather(*(pool.connect(0.01) for _ in range(20)), return_exceptions=True)
         assert {type(error) for error in late} == {ConnectError}
         assert not pool._line
         connection.transport.abort()
