@@ -2,7 +2,6 @@
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -46,8 +45,7 @@ class Peek(msgspec.Struct, frozen=True, kw_only=True):
     """The body's top-level members, undecoded."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, kw_only=True):
     """One attempt's view of a request: what the client sent, and the target that was chosen for it."""
 
     operation: Operation
@@ -59,7 +57,7 @@ class Call:
     """As the client sent it."""
     model: Model
     """The target's upstream name and facts."""
-    decoded: object = field(default=None)
+    decoded: object = None
     """Where a translation keeps the neutral request between the attempts of one request."""
 
     @property
@@ -67,8 +65,7 @@ class Call:
         return self.model.upstream
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """A complete answer in the client's dialect. `finish_reason` as OpenAI names it, for metrics."""
 
     body: bytes

@@ -82,21 +82,27 @@ class Flight:
         """
         route, services = self._route, self._services
         served = [target.serve(match, self._call.peek.model) for target in route.targets]
-        tried = sum(1 << index for index, option in enumerate(served) if option is None)
+        tried = 0
+        for index, option in enumerate(served):
+            if option is None:
+                tried |= 1 << index
         failure: Failure | None = None
         refusal: GatewayError | None = None
         route.budget.deposit()
         while True:
             now = services.clock.monotonic()
             shunned = 0 if len(served) == 1 else _shunned(served, now)
-            index = route.order.choose(tried=tried, shunned=shunned, point=services.rng.random())
-            option = served[index] if index is not None else None
-            if index is None or option is None or (failure is not None and now >= self._deadline):
+            chosen = route.order.choose(tried=tried, shunned=shunned, point=services.rng.random())
+            option = served[chosen] if chosen is not None else None
+            if chosen is None or option is None or (failure is not None and now >= self._deadline):
                 break
             untried = len(served) - tried.bit_count()
-            tried |= 1 << index
+            tried |= 1 << chosen
+            target = route.targets[chosen]
             try:
-                failure = await self._persist(route.targets[index], option, untried)
+                failure = await self._attempt(target, option, untried)
+                if failure is not None:
+                    failure = await self._repeat(target, option, untried, failure)
             except GatewayError as error:
                 # This target cannot do what is asked. Nothing was sent, and another one may be able to.
                 option.meters.attempt(error.kind)
@@ -108,14 +114,13 @@ class Flight:
             raise refusal or _unserved(self._call.peek.model)
         return failure
 
-    async def _persist(self, target: runtime.Target, served: runtime.Served, untried: int) -> Failure | None:
-        """One target, as often as the route's retry policy allows."""
+    async def _repeat(
+        self, target: runtime.Target, served: runtime.Served, untried: int, failure: Failure | None
+    ) -> Failure | None:
+        """The same target again, as often as the route's retry policy allows."""
         route, services = self._route, self._services
         attempts = 0
-        while True:
-            failure = await self._attempt(target, served, untried)
-            if failure is None:
-                return None
+        while failure is not None:
             attempts += 1
             now = services.clock.monotonic()
             pause = retry.pause_s(
@@ -128,6 +133,8 @@ class Flight:
             if pause is None or not route.budget.withdraw(now=now):
                 return failure
             await asyncio.sleep(pause)
+            failure = await self._attempt(target, served, untried)
+        return None
 
     async def _attempt(self, target: runtime.Target, served: runtime.Served, untried: int) -> Failure | None:
         """One try; None when the client has been answered, even if the answer broke off later."""
@@ -199,7 +206,7 @@ class Flight:
                 return await self._classified(response, target)
             if self._call.peek.stream:
                 return await self._stream(response, pair, target.label)
-            await self._whole(response, pair)
+            self._answer(await response.read(MAX_REPLY_BYTES, self._left_s()), response, pair)
             return None
         except messages.HTTPError as error:
             return _unanswered(error, target.label)
@@ -218,8 +225,8 @@ class Flight:
             status=response.status, headers=response.headers, body=body, now=self._services.clock.wall()
         )
 
-    async def _whole(self, response: client.UpstreamResponse, pair: ports.Translation) -> None:
-        body = await response.read(MAX_REPLY_BYTES, self._left_s())
+    def _answer(self, body: bytes, response: client.UpstreamResponse, pair: ports.Translation) -> None:
+        """The whole body has arrived."""
         answer = pair.reply(self._call, response.headers, body)
         outcome = self._outcome
         outcome.finish_reason = answer.finish_reason

@@ -29,15 +29,17 @@ def read(body: bytes) -> Peek:
     model = members_.model(members)
     if "messages" not in members:
         raise GatewayError(Kind.INVALID_REQUEST, "missing required parameter: `messages`", param="messages")
-    if memoryview(members["messages"])[0] != _LIST or not _filled(members["messages"]):
+    if not _is_filled(members["messages"]):
         raise GatewayError(Kind.INVALID_REQUEST, "`messages` must be a list that is not empty", param="messages")
     options = members_.value(members, "stream_options", _stream_options) if "stream_options" in members else None
     limit = _positive(members, "max_completion_tokens")
+    if limit is None:
+        limit = _positive(members, "max_tokens")
     return Peek(
         model=model,
         stream=bool("stream" in members and members_.value(members, "stream", _switch)),
         include_usage=options is not None and bool(options.include_usage),
-        max_output_tokens=limit if limit is not None else _positive(members, "max_tokens"),
+        max_output_tokens=limit,
         choices=_positive(members, "n") or 1,
         members=members,
     )
@@ -52,6 +54,7 @@ def _positive(members: members_.Members, name: str) -> int | None:
     return value
 
 
-def _filled(raw: msgspec.Raw) -> bool:
-    """Whether a JSON list has an element; a longer one need not be looked through for that."""
-    return len(memoryview(raw)) > 64 or bool(_some.decode(raw))
+def _is_filled(raw: msgspec.Raw) -> bool:
+    """Whether it is a JSON list with an element; a longer one need not be looked through for that."""
+    view = memoryview(raw)
+    return view[0] == _LIST and (len(view) > 64 or bool(_some.decode(raw)))
