@@ -142,7 +142,7 @@ class _Proxy:
     async def _leave(self, tasks: Sequence[asyncio.Task[Any]]) -> None:
         """Fail the readiness probe, let requests in flight finish, close."""
         self._leaving = True
-        self._log.event("draining", in_flight=str(self._server.requests_in_flight))
+        self._log.event("draining", in_flight=self._server.requests_in_flight)
         await self._server.drain(self._settings.drain_timeout_s)
         for task in tasks:
             task.cancel()

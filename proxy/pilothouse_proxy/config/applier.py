@@ -114,9 +114,9 @@ class Applier:
         self._log.event(
             "configuration applied",
             version=built.version,
-            routes=str(len(built.routes)),
-            providers=str(len(built.snapshot.providers)),
-            quotas=str(len(built.snapshot.quotas)),
+            routes=len(built.routes),
+            providers=len(built.snapshot.providers),
+            quotas=len(built.snapshot.quotas),
         )
         self.live.set()
 

@@ -86,12 +86,12 @@ class Log:
         render = _json if self._json else _text
         self._take(render(outcome, self._time(), duration_ms))
 
-    def event(self, event: str, **told: str) -> None:
+    def event(self, event: str, **told: str | int) -> None:
         """Take something that happened to the proxy as a whole, with what there is to tell of it."""
         if self._json:
             self._take(_encoder.encode({"time": self._time(), "event": event, **told}) + b"\n")
             return
-        words = [self._time(), event, *(f"{name}={_plain(value)}" for name, value in told.items())]
+        words = [self._time(), event, *(f"{name}={_plain(str(value))}" for name, value in told.items())]
         self._take(" ".join(words).encode() + b"\n")
 
     def _take(self, line: bytes) -> None:

@@ -67,9 +67,14 @@ async def test_a_json_line_leaves_out_what_never_came_to_be(as_json: Pipe) -> No
 
 
 async def test_events_stand_among_the_requests(as_json: Pipe) -> None:
-    as_json.log.event("configuration applied", version="sha256:x")
+    as_json.log.event("configuration applied", version="sha256:x", routes=2)
     told = json.loads(await as_json.written())
-    assert told == {"time": "2023-11-14T22:13:20.250Z", "event": "configuration applied", "version": "sha256:x"}
+    assert told == {
+        "time": "2023-11-14T22:13:20.250Z",
+        "event": "configuration applied",
+        "version": "sha256:x",
+        "routes": 2,
+    }
 
 
 async def test_a_text_line_tells_the_essentials(as_text: Pipe) -> None:
