@@ -1,12 +1,16 @@
 """Finds out who sent a request, from its headers alone."""
 
 import hashlib
+import re
 from typing import NoReturn
 
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_proxy.auth import api_keys, subject, tokens
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.http.messages import Headers
+
+# Any page of the web can have its reader's browser post to this machine; an honest client of a page sends its Origin.
+_OWN_ORIGIN = re.compile(rb"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?")
 
 _HINT = "send `Authorization: Bearer` and an API key, or a ServiceAccount token of audience `pilothouse`"
 
@@ -38,7 +42,7 @@ class Callers:
             return self.resident
         key = _key(headers)
         if key is None:
-            return self._anonymous or _refuse(f"no API key: {_HINT}")
+            return self._nobody(headers)
         digest = hashlib.sha256(key).digest()
         caller = self._holders.get(digest)
         if caller is not None:
@@ -48,8 +52,17 @@ class Callers:
             return caller or self._verified(self._verifier, key, digest, now)
         if self._anonymous is not None and not self._holders:
             # Nothing to check a key against: SDKs insist on sending one, whatever it is.
-            return self._anonymous
+            return self._nobody(headers)
         _refuse("the API key is not known here")
+
+    def _nobody(self, headers: Headers) -> subject.Subject:
+        """The anonymous caller, if there is one: a program on this machine, or a page that this machine serves."""
+        if self._anonymous is None:
+            _refuse(f"no API key: {_HINT}")
+        for name, value in headers:
+            if name == b"origin" and _OWN_ORIGIN.fullmatch(value) is None:
+                _refuse(f"a page of another origin is not let in without a known API key: {_HINT}")
+        return self._anonymous
 
     def _verified(self, verifier: tokens.Verifier, key: bytes, digest: bytes, now: float) -> subject.Subject:
         if key.count(b".") != 2 or len(key) > tokens.MAX_TOKEN_BYTES or not key.isascii():

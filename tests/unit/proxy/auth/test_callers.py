@@ -109,6 +109,30 @@ def test_with_nothing_to_check_against_any_key_is_that_of_the_anonymous_caller()
     assert caller(callers(anonymous=HOLDER), "sk-whatever").principal == "anonymous"
 
 
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1", "https://[::1]:8443"])
+def test_a_page_that_this_machine_serves_may_be_the_anonymous_caller(origin: str) -> None:
+    headers = [(b"host", b"127.0.0.1:8080"), (b"origin", origin.encode())]
+    assert callers(anonymous=HOLDER).authenticate(headers, now=NOW).principal == "anonymous"
+
+
+@pytest.mark.parametrize("key", [None, b"Bearer sk-whatever"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "http://localhost.evil.example", "http://evil.example:127", "null", ""]
+)
+def test_a_page_of_another_origin_is_not(origin: str, key: bytes | None) -> None:
+    headers = [(b"host", b"127.0.0.1:8080"), (b"origin", origin.encode())]
+    if key is not None:
+        headers.append((b"authorization", key))
+    with pytest.raises(GatewayError, match="another origin"):
+        callers(anonymous=HOLDER).authenticate(headers, now=NOW)
+
+
+def test_a_known_key_counts_wherever_the_page_came_from() -> None:
+    headers = [(b"origin", b"https://chat.example"), (b"authorization", f"Bearer {KEY}".encode())]
+    found = callers(anonymous=HOLDER, api_keys=API_KEYS).authenticate(headers, now=NOW)
+    assert found.principal == "user:team-a/alice"
+
+
 def test_a_wrong_key_is_refused_although_none_would_do() -> None:
     refusal(callers(anonymous=HOLDER, api_keys=API_KEYS), "key-of-nobody-0123456789")
 
