@@ -36,10 +36,10 @@ class Flight:
         "_call",
         "_deadline",
         "_ends",
+        "_events",
         "_limits",
         "_measured",
         "_outcome",
-        "_relayed",
         "_reservation",
         "_responder",
         "_route",
@@ -72,7 +72,7 @@ class Flight:
         """When the attempt at hand must be over, as long as nothing of its answer has gone out."""
         self._served: runtime.Served | None = None
         self._sent = False
-        self._relayed: Stream | None = None
+        self._events = 0
 
     async def fly(self, match: table.Match) -> Failure | None:
         """Try the route's targets in order until one answers; None: the client has its answer, or what there was of it.
@@ -173,7 +173,7 @@ class Flight:
             # The client has gone. What the provider did until then is billed.
             if request.sent:
                 self._sent = True
-                self._estimate(0 if self._relayed is None else self._relayed.events)
+                self._estimate(self._events)
             raise
         if failure is not None:
             return self._failed(failure, target, served)
@@ -252,7 +252,6 @@ class Flight:
             unseen_until=self._ends,
             deadline=self._deadline,
         )
-        self._relayed = stream
         failure = late = None
         try:
             await stream.carry(response)
@@ -262,13 +261,15 @@ class Flight:
         except messages.HTTPError as error:
             failure = _unanswered(error, label)
         finally:
+            # Not the stream itself: it holds on to this flight, and the collector runs too rarely for bodies.
+            self._events = stream.events
             outcome.usage = relay.usage
             outcome.finish_reason = relay.finish_reason
         if relay.unknown and self._served is not None:
             self._served.meters.unknown(relay.unknown)
         if responder.started:
             if outcome.usage is None:
-                self._estimate(stream.events)
+                self._estimate(self._events)
             if late is not None:
                 # No fault of the target, which was ready to go on.
                 outcome.error, outcome.note = late.kind, late.message

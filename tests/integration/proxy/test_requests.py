@@ -1,6 +1,7 @@
 """What one caller gets for one request."""
 
 import asyncio
+import gc
 import re
 
 import aiohttp
@@ -11,6 +12,7 @@ from pilothouse_api.snapshot.quotas import Resource
 from pilothouse_api.snapshot.routes import Retry, Timeouts
 from pilothouse_api.snapshot.stream import LimitUse
 from pilothouse_proxy.auth import subject
+from pilothouse_proxy.pipeline.flight import Flight
 from tests.integration.proxy.configurations import (
     KEY,
     UPSTREAM_KEY,
@@ -40,6 +42,25 @@ async def test_an_answer_passes_byte_for_byte_and_names_who_gave_it() -> None:
     assert received.line == "POST /v1/chat/completions HTTP/1.1"
     assert received.json["model"] == "gpt-x"
     assert (received.json["temperature"], received.json["unknown_member"]) == (0.25, {"deep": None})
+
+
+@pytest.mark.parametrize("asked", [{}, {"stream": True}])
+async def test_a_request_that_is_over_is_freed_without_the_garbage_collector(asked: dict[str, bool]) -> None:
+    def flights() -> int:
+        return sum(isinstance(it, Flight) for it in gc.get_objects())
+
+    async with (
+        upstream(stream(words("A", "hoy")) if asked else None) as cloud,
+        gateway(snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})) as proxy,
+    ):
+        gc.collect()
+        gc.disable()
+        try:
+            before = flights()
+            assert (await proxy.chat(**asked)).status == 200
+            await until(lambda: flights() == before)
+        finally:
+            gc.enable()
 
 
 async def test_the_caller_s_key_never_goes_upstream() -> None:
