@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,9 +177,10 @@ class Fleet:
         return next((each for each in conditions if each["type"] == which), {})
 
     def stop(self) -> None:
-        """Ends every process."""
+        """Ends every process, and removes their logs and tokens."""
         for running in (*self.proxies, *self.operators):
             running.stop()
+        shutil.rmtree(self.root, ignore_errors=True)
 
     def _start_proxy(self, name: str, arguments: list[str], listen: int, admin: int) -> Running:
         running = Running(
