@@ -47,15 +47,15 @@ PROVIDERS: Mapping[DialectName, str] = {
 }
 
 
-def peek(client: DialectName, body: bytes) -> Peek:
-    """What routing must know of a client's body.
+def peek(client: DialectName) -> Callable[[bytes], Peek]:
+    """What finds in a client's body what routing must know; it raises GatewayError, INVALID_REQUEST, that names the
+    parameter.
 
     Raises:
-        GatewayError: INVALID_REQUEST that names the parameter.
         KeyError: no client speaks this dialect.
     """
     read: Callable[[bytes], Peek] = _load(PEEKS[client])
-    return read(body)
+    return read
 
 
 @functools.cache

@@ -53,7 +53,7 @@ def call(client: DialectName, document: dict[str, Any], body: bytes) -> Call:
         operation=OPERATIONS[client],
         request_id="golden",
         created=1_793_534_400,
-        peek=translation.peek(client, body),
+        peek=translation.peek(client)(body),
         body=body,
         model=model,
     )

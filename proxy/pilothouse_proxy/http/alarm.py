@@ -13,8 +13,6 @@ class Alarm:
     sees that nothing is due and arms itself anew. Only an earlier deadline costs a new timer.
     """
 
-    __slots__ = ("_deadline", "_due", "_loop", "_ring", "_timer")
-
     def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
         self._loop = loop
         self._ring: Callable[[], None] | None = ring

@@ -1,4 +1,4 @@
-"""Requests out: encoding, pools by origin, the one retry that is safe."""
+"""Requests out: encoding, pools by origin."""
 
 import asyncio
 import ssl
@@ -7,9 +7,11 @@ from pilothouse_proxy.http import heads, origins, tls
 from pilothouse_proxy.http.limits import ClientLimits
 from pilothouse_proxy.http.messages import ConnectError, Origin, UpstreamRequest
 from pilothouse_proxy.http.pool import Pool
-from pilothouse_proxy.http.upstream import Stale, UpstreamConnection, UpstreamResponse
+from pilothouse_proxy.http.response import UpstreamResponse
+from pilothouse_proxy.http.transfer import Transfer
+from pilothouse_proxy.http.upstream import Receiver
 
-__all__ = ["Client", "UpstreamResponse"]
+__all__ = ["Client", "Receiver", "Transfer", "UpstreamResponse"]
 
 _BODY_EXPECTED = frozenset([b"POST", b"PUT", b"PATCH"])
 
@@ -21,40 +23,47 @@ class Client:
         self._limits = limits
         self._pools: dict[Origin, tuple[Pool, bytes]] = {}
         self.requests = 0
-        self.stale_retries = 0
+
+    def begin(self, request: UpstreamRequest, receiver: Receiver, *, first_byte_timeout_s: float) -> Transfer:
+        """Send a request; what becomes of it is told to `receiver`, never before this returns.
+
+        Raises:
+            ConnectError: the origin is none that can be connected to.
+            ProtocolError: a header holds what would smuggle in another.
+        """
+        kept = self._pools.get(request.origin)
+        pool, host = kept if kept is not None else self._pool(request.origin)
+        self.requests += 1
+        transfer = Transfer(pool, self._wire(request, host), request, receiver, first_byte_timeout_s)
+        transfer.start()
+        return transfer
 
     async def send(self, request: UpstreamRequest, *, first_byte_timeout_s: float) -> UpstreamResponse:
         """Send a request; return when the head of its answer is there.
-
-        A reused connection that turns out to be closed before the request got through is replaced by a new one, once.
 
         Raises:
             HTTPError: one of the five of `messages`. Where a connection must be made or waited for, that has its own
                 time, the origin's, and is part of `first_byte_timeout_s` too.
         """
-        kept = self._pools.get(request.origin)
-        pool, host = kept if kept is not None else self._pool(request.origin)
-        wire = self._wire(request, host)
-        self.requests += 1
-        left_s = first_byte_timeout_s
-        connection = pool.take()
-        if connection is None:
-            connection, left_s = await _connect(pool, left_s)
-        request.sent = True
+        response = UpstreamResponse(asyncio.get_running_loop(), buffer_bytes=self._limits.buffer_bytes)
+        response.transfer = self.begin(request, response, first_byte_timeout_s=first_byte_timeout_s)
         try:
-            return await connection.exchange(wire, request.method, patience_s=left_s, told_s=first_byte_timeout_s)
-        except Stale:
-            request.sent = False
-            self.stale_retries += 1
-        connection, left_s = await _connect(pool, left_s)
-        request.sent = True
-        return await connection.exchange(wire, request.method, patience_s=left_s, told_s=first_byte_timeout_s)
+            await response.head()
+        except BaseException:
+            response.abort()
+            raise
+        return response
 
     def close(self) -> None:
         """Close what is unused at once, the rest as it comes free."""
         for pool, _ in self._pools.values():
             pool.close()
         self._pools.clear()
+
+    @property
+    def stale_retries(self) -> int:
+        """Requests that went out a second time, because nobody had read the first."""
+        return sum(pool.stale_retries for pool, _ in self._pools.values())
 
     @property
     def connections(self) -> int:
@@ -87,14 +96,6 @@ class Client:
         if not body:
             return [head]
         return [head + body] if len(body) <= self._limits.join_bytes else [head, body]
-
-
-async def _connect(pool: Pool, within_s: float) -> tuple[UpstreamConnection, float]:
-    """A connection, and what is left of the time."""
-    now = asyncio.get_running_loop().time
-    began = now()
-    connection = await pool.connect(within_s)
-    return connection, within_s - (now() - began)
 
 
 def _context(origin: Origin) -> ssl.SSLContext:

@@ -16,8 +16,6 @@ numbers: whoever builds one without `heads.header_lines` answers for it that no 
 class Request:
     """One request as received, body complete (its size bounded by `limits`)."""
 
-    __slots__ = ("body", "headers", "method", "path", "peer", "query")
-
     def __init__(self, *, method: bytes, path: bytes, query: bytes, headers: Headers, body: bytes, peer: str) -> None:
         self.method = method
         self.path = path

@@ -43,8 +43,6 @@ class Refused(Exception):
 class Received(Request):
     """A request and what its answer's framing depends on."""
 
-    __slots__ = ("keep_alive", "version")
-
     def __init__(
         self,
         method: bytes,
@@ -70,33 +68,6 @@ class RequestParser:
     Feed it what arrives; complete requests collect in `completed`, in order. After a violation `refusal` is set, and
     everything that follows on the connection is ignored: its framing is no longer known.
     """
-
-    __slots__ = (
-        "_body",
-        "_body_bytes",
-        "_chunked",
-        "_declared",
-        "_expect",
-        "_feeding",
-        "_head_fed",
-        "_headers",
-        "_hosts",
-        "_keep_alive",
-        "_last",
-        "_limits",
-        "_lines",
-        "_llhttp",
-        "_method",
-        "_peer",
-        "_raw_bytes",
-        "_target",
-        "_upgrade",
-        "_version",
-        "awaits_continue",
-        "completed",
-        "refusal",
-        "stage",
-    )
 
     def __init__(self, limits: Limits, peer: str) -> None:
         self._limits = limits
@@ -328,24 +299,6 @@ class ResponseParser:
 
     `body` is a list to which parts are appended as they arrive; whoever takes them clears it.
     """
-
-    __slots__ = (
-        "_bodiless",
-        "_head_fed",
-        "_interim",
-        "_limits",
-        "_lines",
-        "_llhttp",
-        "_until_close",
-        "body",
-        "complete",
-        "head_complete",
-        "headers",
-        "keep_alive",
-        "status",
-        "surplus",
-        "violation",
-    )
 
     def __init__(self, limits: ClientLimits) -> None:
         self._limits = limits

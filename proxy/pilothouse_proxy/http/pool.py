@@ -3,6 +3,8 @@
 import asyncio
 import ssl
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import cast
 
 from pilothouse_proxy.http.dial import dial
 from pilothouse_proxy.http.limits import ClientLimits
@@ -15,19 +17,6 @@ class Pool:
 
     A slot is taken before dialling and given back when the connection is lost, or handed to the next in line.
     """
-
-    __slots__ = (
-        "_closed",
-        "_context",
-        "_holders",
-        "_idle",
-        "_line",
-        "_loop",
-        "_turn",
-        "limits",
-        "open",
-        "origin",
-    )
 
     def __init__(
         self, origin: Origin, context: ssl.SSLContext | None, limits: ClientLimits, loop: asyncio.AbstractEventLoop
@@ -42,6 +31,7 @@ class Pool:
         self._turn = 0
         self._closed = False
         self.open = 0
+        self.stale_retries = 0
 
     @property
     def unused(self) -> int:
@@ -100,14 +90,15 @@ class Pool:
         self._turn += 1
         made: list[UpstreamConnection] = []
         try:
-            return await dial(
+            await dial(
                 self.origin,
                 context=self._context,
-                factory=lambda: self._make(made),
+                factory=cast("Callable[[], asyncio.Protocol]", lambda: self._make(made)),
                 timeout_s=patience_s,
                 turn=self._turn,
                 attempt_delay_s=self.limits.attempt_delay_s,
             )
+            return made[0]
         except BaseException:
             if made:
                 self._release(made[0])

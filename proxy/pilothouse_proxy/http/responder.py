@@ -1,5 +1,6 @@
 """How an application answers."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pilothouse_proxy.http.messages import Headers, Lines
@@ -15,18 +16,21 @@ class Responder:
     """How an application answers one request: either `respond`, or `start`, `write`…, `finish`. Each one system call.
 
     The server adds `date`, `connection` and the framing headers; what the application gives of these is left out. After
-    the client has gone every call is without effect.
+    the client has gone every call is without effect. An application that is no coroutine says `done` at the end.
     """
-
-    __slots__ = ("_connection", "_head", "_request", "_verbatim", "finished", "started")
 
     def __init__(self, connection: "Connection", request: Received) -> None:
         self._connection = connection
-        self._request = request
+        self.request = request
         self._head = b""
         self._verbatim = False
         self.started = False
         self.finished = False
+        self.over = False
+        """Whether the application is done with the request."""
+        self.failed = False
+        self.last_words: Callable[[], None] | None = None
+        """Ends an answer that has begun, where the server must close before it is whole."""
 
     def respond(self, status: int, headers: Headers | Lines, body: bytes) -> None:
         """The whole answer, in one write. A HEAD request gets the head that the body would have."""
@@ -34,16 +38,16 @@ class Responder:
         self.finished = True
         connection = self._connection
         if status in _BODILESS:
-            head = connection.head(self._request, status, headers, b"")
+            head = connection.head(self.request, status, headers, b"")
             connection.write(head)
             return
-        head = connection.head(self._request, status, headers, b"content-length: %d\r\n" % len(body))
-        connection.write(head if self._request.method == b"HEAD" else head + body)
+        head = connection.head(self.request, status, headers, b"content-length: %d\r\n" % len(body))
+        connection.write(head if self.request.method == b"HEAD" else head + body)
 
     def start(self, status: int, headers: Headers | Lines) -> None:
         """A chunked answer of unknown length; its head leaves with the first write."""
         self._begin()
-        request = self._request
+        request = self.request
         if request.version == "1.1":
             framing = b"transfer-encoding: chunked\r\n"
         else:
@@ -57,7 +61,7 @@ class Responder:
         """One chunk in one write. Use `drain` after it where much is written."""
         if not self.started or self.finished:
             raise RuntimeError("write comes between start and finish")
-        if not data or self._request.method == b"HEAD":
+        if not data or self.request.method == b"HEAD":
             return
         head = self._head
         if head:
@@ -67,9 +71,18 @@ class Responder:
             connection.transport.write(head + data if self._verbatim else b"%b%x\r\n%b\r\n" % (head, len(data), data))
 
     @property
+    def streams(self) -> bool:
+        """Whether the client can be sent an answer bit by bit that does not end the connection."""
+        return self.request.version == "1.1" and self.request.method != b"HEAD"
+
+    @property
     def paused(self) -> bool:
         """Whether the client is owed more than the high-water mark, so that `drain` would wait."""
         return self._connection.flow.paused
+
+    def when_resumed(self, go_on: Callable[[], None]) -> None:
+        """Call it once, when the client has taken enough, or is gone. For who is `paused`."""
+        self._connection.flow.when_resumed(go_on)
 
     async def drain(self) -> None:
         """Waits only while the client is owed more than the high-water mark."""
@@ -83,7 +96,7 @@ class Responder:
             raise RuntimeError("finish comes once, after start")
         self.finished = True
         end = self._head
-        if self._request.method != b"HEAD":
+        if self.request.method != b"HEAD":
             if self._verbatim:
                 end += data
             elif data:
@@ -92,6 +105,12 @@ class Responder:
                 end += b"0\r\n\r\n"
         if end:
             self._connection.write(end)
+
+    def done(self) -> None:
+        """The application has nothing more to do with this request: the connection goes on to the next."""
+        if not self.over:
+            self.over = True
+            self._connection.answered(self)
 
     def _begin(self) -> None:
         if self.started:

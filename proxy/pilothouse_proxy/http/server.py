@@ -1,15 +1,13 @@
-"""The listening side: one protocol object and, from its first request on, one task a connection.
-
-A task a request would cost 1 µs more of each.
-"""
+"""The listening side: one protocol object a connection; no task unless the application is a coroutine."""
 
 import asyncio
 import enum
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from ssl import SSLContext
-from typing import TypeAlias, cast
+from types import CoroutineType
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.alarm import Alarm
@@ -19,7 +17,7 @@ from pilothouse_proxy.http.messages import Headers, Lines, Request
 from pilothouse_proxy.http.parser import Received, RequestParser, Stage
 from pilothouse_proxy.http.responder import Responder
 
-__all__ = ["Application", "Connection", "NoAnswer", "OnFailure", "OnRefusal", "Responder", "Server"]
+__all__ = ["Application", "Connection", "NoAnswer", "OnFailure", "OnRefusal", "Responder", "Server", "Work"]
 
 _HANDSHAKE_S = 10.0
 _SHUTDOWN_S = 5.0
@@ -30,11 +28,21 @@ _HEAD_BYTES = 4096
 
 
 class NoAnswer(Exception):
-    """The application returned without answering, or without finishing its answer."""
+    """The application was done without answering, or without finishing its answer."""
 
 
-Application: TypeAlias = Callable[[Request, Responder], Awaitable[None]]
-"""Answers one request. Cancelled as soon as the client has gone."""
+class Work(Protocol):
+    """What goes on for a request that is not answered yet."""
+
+    def cancel(self) -> object:
+        """The client has gone, or must: end at once, and say `done`."""
+        ...
+
+
+Application: TypeAlias = Callable[[Request, Responder], Coroutine[Any, Any, None] | Work | None]
+"""Answers one request: as a coroutine; or at once, which gives None; or later, which gives what can be cancelled.
+
+Cancelled as soon as the client has gone. What is no coroutine says `Responder.done` at its end, whatever happens."""
 
 OnFailure: TypeAlias = Callable[[Request, BaseException], tuple[int, Headers, bytes]]
 """What to answer when the application has raised. Called also where an answer had begun, which is then cut off."""
@@ -55,44 +63,37 @@ class _Wait(enum.Enum):
     CLOSE = enum.auto()
 
 
-class Connection(asyncio.Protocol):
+# A member of an enum is looked up anew at each use.
+_HEAD: Final = _Wait.HEAD
+_BODY: Final = _Wait.BODY
+_ANSWER: Final = _Wait.ANSWER
+_IDLE: Final = _Wait.IDLE
+_LINGER: Final = _Wait.LINGER
+_CLOSE: Final = _Wait.CLOSE
+_BETWEEN: Final = Stage.BETWEEN
+_IN_HEAD: Final = Stage.HEAD
+_IN_BODY: Final = Stage.BODY
+
+
+class Connection:
     """One client. Requests are answered one after the other; what arrives meanwhile waits, unparsed and bounded."""
 
-    __slots__ = (
-        "_alarm",
-        "_arriving_bytes",
-        "_backlog",
-        "_backlog_bytes",
-        "_body_since",
-        "_cancelled",
-        "_limits",
-        "_loop",
-        "_owed",
-        "_parser",
-        "_paused",
-        "_server",
-        "_task",
-        "_wait",
-        "_waiter",
-        "flow",
-        "lost",
-        "transport",
-    )
-
     transport: asyncio.Transport
+    _parser: RequestParser
 
     def __init__(self, server: "Server", loop: asyncio.AbstractEventLoop) -> None:
         self._server = server
         self._loop = loop
         self._limits = server.limits
+        self._pipeline_bytes = server.limits.pipeline_bytes
         self._alarm = Alarm(loop, self._expired)
-        self._wait = _Wait.HEAD
-        self._task: asyncio.Task[None] | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._wait = _HEAD
+        self._responder: Responder | None = None
+        self._work: Work | None = None
         self._backlog: list[bytes | memoryview] = []
         self._backlog_bytes = self._owed = self._arriving_bytes = 0
         self._body_since = 0.0
-        self._cancelled = self._paused = False
+        self._cancelled = self._paused = self._starting = False
         self.lost = False
         self.flow = WriteFlow(loop)
 
@@ -112,26 +113,26 @@ class Connection(asyncio.Protocol):
         self._alarm.stop()
         self._parser.close()
         self._backlog.clear()
-        self.flow.resume()
-        if self._task is None:
+        if self._responder is None:
             self._server.closed(self)
         else:
             self._cancel()
+        self.flow.resume()
 
     def data_received(self, data: bytes) -> None:
-        if self._wait is not _Wait.ANSWER:
-            if self._wait is not _Wait.LINGER and self._wait is not _Wait.CLOSE:
-                self._feed(data)
-            return
-        self._backlog.append(data)
-        self._backlog_bytes += len(data)
-        if self._backlog_bytes > self._limits.pipeline_bytes:
-            self._paused = True
-            self.transport.pause_reading()
+        wait = self._wait
+        if wait is _ANSWER:
+            self._keep(data)
+            if self._backlog_bytes > self._pipeline_bytes:
+                self._paused = True
+                self.transport.pause_reading()
+        elif wait is not _LINGER and wait is not _CLOSE:
+            self._parse(data)
+            self._advance()
 
     def eof_received(self) -> None:
         """A client that closes its sending half counts as gone, as with other proxies: nothing else would tell."""
-        if self._wait is _Wait.ANSWER:
+        if self._wait is _ANSWER:
             self._cancel()
 
     def pause_writing(self) -> None:
@@ -140,19 +141,27 @@ class Connection(asyncio.Protocol):
         self._alarm.set(self._limits.write_timeout_s)
 
     def resume_writing(self) -> None:
-        self.flow.resume()
-        if self._wait is _Wait.ANSWER:
+        if self._wait is _ANSWER:
             self._alarm.clear()
+        self.flow.resume()
 
     # The server's calls.
 
     def leave(self) -> None:
         """Close if nothing of a request has arrived; else the answer says `Connection: close`."""
-        if self._wait is not _Wait.ANSWER and self._parser.stage is Stage.BETWEEN:
+        if self._wait is not _ANSWER and self._parser.stage is _BETWEEN:
             self._close()
 
+    def dismiss(self) -> None:
+        """At the end of a drain: an answer that can be ended in words is, everything else is cut off."""
+        responder = self._responder
+        if responder is not None and responder.last_words is not None and not self.flow.paused:
+            responder.last_words()
+        if self._wait is not _CLOSE:
+            self.abort()
+
     def abort(self) -> None:
-        if self._wait is _Wait.ANSWER:
+        if self._wait is _ANSWER:
             self._cancel()
         self.transport.abort()
 
@@ -171,21 +180,17 @@ class Connection(asyncio.Protocol):
             framing += b"connection: close\r\n"
         elif request.version != "1.1":
             framing += b"connection: keep-alive\r\n"
-        return heads.status_line(status) + server.date() + heads.header_lines(headers) + framing + b"\r\n"
+        return b"%b%b%b%b\r\n" % (heads.status_line(status), server.date(), heads.header_lines(headers), framing)
+
+    def answered(self, responder: Responder) -> None:
+        """The application is done with the request."""
+        if responder is self._responder and not self._starting and self._go_on(responder):
+            self._advance()
 
     # Requests.
 
-    def _feed(self, data: bytes | memoryview) -> None:
-        parser = self._parser
-        parser.feed(data if len(data) <= self._limits.pipeline_bytes else self._first_of(data))
-        if parser.completed:
-            self._serve()
-        elif parser.refusal is not None:
-            self._refuse(parser.refusal.status, parser.refusal.message)
-        elif self._backlog:
-            self._feed(self._take_backlog())
-        else:
-            self._await_rest(parser)
+    def _parse(self, data: bytes | memoryview) -> None:
+        self._parser.feed(data if len(data) <= self._pipeline_bytes else self._first_of(data))
 
     def _first_of(self, data: bytes | memoryview) -> memoryview:
         """The part of a large read that is parsed now: a head, or what belongs to a body, in one piece.
@@ -193,8 +198,8 @@ class Connection(asyncio.Protocol):
         A large body is so copied once only; and of many tiny requests none is parsed far ahead of its answer.
         """
         parser, view = self._parser, memoryview(data)
-        count = self._limits.pipeline_bytes
-        if parser.stage is Stage.BODY:
+        count = self._pipeline_bytes
+        if parser.stage is _IN_BODY:
             count = max(count, parser.body_left)
         elif (end := bytes(view[:_HEAD_BYTES]).find(b"\r\n\r\n")) >= 0:
             count = end + 4
@@ -215,81 +220,122 @@ class Connection(asyncio.Protocol):
             self.transport.resume_reading()
         return data
 
+    def _advance(self) -> None:
+        """As far as what has arrived allows. A loop, for a client can send thousands of requests that are answered at
+        once.
+        """
+        parser = self._parser
+        while True:
+            if parser.completed:
+                if not self._serve(parser.completed.popleft()):
+                    return
+            elif parser.refusal is not None:
+                self._refuse(parser.refusal.status, parser.refusal.message)
+                return
+            elif self._backlog:
+                self._parse(self._take_backlog())
+            else:
+                self._await_rest(parser)
+                return
+
     def _await_rest(self, parser: RequestParser) -> None:
-        limits = self._limits
-        if parser.stage is Stage.BODY:
+        stage = parser.stage
+        if stage is _IN_BODY:
+            limits = self._limits
             self._count_arriving(parser.body_bytes)
             if self._server.arriving_bytes > limits.arriving_bytes:
                 self._refuse(503, "too much is being sent to this server at once; try again in a moment")
                 return
             now = self._loop.time()
-            if self._wait is not _Wait.BODY:
-                self._wait = _Wait.BODY
+            if self._wait is not _BODY:
+                self._wait = _BODY
                 self._body_since = now
             allowed_s = limits.body_timeout_s + parser.body_bytes / limits.body_rate_bytes_s
             self._alarm.set(self._body_since + allowed_s - now)
             if parser.awaits_continue:
                 parser.awaits_continue = False
                 self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        elif self._wait is _Wait.IDLE:
-            self._wait = _Wait.HEAD
-            self._alarm.set(limits.header_timeout_s)
+        elif stage is _IN_HEAD and self._wait is _IDLE:
+            self._wait = _HEAD
+            self._alarm.set(self._limits.header_timeout_s)
 
     def _count_arriving(self, size: int) -> None:
         if size != self._arriving_bytes:
             self._server.arriving_bytes += size - self._arriving_bytes
             self._arriving_bytes = size
 
-    def _serve(self) -> None:
-        self._count_arriving(0)
-        self._alarm.clear()
-        self._wait = _Wait.ANSWER
-        if self._task is None:
-            self._task = self._loop.create_task(self._run())
-            self._task.add_done_callback(self._ended)
-        elif self._waiter is not None:
-            self._waiter.set_result(None)
-            self._waiter = None
-
-    async def _run(self) -> None:
+    def _serve(self, request: Received) -> bool:
+        """Begin to answer. Whether that is done already, and the connection ready for the next."""
         server = self._server
-        while True:
-            request = self._parser.completed.popleft()
-            server.requests += 1
-            server.requests_in_flight += 1
-            await self._answer(request, Responder(self, request))
-            server.requests_in_flight -= 1
-            self._next(request)
-            del request  # an unused connection holds no body
-            if self._wait is _Wait.IDLE or self._wait is _Wait.HEAD or self._wait is _Wait.BODY:
-                self._waiter = self._loop.create_future()
-                await self._waiter
-            elif self._wait is not _Wait.ANSWER:
-                return
+        self._wait = _ANSWER
+        self._alarm.clear()
+        self._count_arriving(0)
+        server.requests += 1
+        server.requests_in_flight += 1
+        self._responder = responder = Responder(self, request)
+        work: Coroutine[Any, Any, None] | Work | None = None
+        self._starting = True
+        try:
+            work = server.application(request, responder)
+        except Exception as failure:
+            self._fail(responder, failure)
+            responder.done()
+        self._starting = False
+        if responder.over:
+            return self._go_on(responder)
+        if isinstance(work, CoroutineType):
+            task = self._loop.create_task(work)
+            task.add_done_callback(self._task_ended)
+            work = task
+        self._work = cast("Work | None", work)
+        return False
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _task_ended(self, task: "asyncio.Task[None]") -> None:
         """Cancelled, before its first step even, or at its end."""
-        self._task = None
+        responder = self._responder
+        if responder is None:
+            return
+        if task.cancelled():
+            if not self._cancelled:
+                # Leaked from something inside of the application; this request itself was not cancelled.
+                self._fail(responder, asyncio.CancelledError())
+        elif (failure := task.exception()) is not None:
+            self._fail(responder, failure)
+        responder.done()
+
+    def _go_on(self, responder: Responder) -> bool:
+        """Behind the work on a request. Whether the connection is ready for the next."""
+        if not responder.finished and not responder.failed and not self._cancelled:
+            self._fail(responder, NoAnswer("the application was done before it had answered the request"))
+        if self.flow.paused:
+            # What the client is owed comes first; until then the request is in flight.
+            self.flow.when_resumed(self._taken)
+            return False
+        self._responder = None
+        self._work = None
+        self._server.requests_in_flight -= 1
         if self.lost:
             self._server.closed(self)
+            return False
+        if self._cancelled:
+            self.transport.abort()
+            return False
+        if not responder.request.keep_alive or self._server.draining or self.transport.is_closing():
+            self._close()
+            return False
+        self._wait = _IDLE
+        if not self._parser.completed:
+            self._alarm.set(self._limits.keep_alive_s)
+        return True
 
-    async def _answer(self, request: Received, responder: Responder) -> None:
-        try:
-            await self._server.application(request, responder)
-            if not responder.finished:
-                raise NoAnswer("the application returned before it had answered the request")
-            if self.flow.paused:
-                await self.flow.drain()
-        except asyncio.CancelledError as cancelled:
-            if self._cancelled:
-                self.transport.abort()
-            else:
-                # Leaked from something inside of the application; this request itself was not cancelled.
-                self._fail(request, responder, cancelled)
-        except Exception as failure:
-            self._fail(request, responder, failure)
+    def _taken(self) -> None:
+        """The client has taken its answer, or has gone."""
+        if self._responder is not None and self._go_on(self._responder):
+            self._advance()
 
-    def _fail(self, request: Received, responder: Responder, failure: BaseException) -> None:
+    def _fail(self, responder: Responder, failure: BaseException) -> None:
+        responder.failed = True
+        request = responder.request
         try:
             status, headers, body = self._server.on_failure(request, failure)
             if not responder.started:
@@ -300,29 +346,14 @@ class Connection(asyncio.Protocol):
             # The missing end tells the client that its answer is not whole.
             request.keep_alive = False
 
-    def _next(self, request: Received) -> None:
-        parser = self._parser
-        if self.lost or not request.keep_alive or self._server.draining or self.transport.is_closing():
-            self._close()
-        elif parser.completed:
-            self._serve()
-        elif parser.refusal is not None:
-            self._refuse(parser.refusal.status, parser.refusal.message)
-        else:
-            self._wait = _Wait.IDLE
-            self._alarm.set(self._limits.keep_alive_s)
-            if self._backlog:
-                self._feed(self._take_backlog())
-            elif parser.stage is not Stage.BETWEEN:
-                self._await_rest(parser)
-
     # The end.
 
     def _cancel(self) -> None:
         """Once only: a second cancellation would break into the application's finally-blocks."""
-        if self._task is not None and not self._cancelled:
+        if not self._cancelled:
             self._cancelled = True
-            self._task.cancel()
+            if self._work is not None:
+                self._work.cancel()
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer, then throw away what still comes: closing at once would reset the connection, and the answer with it
@@ -342,11 +373,11 @@ class Connection(asyncio.Protocol):
         self.transport.write(heads.status_line(status) + self._server.date() + lines + framing + body)
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._wait = _Wait.LINGER
+        self._wait = _LINGER
         self._alarm.set(self._limits.linger_s)
 
     def _close(self) -> None:
-        self._wait = _Wait.CLOSE
+        self._wait = _CLOSE
         if not self.lost:
             self._owed = self.transport.get_write_buffer_size()
             self._alarm.set(self._limits.write_timeout_s)
@@ -354,14 +385,14 @@ class Connection(asyncio.Protocol):
 
     def _expired(self) -> None:
         wait = self._wait
-        if wait is _Wait.ANSWER or wait is _Wait.CLOSE:
+        if wait is _ANSWER or wait is _CLOSE:
             owed = self.transport.get_write_buffer_size()
             if owed < self._owed:
                 self._owed = owed
                 self._alarm.set(self._limits.write_timeout_s)
             else:
                 self.abort()
-        elif wait is _Wait.BODY or (wait is _Wait.HEAD and self._parser.stage is Stage.HEAD):
+        elif wait is _BODY or (wait is _HEAD and self._parser.stage is _IN_HEAD):
             self._refuse(408, "the request did not arrive in time")
         else:
             self._close()
@@ -401,8 +432,10 @@ class Server:
             OSError: the address cannot be bound.
         """
         loop = asyncio.get_running_loop()
+        # Its transports' loop only calls what a protocol has; a base class would cost each of the calls.
+        protocol = cast("Callable[[], asyncio.Protocol]", lambda: Connection(self, loop))
         listener = await loop.create_server(
-            lambda: Connection(self, loop),
+            protocol,
             host,
             port,
             ssl=ssl,
@@ -422,8 +455,11 @@ class Server:
             connection.leave()
         if not await self._emptied(timeout_s):
             for connection in tuple(self._open):
-                connection.abort()
-            await self._emptied(_UNWIND_S)
+                connection.dismiss()
+            if not await self._emptied(_UNWIND_S):
+                for connection in tuple(self._open):
+                    connection.abort()
+                await self._emptied(_UNWIND_S)
 
     async def _emptied(self, timeout_s: float) -> bool:
         try:

@@ -1,18 +1,27 @@
 """A request on its way to providers: attempts until one answers, then the relay of its answer.
 
-An attempt can be repeated, or another target tried, until the first byte has gone to the client.
+An attempt can be repeated, or another target tried, until the first byte that shows something has gone to the client.
 """
 
 import asyncio
+import enum
+import logging
+import math
+from typing import Final
 
 from pilothouse_proxy import errors, ports, runtime
 from pilothouse_proxy.errors import Failure, GatewayError, Kind, UpstreamBroken
 from pilothouse_proxy.exchange.usage import Usage
-from pilothouse_proxy.http import client, messages, server
+from pilothouse_proxy.http import heads, messages
+from pilothouse_proxy.http.client import Receiver, Transfer
 from pilothouse_proxy.http.messages import Lines
+from pilothouse_proxy.http.responder import Responder
+from pilothouse_proxy.http.upstream import Stale
+from pilothouse_proxy.observe.metrics import CLIENT_CLOSED
 from pilothouse_proxy.observe.outcome import Outcome
+from pilothouse_proxy.pipeline.refusal import refuse
 from pilothouse_proxy.pipeline.services import Services
-from pilothouse_proxy.pipeline.stream import ReaderTooSlow, Stream
+from pilothouse_proxy.pipeline.stream import Stream
 from pilothouse_proxy.ports import Operation
 from pilothouse_proxy.quota.estimate import TOKENS_A_BYTE, Measured
 from pilothouse_proxy.quota.reserve import Reservation
@@ -24,29 +33,41 @@ MAX_ERROR_BYTES = 1 << 20
 ERROR_BODY_S = 10.0
 """How long the rest of an error answer may take: its status has told the most already."""
 
+KEEP_ALIVE = b": keep-alive\n\n"
+"""A comment of server-sent events (WHATWG HTML, section 9.2.7 recommends one every 15 seconds or so)."""
+TOO_SLOW = "the client did not take the answer within the route's total time"
+
 _JSON = Lines(b"content-type: application/json\r\n")
 _EVENTS = Lines(b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n")
 _UNLIMITED = Lines(b"")
 
+logger = logging.getLogger(__name__)
 
-class Flight:
-    """One request under way, with its reservation. Ends with `settle`, whatever happens."""
 
-    __slots__ = (
-        "_call",
-        "_deadline",
-        "_ends",
-        "_events",
-        "_limits",
-        "_measured",
-        "_outcome",
-        "_reservation",
-        "_responder",
-        "_route",
-        "_sent",
-        "_served",
-        "_services",
-    )
+class _Stage(enum.Enum):
+    """How far the attempt at hand has come: what arrives next."""
+
+    HEAD = enum.auto()
+    ERROR = enum.auto()
+    WHOLE = enum.auto()
+    STREAM = enum.auto()
+    OVER = enum.auto()
+
+
+# A member of an enum is looked up anew at each use.
+_HEAD: Final = _Stage.HEAD
+_ERROR: Final = _Stage.ERROR
+_WHOLE: Final = _Stage.WHOLE
+_STREAM: Final = _Stage.STREAM
+_OVER: Final = _Stage.OVER
+
+
+class Flight(Receiver):
+    """One request under way, with its reservation. Ends exactly once, in `_finish`, whatever happens.
+
+    Everything behind `begin` runs in calls of the upstream's connection, of timers, or of the client's connection
+    (`cancel`, `leave`): a task a request, or a future a wait, would cost more than all the rest of it.
+    """
 
     def __init__(
         self,
@@ -57,9 +78,10 @@ class Flight:
         measured: Measured,
         reservation: Reservation,
         outcome: Outcome,
-        responder: server.Responder,
+        responder: Responder,
     ) -> None:
         self._services = services
+        self._now = services.clock.monotonic
         self._route = route
         self._call = call
         self._measured = measured
@@ -70,75 +92,199 @@ class Flight:
         self._deadline = outcome.started + route.total_s
         self._ends = self._deadline
         """When the attempt at hand must be over, as long as nothing of its answer has gone out."""
+        self._options: list[runtime.Served | None] = []
+        self._tried = self._untried = self._tries = 0
+        self._target: runtime.Target | None = None
+        self._option: runtime.Served | None = None
+        self._pair: ports.Translation | None = None
         self._served: runtime.Served | None = None
-        self._sent = False
-        self._events = 0
+        """Who was asked last: named to the client."""
+        self._failure: Failure | None = None
+        self._refusal: GatewayError | None = None
+        self._pause: asyncio.TimerHandle | None = None
+        self._request: messages.UpstreamRequest | None = None
+        self._transfer: Transfer | None = None
+        self._stage = _HEAD
+        self._status = 0
+        self._headers: messages.Headers = []
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._stream: Stream | None = None
+        self._sent = self._slow = False
+        # Only who waits for a stream is told that there is somebody at work.
+        self.beat_s = services.beat_s if call.peek.stream else math.inf
 
-    async def fly(self, match: table.Match) -> Failure | None:
-        """Try the route's targets in order until one answers; None: the client has its answer, or what there was of it.
+    def begin(self, match: table.Match) -> None:
+        """Send it to the first target that takes it.
 
         Raises:
             GatewayError: no target can serve such a request at all; nothing was sent.
         """
-        route, services = self._route, self._services
-        served = [target.serve(match, self._call.peek.model) for target in route.targets]
-        tried = 0
-        for index, option in enumerate(served):
+        model = self._call.peek.model
+        self._options = [target.serve(match, model) for target in self._route.targets]
+        for index, option in enumerate(self._options):
             if option is None:
-                tried |= 1 << index
-        failure: Failure | None = None
-        refusal: GatewayError | None = None
-        route.budget.deposit()
-        while True:
-            now = services.clock.monotonic()
-            shunned = 0 if len(served) == 1 else _shunned(served, now)
-            chosen = route.order.choose(tried=tried, shunned=shunned, point=services.rng.random())
-            option = served[chosen] if chosen is not None else None
-            if chosen is None or option is None or (failure is not None and now >= self._deadline):
-                break
-            untried = len(served) - tried.bit_count()
-            tried |= 1 << chosen
-            target = route.targets[chosen]
+                self._tried |= 1 << index
+        self._route.budget.deposit()
+        self._try_next()
+
+    # The client's connection calls.
+
+    def cancel(self) -> None:
+        """The client has gone. What the provider did until then is billed."""
+        if self._stage is _OVER:
+            return
+        # Also after the head has gone out: the client did not get what it asked for.
+        self._outcome.status = CLIENT_CLOSED
+        if self._pause is None and self._request is not None and self._request.sent:
+            self._sent = True
+            self._take_note()
+            self._estimate(0 if self._stream is None else self._stream.events)
+        self._finish()
+
+    def leave(self) -> None:
+        """The proxy must go before the answer is whole: a stream that has begun is ended in words."""
+        stream = self._stream
+        if self._stage is _STREAM and stream is not None and stream.shown:
+            failure = Failure(kind=Kind.UNAVAILABLE, message="the gateway is shutting down; ask again for the rest")
+            self._outcome.error = failure.kind
+            self._end_stream(stream, failure)
+            self._finish()
+
+    # The upstream's connection calls.
+
+    def answered(self, status: int, headers: messages.Headers) -> None:
+        self._sent = True
+        self._status, self._headers = status, headers
+        try:
+            self._read_on(status, headers)
+        except Exception:
+            self._fault()
+
+    def arrived(self, piece: bytes) -> None:
+        stream = self._stream
+        try:
+            if stream is None:
+                self._gather(piece)
+            elif stream.receive(piece):
+                patience_s = stream.patience_s()
+                if self._transfer is not None:
+                    self._transfer.allow(messages.Phase.IDLE, patience_s, patience_s)
+            else:
+                self._halt(stream)
+        except Exception:
+            self._fault()
+
+    def ended(self) -> None:
+        try:
+            self._conclude(None)
+        except Exception:
+            self._fault()
+
+    def broke(self, error: messages.HTTPError) -> None:
+        if isinstance(error, Stale) and self._transfer is not None and self._transfer.again():
+            return
+        try:
+            self._conclude(error)
+        except Exception:
+            self._fault()
+
+    def waited(self) -> None:
+        """A comment, which clients skip: it keeps whatever is in between from taking silence for an end."""
+        responder = self._responder
+        if responder.started or responder.streams:
             try:
-                failure = await self._attempt(target, option, untried)
-                if failure is not None:
-                    failure = await self._repeat(target, option, untried, failure)
+                if not responder.started:
+                    self._start()
+                responder.write(KEEP_ALIVE)
+            except Exception:
+                self._fault()
+
+    # Targets and attempts.
+
+    def _try_next(self) -> None:
+        """The next target that takes it. Without one, the last failure is the answer.
+
+        Raises:
+            GatewayError: there was no attempt, and every target has its reason why not.
+        """
+        route, services, options = self._route, self._services, self._options
+        while True:
+            now = self._now()
+            shunned = 0 if len(options) == 1 else _shunned(options, now)
+            chosen = route.order.choose(tried=self._tried, shunned=shunned, point=services.rng.random())
+            option = options[chosen] if chosen is not None else None
+            if chosen is None or option is None or (self._failure is not None and now >= self._deadline):
+                break
+            self._untried = len(options) - self._tried.bit_count()
+            self._tried |= 1 << chosen
+            self._target, self._option, self._tries = route.targets[chosen], option, 0
+            try:
+                failure = self._attempt(self._target, option)
             except GatewayError as error:
                 # This target cannot do what is asked. Nothing was sent, and another one may be able to.
                 option.meters.attempt(error.kind)
-                refusal = refusal or error
+                self._refusal = self._refusal or error
                 continue
-            if failure is None or failure.failure_class not in route.fallback_on:
-                return failure
-        if failure is None:
-            raise refusal or _unserved(self._call.peek.model)
-        return failure
+            if failure is None or self._repeat_later(failure):
+                return
+            self._failure = failure
+            if failure.failure_class not in route.fallback_on:
+                break
+        if self._failure is None:
+            raise self._refusal or _unserved(self._call.peek.model)
+        self._answer_failure(self._failure)
 
-    async def _repeat(
-        self, target: runtime.Target, served: runtime.Served, untried: int, failure: Failure | None
-    ) -> Failure | None:
-        """The same target again, as often as the route's retry policy allows."""
-        route, services = self._route, self._services
-        attempts = 0
-        while failure is not None:
-            attempts += 1
-            now = services.clock.monotonic()
-            pause = retry.pause_s(
-                route.retry,
-                failure,
-                attempts=attempts,
-                remaining_s=self._deadline - now,
-                point=services.rng.random(),
-            )
-            if pause is None or not route.budget.withdraw(now=now):
-                return failure
-            await asyncio.sleep(pause)
-            failure = await self._attempt(target, served, untried)
-        return None
+    def _repeat_later(self, failure: Failure) -> bool:
+        """The same target again after a pause, as often as the route's retry policy allows."""
+        route, now = self._route, self._now()
+        self._tries += 1
+        pause = retry.pause_s(
+            route.retry,
+            failure,
+            attempts=self._tries,
+            remaining_s=self._deadline - now,
+            point=self._services.rng.random(),
+        )
+        if pause is None or not route.budget.withdraw(now=now):
+            return False
+        self._pause = asyncio.get_running_loop().call_later(pause, self._repeat)
+        return True
 
-    async def _attempt(self, target: runtime.Target, served: runtime.Served, untried: int) -> Failure | None:
-        """One try; None when the client has been answered, even if the answer broke off later."""
-        call, outcome, clock = self._call, self._outcome, self._services.clock
+    def _repeat(self) -> None:
+        self._pause = None
+        target, option = self._target, self._option
+        if target is None or option is None:
+            return
+        try:
+            try:
+                failure = self._attempt(target, option)
+            except GatewayError as error:
+                option.meters.attempt(error.kind)
+                self._refusal = self._refusal or error
+                self._try_next()
+            else:
+                if failure is not None:
+                    self._go_on_after(failure)
+        except GatewayError as error:
+            refuse(self._responder, self._outcome, error)
+            self._finish()
+        except Exception:
+            self._fault()
+
+    def _go_on_after(self, failure: Failure) -> None:
+        """An attempt has failed, and nothing of it went out: again, elsewhere, or the end."""
+        if self._repeat_later(failure):
+            return
+        self._failure = failure
+        if failure.failure_class in self._route.fallback_on:
+            self._try_next()
+        else:
+            self._answer_failure(failure)
+
+    def _attempt(self, target: runtime.Target, served: runtime.Served) -> Failure | None:
+        """One try; None: it is on its way."""
+        call, outcome, services = self._call, self._outcome, self._services
         pair = target.translations.get(call.operation)
         if pair is None:
             raise GatewayError(Kind.UNSUPPORTED, f"{call.operation.value} is not offered by the provider of this model")
@@ -150,85 +296,142 @@ class Flight:
                 credential=target.credential,
                 call=call,
                 body=pair.request(call),
-                now=clock.wall(),
+                now=services.clock.wall(),
             )
         except GatewayError as error:
             unsent = Failure(kind=error.kind, message=error.message, param=error.param)
             if unsent.failure_class is None:
                 raise
             return self._failed(unsent, target, served)
-        now = clock.monotonic()
+        now = self._now()
         self._served = served
         outcome.attempts += 1
         outcome.provider = target.label
         outcome.upstream_model = served.model.upstream
-        health = served.health
-        if health.failures:
-            health.attempted(now=now)
-        share_s = retry.share_s(remaining_s=self._deadline - now, untried=untried)
+        if served.health.failures:
+            served.health.attempted(now=now)
+        share_s = retry.share_s(remaining_s=self._deadline - now, untried=self._untried)
         self._ends = now + share_s
+        self._pair, self._request, self._stream = pair, request, None
+        self._stage = _HEAD
         try:
-            failure = await self._exchange(request, target, pair, min(self._route.first_token_s, share_s))
-        except asyncio.CancelledError:
-            # The client has gone. What the provider did until then is billed.
-            if request.sent:
-                self._sent = True
-                self._estimate(self._events)
-            raise
-        if failure is not None:
-            return self._failed(failure, target, served)
-        if health.failures:
-            health.succeeded()
-        served.meters.attempt("ok")
+            self._transfer = services.client.begin(
+                request, self, first_byte_timeout_s=min(self._route.first_token_s, share_s)
+            )
+        except messages.HTTPError as error:
+            return self._failed(_unanswered(error, target.label), target, served)
         return None
 
-    def _failed(self, failure: Failure, target: runtime.Target, served: runtime.Served) -> Failure | None:
-        """Take note of a failed attempt; None if its answer had begun, so that nothing can be tried any more."""
-        served.health.failed(failure, now=self._services.clock.monotonic())
+    def _failed(self, failure: Failure, target: runtime.Target, served: runtime.Served) -> Failure:
+        """Take note of a failed attempt."""
+        served.health.failed(failure, now=self._now())
         served.meters.attempt(failure.kind)
         self._outcome.failed(target.label, failure)
-        if self._responder.started:
-            self._outcome.error = failure.kind
-            return None
         return errors.model_chosen_by_client(failure) if served.passed else failure
 
-    async def _exchange(
-        self, request: messages.UpstreamRequest, target: runtime.Target, pair: ports.Translation, patience_s: float
-    ) -> Failure | None:
-        try:
-            response = await self._services.client.send(request, first_byte_timeout_s=patience_s)
-        except messages.HTTPError as error:
-            self._sent = self._sent or request.sent
-            return _unanswered(error, target.label)
-        self._sent = True
-        try:
-            if not 200 <= response.status < 300:
-                return await self._classified(response, target)
-            if self._call.peek.stream:
-                return await self._stream(response, pair, target.label)
-            self._answer(await response.read(MAX_REPLY_BYTES, self._left_s()), response, pair)
-            return None
-        except messages.HTTPError as error:
-            return _unanswered(error, target.label)
-        except UpstreamBroken as error:
-            return Failure(kind=Kind.PROVIDER_ERROR, message=str(error), status=response.status, note=str(error))
-        finally:
-            response.abort()
+    # An answer.
 
-    async def _classified(self, response: client.UpstreamResponse, target: runtime.Target) -> Failure:
-        """What an answer that is no success means, whether or not all of its body arrives."""
-        try:
-            body = await response.read(MAX_ERROR_BYTES, min(ERROR_BODY_S, self._left_s()))
-        except messages.HTTPError:
-            body = b""
-        return target.provider.classify(
-            status=response.status, headers=response.headers, body=body, now=self._services.clock.wall()
-        )
+    def _read_on(self, status: int, headers: messages.Headers) -> None:
+        """The head is there: how the rest is read, and how long it may take."""
+        transfer, pair = self._transfer, self._pair
+        if transfer is None or pair is None:
+            return
+        self._parts, self._size = [], 0
+        if not 200 <= status < 300:
+            self._stage = _ERROR
+            patience_s = min(ERROR_BODY_S, self._left_s())
+            transfer.allow(messages.Phase.TOTAL, patience_s, patience_s)
+        elif self._call.peek.stream:
+            self._stage = _STREAM
+            self._stream = stream = Stream(
+                pair.relay(self._call, headers),
+                self._responder,
+                begin=self._start,
+                now=self._now,
+                idle_s=self._route.idle_s,
+                unseen_until=self._ends,
+                deadline=self._deadline,
+            )
+            patience_s = stream.patience_s()
+            transfer.allow(messages.Phase.IDLE, patience_s, patience_s)
+        else:
+            self._stage = _WHOLE
+            patience_s = self._left_s()
+            transfer.allow(messages.Phase.TOTAL, patience_s, patience_s)
 
-    def _answer(self, body: bytes, response: client.UpstreamResponse, pair: ports.Translation) -> None:
+    def _gather(self, piece: bytes) -> None:
+        self._parts.append(piece)
+        self._size += len(piece)
+        limit = MAX_REPLY_BYTES if self._stage is _WHOLE else MAX_ERROR_BYTES
+        if self._size > limit:
+            self._conclude(messages.TooLarge(f"the upstream's answer is larger than {limit} bytes"))
+
+    def _halt(self, stream: Stream) -> None:
+        """The stream has failed, or the client must catch up: read no further."""
+        transfer = self._transfer
+        if stream.relay.failure is not None:
+            self._conclude(None)
+        elif transfer is not None:
+            self._slow = True
+            left_s = max(0.0, self._deadline - self._now())
+            transfer.hold()
+            transfer.allow(messages.Phase.TOTAL, left_s, left_s)
+            self._responder.when_resumed(self._resume)
+
+    def _resume(self) -> None:
+        stream, transfer = self._stream, self._transfer
+        self._slow = False
+        if self._stage is _STREAM and stream is not None and transfer is not None:
+            transfer.resume()
+            patience_s = stream.patience_s()
+            transfer.allow(messages.Phase.IDLE, patience_s, patience_s)
+
+    def _conclude(self, broken: messages.HTTPError | None) -> None:
+        """The answer is whole, or will not become so."""
+        target, served, request, stage = self._target, self._option, self._request, self._stage
+        if target is None or served is None or stage is _OVER:
+            return
+        failure: Failure | None = None
+        if stage is _WHOLE and broken is None:
+            failure = self._answer(self._whole())
+        elif stage is _STREAM and self._stream is not None:
+            failure = self._conclude_stream(self._stream, broken, target)
+        elif stage is _ERROR:
+            # What its status tells stands, whether or not all of the body has come.
+            body = b"" if broken is not None else self._whole()
+            now = self._services.clock.wall()
+            failure = target.provider.classify(status=self._status, headers=self._headers, body=body, now=now)
+        elif broken is not None:
+            self._sent = self._sent or (request is not None and request.sent)
+            failure = _unanswered(broken, target.label)
+        if self._transfer is not None:
+            self._transfer.abort()
+        if failure is None:
+            if served.health.failures:
+                served.health.succeeded()
+            served.meters.attempt("ok")
+            self._finish()
+            return
+        failure = self._failed(failure, target, served)
+        if self._responder.finished:
+            self._outcome.error = failure.kind
+            self._finish()
+        else:
+            self._go_on_after(failure)
+
+    def _whole(self) -> bytes:
+        parts = self._parts
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _answer(self, body: bytes) -> Failure | None:
         """The whole body has arrived."""
-        answer = pair.reply(self._call, response.headers, body)
-        outcome = self._outcome
+        pair, outcome = self._pair, self._outcome
+        if pair is None:
+            return None
+        try:
+            answer = pair.reply(self._call, self._headers, body)
+        except UpstreamBroken as error:
+            return Failure(kind=Kind.PROVIDER_ERROR, message=str(error), status=self._status, note=str(error))
         outcome.finish_reason = answer.finish_reason
         outcome.usage = answer.usage
         if answer.unknown and self._served is not None:
@@ -238,52 +441,103 @@ class Flight:
         self.settle()
         outcome.status = 200
         self._responder.respond(200, self.lines(_JSON), answer.body)
+        return None
 
-    async def _stream(self, response: client.UpstreamResponse, pair: ports.Translation, label: str) -> Failure | None:
-        """Relay a stream to its end, or to what breaks it."""
-        relay = pair.relay(self._call, response.headers)
-        responder, outcome = self._responder, self._outcome
-        stream = Stream(
-            relay,
-            responder,
-            begin=self._start,
-            now=self._services.clock.monotonic,
-            idle_s=self._route.idle_s,
-            unseen_until=self._ends,
-            deadline=self._deadline,
-        )
-        failure = late = None
-        try:
-            await stream.carry(response)
-            failure = relay.failure
-        except ReaderTooSlow as error:
-            late = Failure(kind=Kind.TIMEOUT, message=str(error))
-        except messages.HTTPError as error:
-            failure = _unanswered(error, label)
-        finally:
-            # Not the stream itself: it holds on to this flight, and the collector runs too rarely for bodies.
-            self._events = stream.events
-            outcome.usage = relay.usage
-            outcome.finish_reason = relay.finish_reason
-        if relay.unknown and self._served is not None:
-            self._served.meters.unknown(relay.unknown)
-        if responder.started:
-            if outcome.usage is None:
-                self._estimate(self._events)
-            if late is not None:
-                # No fault of the target, which was ready to go on.
-                outcome.error, outcome.note = late.kind, late.message
-            told = failure or late
-            if told is not None:
-                responder.write(relay.error_event(told))
-            responder.finish()
+    def _conclude_stream(
+        self, stream: Stream, broken: messages.HTTPError | None, target: runtime.Target
+    ) -> Failure | None:
+        """A stream has come to its end, or to what breaks it. None: no fault of the target."""
+        relay = stream.relay
+        if self._slow and isinstance(broken, messages.TimedOut):
+            # The target was ready to go on.
+            late = Failure(kind=Kind.TIMEOUT, message=TOO_SLOW)
+            self._outcome.error, self._outcome.note = late.kind, late.message
+            self._end_stream(stream, late)
+            return None
+        failure = relay.failure
+        if failure is None:
+            # The dialect decides whether what has come is whole: behind its last word a break does no harm.
+            failure = stream.end()
+            if failure is not None and broken is not None:
+                failure = _unanswered(broken, target.label)
+        if stream.shown:
+            self._end_stream(stream, failure)
+        else:
+            self._take_note()
         return failure
 
+    def _end_stream(self, stream: Stream, failure: Failure | None) -> None:
+        """The last words to the client, which has seen something of it."""
+        self._take_note()
+        if self._outcome.usage is None:
+            self._estimate(stream.events)
+        if failure is not None:
+            self._responder.write(stream.relay.error_event(failure))
+        self._responder.finish()
+
+    def _take_note(self) -> None:
+        """Of what the stream has told until now."""
+        stream, outcome = self._stream, self._outcome
+        if stream is None:
+            return
+        relay = stream.relay
+        outcome.usage = relay.usage
+        outcome.finish_reason = relay.finish_reason
+        if relay.unknown and self._served is not None:
+            self._served.meters.unknown(relay.unknown)
+
+    def _answer_failure(self, failure: Failure) -> None:
+        """Nothing is left to try."""
+        outcome, responder = self._outcome, self._responder
+        outcome.error = failure.kind
+        if responder.started:
+            # Of a stream that has been kept alive, but showed nothing.
+            if self._pair is not None:
+                responder.write(self._pair.relay(self._call, []).error_event(failure))
+            responder.finish()
+        else:
+            retries = errors.Retries.LEFT if failure.retry_after_s is not None else errors.Retries.SPENT
+            answer = errors.from_failure(failure, retries=retries)
+            outcome.status = answer.status
+            self.settle()
+            responder.respond(answer.status, self.lines(heads.header_lines(answer.headers)), answer.body)
+        self._finish()
+
+    # The end.
+
     def _start(self) -> None:
+        if self._responder.started:
+            return
         outcome = self._outcome
         outcome.status = 200
-        outcome.first_byte_at = self._services.clock.monotonic()
+        outcome.first_byte_at = self._now()
         self._responder.start(200, self.lines(_EVENTS))
+        self._responder.last_words = self.leave
+
+    def _fault(self) -> None:
+        """A fault of our own: to be called where it was caught."""
+        logger.exception("request %s has failed on a fault of the proxy's own", self._outcome.request_id)
+        if self._stage is not _OVER:
+            refuse(self._responder, self._outcome, GatewayError(Kind.INTERNAL, ""))
+            self._finish()
+
+    def _finish(self) -> None:
+        """Account for it, count it, log it, and let the client's connection go on."""
+        if self._stage is _OVER:
+            return
+        self._stage = _OVER
+        if self._pause is not None:
+            self._pause.cancel()
+        if self._transfer is not None:
+            self._transfer.abort()
+        # Bodies and the way back here are let go now, not when the collector comes by.
+        self._transfer = self._stream = None
+        self._responder.last_words = None
+        try:
+            self.settle()
+            self._services.record(self._outcome)
+        finally:
+            self._responder.done()
 
     def lines(self, first: Lines) -> Lines:
         """The headers of every answer of this request, a failed one too; after the `first` ones."""

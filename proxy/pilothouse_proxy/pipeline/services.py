@@ -20,6 +20,8 @@ class Services:
     metrics: Metrics
     access_log: Log | None
     """None: requests are not logged."""
+    beat_s: float = 15.0
+    """How long a client that waits for a stream hears nothing; inf: as long as the upstream is silent."""
 
     def record(self, outcome: Outcome) -> None:
         """Count and log a finished request."""

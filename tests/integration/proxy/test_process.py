@@ -260,8 +260,24 @@ def broken_off(proxy: Process) -> None:
         proxy.chat(stream=True)
 
 
-def test_a_drain_ends_with_its_time(cloud: Upstream) -> None:
+def test_a_drain_that_runs_out_of_time_ends_a_stream_with_an_error_event(cloud: Upstream) -> None:
     cloud.otherwise = stream(words("x"), end="open")
+    with ControlServer(one(cloud)) as control, process(*control.flags, "--drain-timeout=300ms") as proxy:
+        proxy.event("configuration applied")
+        answers: list[Any] = []
+        caller = threading.Thread(target=lambda: answers.append(proxy.chat(stream=True)))
+        caller.start()
+        proxy.until(lambda: cloud.received, "no request")
+        assert proxy.end() == 0
+        caller.join()
+        assert answers[0].text == "x"
+        assert "shutting down" in answers[0].events[-1]["error"]["message"]
+        told = proxy.events("request")[0]
+        assert (told["status"], told["error"]) == (200, "unavailable")
+
+
+def test_a_drain_that_runs_out_of_time_cuts_off_what_has_no_answer_yet(cloud: Upstream) -> None:
+    cloud.otherwise = stream([], end="open")
     with ControlServer(one(cloud)) as control, process(*control.flags, "--drain-timeout=300ms") as proxy:
         proxy.event("configuration applied")
         caller = threading.Thread(target=broken_off, args=(proxy,))

@@ -1,8 +1,12 @@
 """What one caller gets for one request."""
 
 import asyncio
+import contextlib
+import dataclasses
 import gc
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -396,19 +400,44 @@ async def test_a_request_under_way_finishes_on_the_configuration_it_began_with()
     assert (before.text, after.status, len(other.received)) == ("slow", 200, 1)
 
 
-async def test_a_fault_of_our_own_is_a_500_without_a_detail_and_a_traceback_in_the_log(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fault(*given: object) -> None:
-        raise RecursionError("what only the log may say")
+class Faulty:
+    """Stands in for a translation and its relays, and fails where it is told to."""
 
+    def __init__(self, whole: Any, at: str) -> None:
+        self._whole = whole
+        self._at = at
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._whole, name)
+        if name == self._at:
+            raise RecursionError("what only the log may say")
+        return (lambda *given: Faulty(found(*given), self._at)) if name == "relay" else found
+
+
+@contextlib.contextmanager
+def a_fault(proxy: Gateway, at: str) -> Iterator[None]:
+    """While it lasts, translations fail at one of their calls, or relays at one of theirs."""
+    running = proxy.pipeline.runtime
+    (found,) = running.routes.values()
+    pairs = {operation: Faulty(pair, at) for operation, pair in found.targets[0].translations.items()}
+    broken = dataclasses.replace(found, targets=(dataclasses.replace(found.targets[0], translations=pairs),))
+    proxy.pipeline.runtime = dataclasses.replace(running, routes={found.key: broken})
+    try:
+        yield
+    finally:
+        proxy.pipeline.runtime = running
+
+
+@pytest.mark.parametrize("at", ["request", "reply"])
+async def test_a_fault_of_our_own_is_a_500_without_a_detail_and_a_traceback_in_the_log(
+    at: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async with (
         upstream() as cloud,
         gateway(snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})) as proxy,
     ):
-        monkeypatch.setattr("pilothouse_proxy.translation.peek", fault)
-        answer = await proxy.chat(headers={"x-request-id": "the-one"})
-        monkeypatch.undo()
+        with a_fault(proxy, at):
+            answer = await proxy.chat(headers={"x-request-id": "the-one"})
         after = await proxy.chat()
     assert (answer.status, answer.error["code"], after.status) == (500, "internal_error", 200)
     assert "what only the log may say" not in answer.body.decode()
@@ -416,13 +445,10 @@ async def test_a_fault_of_our_own_is_a_500_without_a_detail_and_a_traceback_in_t
     assert "what only the log may say" in caplog.text
 
 
-async def test_a_fault_in_the_middle_of_a_stream_cuts_it_off(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_fault_in_the_middle_of_a_stream_cuts_it_off(caplog: pytest.LogCaptureFixture) -> None:
     async with upstream(stream(words("A", "hoy"))) as cloud:
         configured = snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})
         async with gateway(configured) as proxy:
-            monkeypatch.setattr("pilothouse_proxy.dialects.openai_chat.relay.Relay.end", None)
-            with pytest.raises(aiohttp.ClientPayloadError):
+            with a_fault(proxy, "end"), pytest.raises(aiohttp.ClientPayloadError):
                 await proxy.chat(stream=True)
-    assert "TypeError" in caplog.text
+    assert "what only the log may say" in caplog.text

@@ -18,7 +18,7 @@ def call(upstream: str) -> Call:
         operation=Operation.CHAT,
         request_id="r",
         created=0,
-        peek=translation.peek(D.OPENAI_CHAT, BODY),
+        peek=translation.peek(D.OPENAI_CHAT)(BODY),
         body=BODY,
         model=Model(upstream=UpstreamModel(upstream)),
     )

@@ -1,17 +1,92 @@
-"""Bodies that are handed on as they arrive. How they are read otherwise: see test_client."""
+"""Answers told to a receiver as they arrive. How a coroutine reads them: see test_client."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 
 import pytest
 
+from pilothouse_proxy.http.client import Client, Receiver, Transfer
 from pilothouse_proxy.http.limits import ClientLimits
-from pilothouse_proxy.http.messages import Closed, Phase, ProtocolError, TimedOut
+from pilothouse_proxy.http.messages import Closed, Headers, HTTPError, Phase, ProtocolError, TimedOut
 from tests.unit.proxy.http.rig import WAIT_S, Peer, request_of, until, upstream
-from tests.unit.proxy.http.test_client import CHUNKED, LAST, answered, answers_and_closes, chunk, client, length, to
+from tests.unit.proxy.http.test_client import CHUNKED, LAST, answers, answers_and_closes, chunk, client, length, to
 
 
-async def test_pieces_are_handed_on_as_they_arrive() -> None:
-    got: list[bytes] = []
+class Listener(Receiver):
+    """Notes what it is told, and gives up where it is told to."""
+
+    transfer: Transfer
+
+    def __init__(self, *, gives_up_at: str = "", beat_s: float | None = None) -> None:
+        self.told: list[object] = []
+        self.beats = 0
+        self._gives_up_at = gives_up_at
+        if beat_s is not None:
+            self.beat_s = beat_s
+
+    def answered(self, status: int, headers: Headers) -> None:
+        self._note(status)
+
+    def arrived(self, piece: bytes) -> None:
+        self._note(piece)
+
+    def ended(self) -> None:
+        self._note("end")
+
+    def broke(self, error: HTTPError) -> None:
+        self._note(error)
+
+    def waited(self) -> None:
+        self.beats += 1
+
+    @property
+    def over(self) -> bool:
+        return bool(self.told) and (self.told[-1] == "end" or isinstance(self.told[-1], HTTPError))
+
+    def _note(self, what: object) -> None:
+        self.told.append(what)
+        if self._gives_up_at == type(what).__name__:
+            self.transfer.abort()
+
+
+def ask(sender: Client, port: int, listener: Listener, *, first_byte_s: float = WAIT_S) -> None:
+    listener.transfer = sender.begin(to(port), listener, first_byte_timeout_s=first_byte_s)
+
+
+@contextlib.asynccontextmanager
+async def asked(
+    wire: bytes, listener: Listener, limits: ClientLimits | None = None, *, first_byte_s: float = WAIT_S
+) -> AsyncIterator[Client]:
+    async with upstream(answers(wire)) as server:
+        with client(limits) as sender:
+            ask(sender, server.port, listener, first_byte_s=first_byte_s)
+            yield sender
+            listener.transfer.abort()
+
+
+async def test_a_whole_answer_is_a_head_a_body_and_an_end() -> None:
+    listener = Listener()
+    async with asked(length(b"whole"), listener) as sender:
+        await until(lambda: listener.over)
+        assert listener.told == [200, b"whole", "end"]
+        assert sender.connections == 1
+
+
+async def test_nothing_is_told_before_begin_returns_even_on_a_kept_connection() -> None:
+    async with upstream(answers(length(b"1"), length(b"2"))) as server:
+        with client() as sender:
+            for body in (b"1", b"2"):
+                listener = Listener()
+                ask(sender, server.port, listener)
+                assert listener.told == []
+                await until(lambda: listener.over)  # noqa: B023 -- awaited here
+                assert listener.told == [200, body, "end"]
+            assert server.connections == 1
+
+
+async def test_pieces_are_told_as_they_arrive() -> None:
+    listener = Listener()
     release = asyncio.Event()
 
     async def script(server: Peer) -> None:
@@ -19,142 +94,95 @@ async def test_pieces_are_handed_on_as_they_arrive() -> None:
         server.send(CHUNKED + chunk(b"one"))
         await release.wait()
         server.send(chunk(b"two"))
-        await until(lambda: len(got) == 2)
+        await until(lambda: b"two" in listener.told)
         server.send(chunk(b"three") + LAST)
         await server.rest()
 
-    def receive(piece: bytes) -> float:
-        got.append(piece)
-        release.set()
-        return WAIT_S
-
     async with upstream(script) as server:
         with client() as sender:
-            response = await sender.send(to(server.port), first_byte_timeout_s=WAIT_S)
-            assert await response.deliver(receive, WAIT_S)
-            assert got == [b"one", b"two", b"three"]
+            ask(sender, server.port, listener)
+            await until(lambda: b"one" in listener.told)
+            assert listener.told == [200, b"one"]
+            release.set()
+            await until(lambda: listener.over)
+            assert listener.told == [200, b"one", b"two", b"three", "end"]
             assert sender.connections == 1
 
 
-async def test_who_has_enough_gets_the_rest_with_the_next_call() -> None:
-    got: list[bytes] = []
-
-    def once(piece: bytes) -> None:
-        got.append(piece)
-
-    def gladly(piece: bytes) -> float:
-        got.append(piece)
-        return WAIT_S
-
-    async def script(server: Peer) -> None:
-        await request_of(server)
-        server.send(CHUNKED + chunk(b"one"))
-        await until(lambda: bool(got))
-        server.send(chunk(b"two") + LAST)
-        await server.rest()
-
-    async with upstream(script) as server:
-        with client() as sender:
-            response = await sender.send(to(server.port), first_byte_timeout_s=WAIT_S)
-            assert not await response.deliver(once, WAIT_S)
-            await until(lambda: response.complete)
-            assert got == [b"one"]
-            assert await response.deliver(gladly, WAIT_S)
-            assert got == [b"one", b"two"]
-
-
-async def test_who_has_enough_is_read_for_no_further_than_the_bound() -> None:
+async def test_who_holds_is_told_no_more_until_it_resumes() -> None:
     body = b"x" * 8_000_000
-
-    def once(piece: bytes) -> None:
-        taken.append(len(piece))
-
-    taken: list[int] = []
-    async with answered(length(body), ClientLimits(buffer_bytes=1_000)) as response:
-        assert not await response.deliver(once, WAIT_S)
+    listener = Listener()
+    async with asked(length(body), listener):
+        await until(lambda: len(listener.told) > 1)
+        listener.transfer.hold()
+        seen = len(listener.told)
         await asyncio.sleep(0.05)
-        assert not response.complete
-        while not await response.deliver(once, WAIT_S):
-            pass
-        assert sum(taken) == len(body)
+        assert len(listener.told) <= seen + 1  # one read may have been under way
+        assert not listener.over
+        listener.transfer.resume()
+        await until(lambda: listener.over)
+        assert b"".join(piece for piece in listener.told if isinstance(piece, bytes)) == body
 
 
-async def test_what_the_receiver_raises_comes_out_of_deliver_and_it_gets_nothing_more() -> None:
-    got: list[bytes] = []
+@pytest.mark.parametrize(("gives_up_at", "told"), [("int", [200]), ("bytes", [200, b"one"])])
+async def test_who_gives_up_is_told_nothing_more_and_its_connection_is_closed(
+    gives_up_at: str, told: list[object]
+) -> None:
+    listener = Listener(gives_up_at=gives_up_at)
+    async with asked(CHUNKED + chunk(b"one"), listener) as sender:
+        await until(lambda: listener.told == told)
+        await until(lambda: sender.connections == 0)
+        assert listener.told == told
 
-    def refuse(piece: bytes) -> float:
-        got.append(piece)
-        raise LookupError(piece.decode())
 
-    async def script(server: Peer) -> None:
-        await request_of(server)
-        server.send(CHUNKED)
-        await server.rest()
+async def test_who_gives_up_while_a_connection_is_made_is_told_nothing() -> None:
+    listener = Listener()
+    async with asked(length(b"whole"), listener) as sender:
+        listener.transfer.abort()
+        await until(lambda: sender.connections == 0)
+        assert listener.told == []
 
-    async with upstream(script) as server:
+
+async def test_giving_up_after_the_end_does_not_touch_who_uses_the_connection_next() -> None:
+    first, second = Listener(), Listener()
+    async with upstream(answers(length(b"1"), length(b"2"))) as server:
         with client() as sender:
-            response = await sender.send(to(server.port), first_byte_timeout_s=WAIT_S)
-            receiving = asyncio.ensure_future(response.deliver(refuse, WAIT_S))
-            await asyncio.sleep(0)
-            # Twice before the task's turn, as a loop that is busy reads.
-            for piece in (chunk(b"one"), chunk(b"two")):
-                response._connection.data_received(piece)
-            with pytest.raises(LookupError, match="one"):
-                await receiving
-            response.abort()
-    assert got == [b"one"]
+            ask(sender, server.port, first)
+            await until(lambda: first.over)
+            ask(sender, server.port, second)
+            first.transfer.abort()
+            await until(lambda: second.over)
+            assert (second.told, server.connections) == ([200, b"2", "end"], 1)
 
 
-async def test_silence_is_measured_from_the_last_piece_by_what_the_receiver_said() -> None:
-    async with answered(CHUNKED + chunk(b"one")) as response:
-        with pytest.raises(TimedOut) as caught:
-            await response.deliver(lambda _: 0.02, WAIT_S)
-    assert caught.value.phase is Phase.IDLE
-    assert "0.02" in str(caught.value)
+async def test_silence_is_measured_by_what_was_allowed_last() -> None:
+    listener = Listener()
+    async with asked(CHUNKED + chunk(b"one"), listener):
+        await until(lambda: b"one" in listener.told)
+        listener.transfer.allow(Phase.IDLE, 0.02, 0.02)
+        await until(lambda: listener.over)
+    error = listener.told[-1]
+    assert isinstance(error, TimedOut)
+    assert (error.phase, "0.02" in str(error)) == (Phase.IDLE, True)
 
 
-async def test_a_body_that_breaks_off_is_handed_on_as_far_as_it_came() -> None:
-    got: list[bytes] = []
+async def test_who_has_a_beat_hears_it_while_nothing_comes_and_the_time_still_runs_out() -> None:
+    listener = Listener(beat_s=0.02)
+    async with asked(b"", listener, first_byte_s=0.11):
+        await until(lambda: listener.over)
+    assert listener.beats == 5
+    assert isinstance(listener.told[-1], TimedOut)
+    assert "0.11" in str(listener.told[-1])
 
-    def receive(piece: bytes) -> float:
-        got.append(piece)
-        return WAIT_S
 
-    async with upstream(answers_and_closes(CHUNKED + chunk(b"one"))) as server:
+@pytest.mark.parametrize(
+    ("wire", "error"), [(CHUNKED + chunk(b"one"), Closed), (CHUNKED + chunk(b"one") + b"zz\r\n", ProtocolError)]
+)
+async def test_a_body_that_breaks_off_is_told_as_far_as_it_came(wire: bytes, error: type[HTTPError]) -> None:
+    listener = Listener()
+    async with upstream(answers_and_closes(wire)) as server:
         with client() as sender:
-            response = await sender.send(to(server.port), first_byte_timeout_s=WAIT_S)
-            with pytest.raises(Closed):
-                await response.deliver(receive, WAIT_S)
-    async with answered(CHUNKED + chunk(b"two") + b"zz\r\n") as response:
-        with pytest.raises(ProtocolError):
-            await response.deliver(receive, WAIT_S)
-    assert got == [b"one", b"two"]
-
-
-async def test_nothing_is_handed_on_once_the_task_was_cancelled() -> None:
-    got: list[bytes] = []
-
-    def receive(piece: bytes) -> float:
-        got.append(piece)
-        return WAIT_S
-
-    cancelled = asyncio.Event()
-
-    async def script(server: Peer) -> None:
-        await request_of(server)
-        server.send(CHUNKED + chunk(b"one"))
-        await cancelled.wait()
-        server.send(chunk(b"two"))
-        await server.rest()
-
-    async with upstream(script) as server:
-        with client() as sender:
-            response = await sender.send(to(server.port), first_byte_timeout_s=WAIT_S)
-            task = asyncio.ensure_future(response.deliver(receive, WAIT_S))
-            await until(lambda: bool(got))
-            task.cancel()
-            await asyncio.wait([task])
-            cancelled.set()
-            assert await response.chunk(WAIT_S) == b"two"
-            response.abort()
-    assert got == [b"one"]
+            ask(sender, server.port, listener)
+            await until(lambda: listener.over)
+    assert listener.told[:-1] == [200, b"one"]
+    assert isinstance(listener.told[-1], error)

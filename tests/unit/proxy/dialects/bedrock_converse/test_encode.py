@@ -64,7 +64,7 @@ def sent_raw(upstream: str, raw: bytes) -> bytes:
         operation=Operation.CHAT,
         request_id="r",
         created=0,
-        peek=translation.peek(DialectName.OPENAI_CHAT, raw),
+        peek=translation.peek(DialectName.OPENAI_CHAT)(raw),
         body=raw,
         model=Model(upstream=UpstreamModel(upstream)),
     )
