@@ -84,7 +84,7 @@ class Blame(enum.StrEnum):
     OURSELVES = "ourselves"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Row:
     """One line of the table."""
 
@@ -142,7 +142,7 @@ TABLE: Mapping[Kind, Row] = {
 # fmt: on
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Failure:
     """One failed attempt, classified. `message` goes to the client: never a credential, an account or an identity."""
 

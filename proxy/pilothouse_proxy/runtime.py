@@ -30,7 +30,7 @@ CLIENT_DIALECTS: Mapping[Operation, DialectName] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Served:
     """One model of one target."""
 
@@ -45,8 +45,6 @@ class Served:
 
 class Passing:
     """Serves any name by passing it on. Metered by the route's pattern: a client's own words must not make series."""
-
-    __slots__ = ("_health", "_key", "_meters", "_metrics")
 
     def __init__(self, key: ProviderKey, health: Health, metrics: Metrics) -> None:
         self._key = key
@@ -68,7 +66,7 @@ class Passing:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """A provider that a route may choose, with what an attempt needs."""
 
@@ -92,7 +90,7 @@ class Target:
         return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Route:
     """A route with its targets. Times in seconds."""
 
@@ -112,7 +110,7 @@ class Route:
     """Why a route without targets has none; empty if it has."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Runtime:
     """What the proxy serves, whole. A request takes it once and keeps it to its end."""
 
@@ -125,7 +123,7 @@ class Runtime:
     records: "Records"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Rejected:
     """A snapshot that cannot be served, and why. `path` leads to the key of the snapshot."""
 

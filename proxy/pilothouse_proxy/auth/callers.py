@@ -18,8 +18,6 @@ _HINT = "send `Authorization: Bearer` and an API key, or a ServiceAccount token 
 class Callers:
     """Everybody whom one snapshot lets in. With a `resident`, who is the one caller of a sidecar, keys are not read."""
 
-    __slots__ = ("_anonymous", "_holders", "_verifier", "identity", "resident")
-
     def __init__(self, identity: Identity, *, resident: subject.Subject | None = None) -> None:
         self.identity = identity
         self.resident = resident

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pilothouse_api.snapshot.identity import KeyHolder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Subject:
     """One sign-in: compared by identity, so that what is worked out for it can be remembered under the object itself.
 

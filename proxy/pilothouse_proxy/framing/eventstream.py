@@ -74,8 +74,6 @@ _PARSED_BLOCK_MAX_BYTES = 512
 class Decoder:
     """Feed it bytes in any cut, get whole messages: the cut does not change them."""
 
-    __slots__ = ("_needed", "_pending", "broken")
-
     def __init__(self) -> None:
         self._pending = bytearray()
         self._needed = 0

@@ -34,8 +34,6 @@ class Decoder:
     into lines.
     """
 
-    __slots__ = ("_first", "_max_event_bytes", "_pending", "broken")
-
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._pending = bytearray()
         self._first = True

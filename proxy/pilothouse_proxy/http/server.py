@@ -3,10 +3,9 @@
 import asyncio
 import enum
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from email.utils import formatdate
 from ssl import SSLContext
-from types import CoroutineType
 from typing import Any, Final, Protocol, TypeAlias, cast
 
 from pilothouse_proxy.http import heads
@@ -283,11 +282,11 @@ class Connection:
         self._starting = False
         if responder.over:
             return self._go_on(responder)
-        if isinstance(work, CoroutineType):
-            task = self._loop.create_task(work)
-            task.add_done_callback(self._task_ended)
-            work = task
-        self._work = cast("Work | None", work)
+        if hasattr(work, "send"):
+            # A coroutine, whether of the interpreter's or of a compiled function's own type.
+            work = self._loop.create_task(cast("Coroutine[Any, Any, None]", work))
+            work.add_done_callback(self._task_ended)
+        self._work = work
         return False
 
     def _task_ended(self, task: "asyncio.Task[None]") -> None:
@@ -444,7 +443,8 @@ class Server:
             ssl_shutdown_timeout=_SHUTDOWN_S if ssl else None,
         )
         self._listeners.append(listener)
-        return int(listener.sockets[0].getsockname()[1])
+        sockets: Sequence[Any] = cast("Any", listener).sockets  # typed as a tuple, but a list in uvloop
+        return int(sockets[0].getsockname()[1])
 
     async def drain(self, timeout_s: float) -> None:
         """Stop accepting, close what is idle, let requests in flight finish, then close the rest."""

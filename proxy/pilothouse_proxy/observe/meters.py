@@ -15,16 +15,12 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 class Counter:
     """One series."""
 
-    __slots__ = ("value",)
-
     def __init__(self) -> None:
         self.value = 0.0
 
 
 class Histogram:
     """One series: `counts[i]` are the values in (bound i-1, bound i], the last one those above all bounds."""
-
-    __slots__ = ("counts", "total")
 
     def __init__(self) -> None:
         self.counts = [0] * (len(SECONDS) + 1)

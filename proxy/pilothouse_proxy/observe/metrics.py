@@ -13,8 +13,6 @@ CLIENT_CLOSED = 499
 class RouteMeters:
     """Of one route and operation. Series come into being with the first request: most routes see one operation."""
 
-    __slots__ = ("_codes", "_duration", "_first_byte", "_labels", "_metrics")
-
     def __init__(self, metrics: "Metrics", *, route: str, operation: str) -> None:
         self._metrics = metrics
         self._labels = (route, operation)
@@ -39,8 +37,6 @@ class RouteMeters:
 
 class TargetMeters:
     """Of one provider and model. Series come into being with the first attempt."""
-
-    __slots__ = ("_labels", "_metrics", "_outcomes", "_tokens", "_unknown")
 
     def __init__(self, metrics: "Metrics", *, provider: str, model: str) -> None:
         self._metrics = metrics

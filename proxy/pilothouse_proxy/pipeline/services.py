@@ -10,7 +10,7 @@ from pilothouse_proxy.observe.metrics import Metrics
 from pilothouse_proxy.observe.outcome import Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Services:
     """Handed in once at the start."""
 

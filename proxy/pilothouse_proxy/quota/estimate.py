@@ -33,8 +33,6 @@ class Measured(NamedTuple):
 class Estimator:
     """Learns for one route. Its figures are shared by all its requests."""
 
-    __slots__ = ("_output", "_ratio")
-
     def __init__(self) -> None:
         self._ratio = TOKENS_A_BYTE
         self._output = OUTPUT_TOKENS

@@ -38,8 +38,6 @@ class Caller(Protocol):
 class _Bound:
     """One limit of one quota, with its counters and the words that never change."""
 
-    __slots__ = ("amount", "counters", "is_tokens", "key", "limit", "lines", "quota")
-
     def __init__(self, key: QuotaKey, quota: Quota, limit: Limit, counters: Counters) -> None:
         self.key = key
         self.quota = quota
@@ -74,8 +72,6 @@ class _Asked(NamedTuple):
 class Reservation:
     """What one request has taken. It ends in exactly one of `commit` and `refund`."""
 
-    __slots__ = ("_asked", "_buckets", "limited")
-
     def __init__(self, asked: list[_Asked], *, now: float) -> None:
         self._asked = asked
         self._buckets = [one.window.take(one.amount, now=now) for one in asked]
@@ -103,7 +99,7 @@ class Reservation:
         return _lines(self._asked, now)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class QuotaExceeded:
     """The request does not fit. `retry_after_s` is None if it never will."""
 

@@ -16,8 +16,6 @@ Bucket = NewType("Bucket", int)
 class Window:
     """The counter of one caller for one limit. At most 61 pairs, however busy."""
 
-    __slots__ = ("_buckets", "_total", "_width_s")
-
     def __init__(self, *, window_s: float) -> None:
         self._width_s = window_s / BUCKETS
         self._buckets: deque[list[int]] = deque()

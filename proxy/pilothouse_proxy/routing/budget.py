@@ -9,8 +9,6 @@ RESERVE = 10.0
 class Budget:
     """Fills with each request and, slowly, with time; each retry takes one out. Times in seconds, monotonic."""
 
-    __slots__ = ("_at", "_balance", "_share")
-
     def __init__(self, *, percent: int, now: float) -> None:
         self._share = percent / 100
         self._balance = RESERVE if percent else 0.0

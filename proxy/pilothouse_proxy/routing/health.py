@@ -20,8 +20,6 @@ class Health:
     `shunned_until` is all that choosing a target looks at: later than now = pass it over if there is another.
     """
 
-    __slots__ = ("_ejected_until", "_ejections", "failures", "shunned_until")
-
     def __init__(self) -> None:
         self.failures = 0
         self.shunned_until = 0.0

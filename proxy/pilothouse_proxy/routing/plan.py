@@ -14,8 +14,6 @@ class Order:
     too, then those of weight 0 as they are listed, then the next priority.
     """
 
-    __slots__ = ("_cumulative", "_first", "_size", "_tiers", "_total", "_weights")
-
     def __init__(self, targets: Sequence[Target]) -> None:
         self._size = len(targets)
         self._weights = tuple(target.weight for target in targets)

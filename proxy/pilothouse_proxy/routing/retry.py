@@ -6,7 +6,7 @@ from pilothouse_api.snapshot.routes import FailureClass, Retry
 from pilothouse_proxy import errors
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Policy:
     """A route's `retry`, ready for use. Times in seconds; `attempts` counts the first."""
 

@@ -14,8 +14,6 @@ _EXACT = -1_000_000
 class Match:
     """A route that serves a name, and the pattern by which it does."""
 
-    __slots__ = ("pattern", "rank", "route")
-
     def __init__(self, *, route: RouteKey, pattern: str, rank: _Rank) -> None:
         self.route = route
         self.pattern = pattern
@@ -24,8 +22,6 @@ class Match:
 
 class _Names:
     """The names of some routes: exact ones, and prefixes with the longest first."""
-
-    __slots__ = ("_exact", "_lengths", "_prefixes")
 
     def __init__(self) -> None:
         self._exact: dict[str, Match] = {}
@@ -66,8 +62,6 @@ class Table:
     The routes of the caller's own namespace come first, then those that other namespaces open to it. In each step an
     exact name beats a prefix, a longer prefix a shorter, the older route the younger, then the lower key.
     """
-
-    __slots__ = ("_opened", "_own", "_public")
 
     def __init__(self, routes: Mapping[RouteKey, Route]) -> None:
         self._own: dict[str, _Names] = {}

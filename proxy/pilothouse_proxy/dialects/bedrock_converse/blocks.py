@@ -49,7 +49,7 @@ def text(part: Text, caps: Capabilities, path: str) -> list[Block]:
     return shown if part.cache is None else shown + _cache_point(part.cache, caps, path)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Encoder:
     """The parts of one turn."""
 

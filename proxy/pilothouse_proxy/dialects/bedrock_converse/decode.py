@@ -58,7 +58,7 @@ def finish_of(reason: str, unknown: list[str]) -> Finish:
     return finish
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Gathered:
     originals: Mapping[str, str]
     parts: list[ReplyPart] = field(default_factory=list)

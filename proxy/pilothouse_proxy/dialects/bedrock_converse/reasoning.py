@@ -19,7 +19,7 @@ REASONING_TOKENS = "/usage/output_tokens_details"
 """Where Anthropic's models count their thinking apart: a JSON pointer into the model's own answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """What a request says about reasoning."""
 

@@ -32,7 +32,7 @@ _message_stop = msgspec.json.Decoder(wire.MessageStop)
 _metadata = msgspec.json.Decoder(wire.Metadata)
 
 
-@dataclass(slots=True)
+@dataclass
 class _Block:
     """A content block that is open. `call` is the index of a tool call, None for reasoning."""
 

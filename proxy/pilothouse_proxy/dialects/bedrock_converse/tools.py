@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pilothouse_proxy.dialects.bedrock_converse import names, refusal
+from pilothouse_proxy.dialects.bedrock_converse import names, refusal, wire
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.exchange.capabilities import Capabilities
 from pilothouse_proxy.exchange.request import ParallelCalls, Request, Strict, Tool, ToolMode
@@ -14,12 +14,7 @@ _NO_ARGUMENTS = msgspec.Raw(b'{"type":"object","properties":{}}')
 _EMPTY: dict[str, object] = {}
 
 
-class _Schema(msgspec.Struct):
-    type: msgspec.Raw = msgspec.Raw()
-    properties: msgspec.Raw = msgspec.Raw()
-
-
-_schema = msgspec.json.Decoder(_Schema)
+_schema = msgspec.json.Decoder(wire.SchemaView)
 
 
 class Rendering(enum.Enum):
@@ -29,7 +24,7 @@ class Rendering(enum.Enum):
     TEXT = "text"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """What a request says about tools."""
 

@@ -22,7 +22,7 @@ _GO_ON: Block = {"text": "Continue."}
 _NOTED: Block = {"text": "Noted."}
 
 
-@dataclass(slots=True)
+@dataclass
 class _Message:
     """One Converse message in the making. `at` is the place of the client's message that began it."""
 

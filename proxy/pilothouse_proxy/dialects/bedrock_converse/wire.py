@@ -174,3 +174,10 @@ def tokens(wire: TokenUsage, caps: Capabilities, reasoning_tokens: int) -> Usage
         cache_write_tokens=written,
         reasoning_tokens=reasoning_tokens,
     )
+
+
+class SchemaView(msgspec.Struct):
+    """What is read of a tool's own schema."""
+
+    type: msgspec.Raw = msgspec.Raw()
+    properties: msgspec.Raw = msgspec.Raw()

@@ -22,8 +22,6 @@ _encode = msgspec.json.encode
 class Encoder(EventEncoder):
     """One stream. With `include_usage` every chunk has the member `usage`, null but in the last one."""
 
-    __slots__ = ("_created", "_head", "_include_usage", "_tail")
-
     def __init__(self, call: Call) -> None:
         shared = {
             "id": encoding.completion_id(call),

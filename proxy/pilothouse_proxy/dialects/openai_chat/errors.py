@@ -13,7 +13,7 @@ import msgspec
 from pilothouse_proxy.errors import Failure, Kind, fit_for_client
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ErrorDocument:
     """An error body, whatever its shape; everything may be empty."""
 

@@ -6,24 +6,14 @@ relay keeps the usage chunk from a client that did not ask for it.
 
 import msgspec
 
-from pilothouse_proxy.dialects.openai_chat import relay
+from pilothouse_proxy.dialects.openai_chat import relay, views
 from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.ports import Answer, Call, StreamRelay
 
-
-class _Choice(msgspec.Struct):
-    finish_reason: str | None = None
-
-
-class _Reply(msgspec.Struct):
-    choices: list[_Choice]
-    usage: wire_usage.WireUsage | None = None
-
-
-_reply = msgspec.json.Decoder(_Reply)
+_reply = msgspec.json.Decoder(views.Reply)
 _options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _TRUE = msgspec.Raw(b"true")
 

@@ -2,20 +2,16 @@
 
 import msgspec
 
+from pilothouse_proxy.dialects.openai_chat import views
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange import members as members_
 from pilothouse_proxy.ports import Peek
-
-
-class _StreamOptions(msgspec.Struct):
-    include_usage: bool | None = None
-
 
 _LIST = ord("[")
 
 _switch = msgspec.json.Decoder(bool | None)
 _count: msgspec.json.Decoder[int | None] = msgspec.json.Decoder(int | None)
-_stream_options = msgspec.json.Decoder(_StreamOptions | None)
+_stream_options = msgspec.json.Decoder(views.StreamOptions | None)
 _some = msgspec.json.Decoder(list[msgspec.Raw])
 
 

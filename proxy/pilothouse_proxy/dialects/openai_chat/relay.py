@@ -11,7 +11,7 @@ import msgspec
 from pilothouse_proxy import errors
 from pilothouse_proxy.dialects.openai_chat import errors as wire_errors
 from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
-from pilothouse_proxy.dialects.openai_chat import wire
+from pilothouse_proxy.dialects.openai_chat import views, wire
 from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.framing import sse
@@ -24,20 +24,7 @@ _ERROR = b'"error"'
 _NOTHING = frozenset({b"null", b'""', b"[]", b"{}"})
 
 
-class _Choice(msgspec.Struct):
-    # Chunks of Azure's asynchronous content filter have no delta, and some of them come after the finish reason.
-    delta: dict[str, msgspec.Raw] | None = None
-    finish_reason: str | None = None
-
-
-class _Chunk(msgspec.Struct):
-    # Azure's first chunk has no choices but the prompt's filter results.
-    choices: list[_Choice] | None = None
-    usage: wire_usage.WireUsage | None = None
-    error: msgspec.Raw = msgspec.Raw(b"null")
-
-
-_chunk = msgspec.json.Decoder(_Chunk)
+_chunk = msgspec.json.Decoder(views.Chunk)
 
 _CONTENT = b'"content":"'
 _is_plain = re.compile(rb'[^"\\\x00-\x1f]*').fullmatch
@@ -52,8 +39,6 @@ class _Mould:
     Servers write them by a template. An event that fits is the same JSON with another string in one place, hence as
     ordinary as the one that was learned from; comparing its two ends costs less than looking into it.
     """
-
-    __slots__ = ("_head", "_lessons", "_tail")
 
     def __init__(self) -> None:
         self._head = self._tail = b""
@@ -81,18 +66,6 @@ class _Mould:
 
 class Relay(StreamRelay):
     """`StreamRelay` between two speakers of openai.chat."""
-
-    __slots__ = (
-        "_events",
-        "_include_usage",
-        "_mould",
-        "complete",
-        "content",
-        "failure",
-        "finish_reason",
-        "unknown",
-        "usage",
-    )
 
     def __init__(self, *, include_usage: bool) -> None:
         self.usage: Usage | None = None

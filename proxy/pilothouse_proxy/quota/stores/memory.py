@@ -20,8 +20,6 @@ class LimitKey(NamedTuple):
 class Counters:
     """The counters of one limit, by caller."""
 
-    __slots__ = ("_sweep_at", "_windows", "window_s")
-
     def __init__(self, *, window_s: int) -> None:
         self.window_s = window_s
         self._windows: dict[str, Window] = {}

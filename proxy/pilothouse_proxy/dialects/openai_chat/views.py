@@ -1,0 +1,40 @@
+"""What is read of bodies that pass through: everything else in them is skipped, and lives on in the bytes.
+
+A module of its own, because these types are read from their annotations at run time.
+"""
+
+import msgspec
+
+from pilothouse_proxy.dialects.openai_chat.usage import WireUsage
+
+
+class StreamOptions(msgspec.Struct):
+    """Of a request."""
+
+    include_usage: bool | None = None
+
+
+class ReplyChoice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+class Reply(msgspec.Struct):
+    """A whole answer."""
+
+    choices: list[ReplyChoice]
+    usage: WireUsage | None = None
+
+
+class ChunkChoice(msgspec.Struct):
+    # Chunks of Azure's asynchronous content filter have no delta, and some of them come after the finish reason.
+    delta: dict[str, msgspec.Raw] | None = None
+    finish_reason: str | None = None
+
+
+class Chunk(msgspec.Struct):
+    """An event of a stream."""
+
+    # Azure's first chunk has no choices but the prompt's filter results.
+    choices: list[ChunkChoice] | None = None
+    usage: WireUsage | None = None
+    error: msgspec.Raw = msgspec.Raw(b"null")
