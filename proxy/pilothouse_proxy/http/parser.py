@@ -1,21 +1,23 @@
 """Bytes in, messages out, for both sides. Pure: no sockets, no clock.
 
-llhttp does the tokens, and is strict: it refuses bare CR and LF, obs-fold, NUL and controls, blanks before a colon,
-repeated or malformed Content-Length, Content-Length beside Transfer-Encoding, bad chunk sizes and their overflow. What
-it leaves open is closed here: limits, Host, target forms, versions, codings other than chunked, Expect, Upgrade,
-trailers. An empty line before a request is skipped, as RFC 9112 section 2.2 allows.
+What is of the plainest form is read by `plain`, all else by llhttp, which is strict: it refuses bare CR and LF,
+obs-fold, NUL and controls, blanks before a colon, repeated or malformed Content-Length, Content-Length beside
+Transfer-Encoding, bad chunk sizes and their overflow. What it leaves open is closed here: limits, Host, target forms,
+versions, codings other than chunked, Expect, Upgrade, trailers. An empty line before a request is skipped, as RFC 9112
+section 2.2 allows.
 """
 
 import enum
 from collections import deque
+from typing import Final
 
 import httptools
 
+from pilothouse_proxy.http import plain
 from pilothouse_proxy.http.limits import KIB, ClientLimits, Limits
 from pilothouse_proxy.http.messages import Closed, Headers, HTTPError, ProtocolError, Request, TooLarge
 
 _METHODS = frozenset([b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"])
-_HOST = b"-._~!$&'()*+,;=:[]%0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MARKED = frozenset([b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"])
 
 # Chunk extensions and tiny chunks cost work and carry nothing: so many raw bytes are granted to a chunked body.
@@ -29,6 +31,9 @@ class Stage(enum.Enum):
     BETWEEN = enum.auto()
     HEAD = enum.auto()
     BODY = enum.auto()
+
+
+_BETWEEN: Final = Stage.BETWEEN
 
 
 class Refused(Exception):
@@ -46,7 +51,8 @@ class Received(Request):
     def __init__(
         self,
         method: bytes,
-        target: bytes,
+        path: bytes,
+        query: bytes,
         headers: Headers,
         body: bytes,
         peer: str,
@@ -54,7 +60,8 @@ class Received(Request):
         version: str,
     ) -> None:
         self.method = method
-        self.path, _, self.query = target.partition(b"?")
+        self.path = path
+        self.query = query
         self.headers = headers
         self.body = body
         self.peer = peer
@@ -75,7 +82,11 @@ class RequestParser:
         self._llhttp: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._lines: list[tuple[bytes, bytes]] = []
         self._head_fed = self._feeding = 0
-        self._last = False
+        self._last = self._plain = False
+        self._line = plain.RequestLine(b"", b"", b"")
+        self._headers: Headers = []
+        self._body: list[bytes] = []
+        self._taken = 0
         self.completed: deque[Received] = deque()
         self.refusal: Refused | None = None
         self.stage = Stage.BETWEEN
@@ -103,6 +114,64 @@ class RequestParser:
 
     def feed(self, received: bytes | memoryview) -> None:
         """Never raises for what the client did; see `refusal`."""
+        if self._plain:
+            left = self._declared - self._body_bytes
+            self._add(bytes(received[:left]))
+            received = received[left:]
+        while received and self.stage is _BETWEEN and self._begins_plainly(received):
+            received = received[self._taken :]
+        if received:
+            self._feed_llhttp(received)
+
+    def _begins_plainly(self, received: bytes | memoryview) -> bool:
+        """Whether the next request is of the plainest form; as much of it as is there has been read then: `_taken`."""
+        if self.refusal is not None or self._last or self._llhttp is None:
+            return False
+        data = received if isinstance(received, bytes) else bytes(received)
+        found = plain.request(data)
+        if found is None:
+            return False
+        line, headers, size, length = found.line, found.headers, found.size, found.length
+        limits = self._limits
+        if (
+            line is None
+            or length > limits.body_bytes
+            or size > limits.header_bytes
+            or len(headers) > limits.header_count
+            or len(line.path) + len(line.query) >= limits.request_line_bytes
+        ):
+            return False
+        self._line, self._headers = line, headers
+        self._declared = max(length, 0)
+        self._body = []
+        self._body_bytes = 0
+        self._chunked = False
+        self._taken = end = size + self._declared
+        if end > len(data):
+            self._taken = len(data)
+            self.stage = Stage.BODY
+            self._plain = True
+        self._add(data[size:end])
+        return True
+
+    def _add(self, part: bytes) -> None:
+        """To the body of a plain request."""
+        if part:
+            self._body.append(part)
+            self._body_bytes += len(part)
+        if self._body_bytes < self._declared:
+            return
+        self._plain = False
+        self.stage = Stage.BETWEEN
+        parts = self._body
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._body = []
+        line, keep_alive = self._line, True
+        self.completed.append(
+            Received(line.method, line.path, line.query, self._headers, body, self._peer, keep_alive, "1.1")
+        )
+
+    def _feed_llhttp(self, received: bytes | memoryview) -> None:
         before = len(self.completed)
         self._feeding = len(received)
         while received:
@@ -149,12 +218,12 @@ class RequestParser:
     def on_message_begin(self) -> None:
         self.stage = Stage.HEAD
         self._target = b""
-        self._headers: Headers = []
+        self._headers = []
         self._hosts = 0
         self._declared = 0
         self._chunked = self._upgrade = False
         self._expect = b""
-        self._body: list[bytes] = []
+        self._body = []
         self._body_bytes = self._raw_bytes = 0
 
     def on_url(self, part: bytes) -> None:
@@ -169,7 +238,7 @@ class RequestParser:
     def _mark(self, name: bytes, value: bytes) -> None:
         if name == b"host":
             self._hosts += 1
-            if not value or value.translate(None, _HOST):
+            if not plain.is_host(value):
                 raise self._refuse(400, "the Host header is not a host and port")
         elif name == b"content-length":
             self._declared = int(value)
@@ -262,8 +331,9 @@ class RequestParser:
         self.awaits_continue = False
         self._last = not self._keep_alive
         body = parts[0] if len(parts) == 1 else b"".join(parts)
+        path, _, query = self._target.partition(b"?")
         self.completed.append(
-            Received(self._method, self._target, self._headers, body, self._peer, self._keep_alive, self._version)
+            Received(self._method, path, query, self._headers, body, self._peer, self._keep_alive, self._version)
         )
 
     def _ignore_upgrade(self) -> None:
@@ -313,6 +383,11 @@ class ResponseParser:
         self._lines.clear()
         self._interim = False
         self._until_close = True
+        # Of an answer in plain form: what is still to come by its length, whether it comes in chunks; and whether
+        # llhttp has been told of it, and stands between two of its chunks.
+        self._left = 0
+        self._plain = self._chunks = self._told = False
+        self._aligned = True
         self.status = 0
         self.headers: Headers = []
         self.body: list[bytes] = []
@@ -330,12 +405,80 @@ class ResponseParser:
             ProtocolError: not HTTP/1.1, or an answer to a question that was not asked.
             TooLarge: the head is over its limits.
         """
-        if self._llhttp is None:
+        if self._llhttp is None or not received:
+            return
+        if self._plain:
+            if not self._chunks:
+                self._take(received)
+                return
+            if self._aligned:
+                taken = self._take_chunks(received, 0)
+                if taken == len(received):
+                    return
+                received = received[taken:]
+            self._feed_llhttp(received)
+        elif self._head_fed or self._bodiless or self.head_complete or not self._begins_plainly(received):
+            self._feed_llhttp(received)
+
+    def _begins_plainly(self, received: bytes) -> bool:
+        """Whether the answer is of the plainest form; all that is there of it has been read then."""
+        found = plain.response(received)
+        if found is None:
+            return False
+        headers, size = found.headers, found.size
+        if size > self._limits.header_bytes or len(headers) > self._limits.header_count:
+            return False
+        self.status, self.headers = found.status, headers
+        self.head_complete = self.keep_alive = self._plain = True
+        self._until_close = False
+        if found.chunked:
+            self._chunks = True
+            taken = self._take_chunks(received, size)
+            if taken < len(received):
+                self._feed_llhttp(received[taken:])
+        else:
+            self._left = found.length
+            self._take(received[size:])
+        return True
+
+    def _take(self, part: bytes) -> None:
+        """Of a body whose length is known."""
+        left = self._left
+        if self.complete or len(part) > left:
+            self.surplus = True
+            part = part[:left]
+        if part:
+            self.body.append(part)
+        self._left = left = left - len(part)
+        if not left:
+            self.complete = True
+
+    def _take_chunks(self, received: bytes, start: int) -> int:
+        """Those that are whole. Where the next begins that is llhttp's business."""
+        while start < len(received) and not self.complete:
+            size, at = plain.chunk_size(received, start)
+            end = at + size
+            if size < 0 or received[end : end + 2] != b"\r\n":
+                break
+            if not size:
+                if self._told:
+                    break
+                self.complete = True
+            else:
+                self.body.append(received[at:end])
+            start = end + 2
+        return start
+
+    def _feed_llhttp(self, received: bytes) -> None:
+        llhttp = self._llhttp
+        if llhttp is None:
             return
         if not self.head_complete:
             self._head_fed += len(received)
         try:
-            self._llhttp.feed_data(received)
+            if self._plain and not self._told and not self.complete:
+                self._tell(llhttp)
+            llhttp.feed_data(received)
         except httptools.HttpParserUpgrade:
             raise ProtocolError("the upstream switched protocols, which was not asked for") from None
         except httptools.HttpParserError as error:
@@ -363,6 +506,13 @@ class ResponseParser:
         raise Closed(
             "the upstream closed the connection " + ("within its answer" if self.head_complete else "without an answer")
         )
+
+    def _tell(self, llhttp: httptools.HttpResponseParser) -> None:
+        """Bring llhttp to where a plain answer stands: between two of its chunks."""
+        kept = (self.status, self.headers)
+        llhttp.feed_data(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        self.status, self.headers = kept
+        self._told = True
 
     @property
     def reusable(self) -> bool:
@@ -426,6 +576,12 @@ class ResponseParser:
         if self._bodiless:
             # llhttp cannot be told that no body follows; the connection is not used again (see `reusable`).
             self.complete = True
+
+    def on_chunk_header(self) -> None:
+        self._aligned = False
+
+    def on_chunk_complete(self) -> None:
+        self._aligned = True
 
     def on_body(self, part: bytes) -> None:
         if not self._bodiless:

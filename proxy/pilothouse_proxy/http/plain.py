@@ -1,0 +1,228 @@
+"""Heads and chunks in their plainest form, read at once and without a state machine. Pure.
+
+Almost all that SDKs and providers send has this form, and to read it so costs a third. Everything else gives None, and
+is left to llhttp, which decides: nothing is refused here, and nothing is taken that llhttp would refuse or read in
+another way.
+"""
+
+from typing import Final
+
+from pilothouse_proxy.http.messages import Headers
+
+_END: Final = b"\r\n\r\n"
+_LINE_END: Final = b"\r\n"
+_LARGEST_HEAD: Final = 8_192
+_DIGITS: Final = 15
+_HEX_DIGITS: Final = 8
+
+# Tables for `translate` that leave what may stand there as it is, and nothing else (RFC 9110, sections 5.1, 5.5, 5.6.2).
+_WORD: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def _table(allowed: bytes) -> bytes:
+    return bytes(byte if byte in allowed else byte ^ 0x80 for byte in range(256))
+
+
+_TOKEN: Final = _table(b"!#$%&'*+-.^_`|~" + _WORD)
+_HOST: Final = _table(b"-._~!$&'()*+,;=:[]%" + _WORD)
+_VALUE: Final = _table(bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)]))
+_TARGET: Final = _table(bytes(range(0x21, 0x7F)).replace(b"#", b""))
+_HEX: Final = _table(b"0123456789ABCDEFabcdef")
+
+
+def is_host(value: bytes) -> bool:
+    """Whether it may stand in `Host`: characters of a host and a port (RFC 3986, section 3.2)."""
+    return bool(value) and value.translate(_HOST) == value
+
+
+_METHODS: Final = frozenset([b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"])
+# They frame a message, or change what becomes of its connection.
+_SPECIAL: Final = frozenset(
+    [
+        b"connection",
+        b"content-length",
+        b"expect",
+        b"host",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    ]
+)
+_SECRET: Final = frozenset([b"authorization", b"api-key", b"x-api-key", b"cookie", b"proxy-authorization"])
+
+
+class _Line:
+    """A header. One object serves all messages that have the line."""
+
+    def __init__(self, name: bytes, value: bytes) -> None:
+        self.pair = (name, value)
+        self.special = name in _SPECIAL
+
+
+# The same lines come again and again. All bounds keep senders of ever new ones from filling the memory.
+_REMEMBERED: Final = 1_024
+_REMEMBERED_BYTES: Final = 256
+_lines: dict[bytes, _Line] = {}
+_names: dict[bytes, bytes] = {}
+_request_lines: dict[bytes, "RequestLine"] = {}
+_status_lines: dict[bytes, int] = {}
+
+
+class RequestLine:
+    """`GET /path?query`, of HTTP/1.1."""
+
+    def __init__(self, method: bytes, path: bytes, query: bytes) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+
+
+class Head:
+    """Of a message. `line` is that of a request, `status` that of an answer."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        """Where the body begins."""
+        self.headers: Headers = []
+        self.length = -1
+        """What is declared of the body; -1: nothing."""
+        self.chunked = False
+        self.host = b""
+        self.line: RequestLine | None = None
+        self.status = 0
+
+
+def request(received: bytes) -> Head | None:
+    """The head with which the bytes begin."""
+    end = received.find(_END, 0, _LARGEST_HEAD)
+    if end < 0:
+        return None
+    lines = received[:end].split(_LINE_END)
+    line = _request_lines.get(lines[0])
+    if line is None:
+        line = _request_line(lines[0])
+        if line is None:
+            return None
+    head = Head(end + 4)
+    if not _read(lines, head) or head.chunked or not is_host(head.host):
+        return None
+    head.line = line
+    return head
+
+
+def response(received: bytes) -> Head | None:
+    """The head with which the bytes begin: of an answer with a body whose end it tells."""
+    end = received.find(_END, 0, _LARGEST_HEAD)
+    if end < 0:
+        return None
+    lines = received[:end].split(_LINE_END)
+    status = _status_lines.get(lines[0]) or _status(lines[0])
+    head = Head(end + 4)
+    if not status or not _read(lines, head) or head.chunked == (head.length >= 0):
+        return None
+    head.status = status
+    return head
+
+
+def chunk_size(received: bytes, start: int) -> tuple[int, int]:
+    """(size, where the chunk's data begins) of the chunk at `start`; (-1, 0): it has not arrived, or is not plain."""
+    end = received.find(_LINE_END, start, start + _HEX_DIGITS + 2)
+    if end <= start:
+        return -1, 0
+    digits = received[start:end]
+    if digits.translate(_HEX) != digits:
+        return -1, 0
+    return int(digits, 16), end + 2
+
+
+def _read(lines: list[bytes], head: Head) -> bool:
+    headers = head.headers
+    for index in range(1, len(lines)):
+        line = lines[index]
+        known = _lines.get(line)
+        if known is None:
+            known = _line(line)
+            if known is None:
+                return False
+        if known.special and not _mark(known, head):
+            return False
+        headers.append(known.pair)
+    return True
+
+
+def _mark(known: "_Line", head: Head) -> bool:
+    """Take note of a header that frames the message; False for one that is not plain."""
+    name, value = known.pair
+    if name == b"content-length":
+        if head.length >= 0 or not value.isdigit() or len(value) > _DIGITS:
+            return False
+        head.length = int(value)
+    elif name == b"host":
+        if head.host:
+            return False
+        head.host = value
+    elif name == b"transfer-encoding":
+        if head.chunked or value.lower() != b"chunked":
+            return False
+        head.chunked = True
+    else:
+        return name == b"connection" and value.lower() == b"keep-alive"
+    return True
+
+
+def _line(line: bytes) -> "_Line | None":
+    colon = line.find(b":")
+    if colon <= 0:
+        return None
+    written = line[:colon]
+    name = _names.get(written)
+    if name is None:
+        if written.translate(_TOKEN) != written:
+            return None
+        name = written.lower()
+        if colon <= _REMEMBERED_BYTES:
+            if len(_names) >= _REMEMBERED:
+                _names.clear()
+            _names[written] = name
+    value = line[colon + 1 :].strip(b" \t")
+    if value.translate(_VALUE) != value:
+        return None
+    found = _Line(name, value)
+    if len(line) <= _REMEMBERED_BYTES and name not in _SECRET:
+        if len(_lines) >= _REMEMBERED:
+            _lines.clear()
+        _lines[line] = found
+    return found
+
+
+def _request_line(line: bytes) -> RequestLine | None:
+    words = line.split(b" ")
+    if len(words) != 3 or words[2] != b"HTTP/1.1" or words[0] not in _METHODS:
+        return None
+    target = words[1]
+    if not target.startswith(b"/") or target.translate(_TARGET) != target:
+        return None
+    path, _, query = target.partition(b"?")
+    found = RequestLine(words[0], path, query)
+    if len(line) <= _REMEMBERED_BYTES:
+        if len(_request_lines) >= _REMEMBERED:
+            _request_lines.clear()
+        _request_lines[line] = found
+    return found
+
+
+def _status(line: bytes) -> int:
+    """0 for one without a body, or whose body llhttp must find the end of."""
+    words = line.split(b" ", 2)
+    if len(words) != 3 or words[0] != b"HTTP/1.1" or len(words[1]) != 3 or not words[1].isdigit():
+        return 0
+    status = int(words[1])
+    if not 200 <= status <= 599 or status in (204, 304) or words[2].translate(_VALUE) != words[2]:
+        return 0
+    if len(line) <= _REMEMBERED_BYTES:
+        if len(_status_lines) >= _REMEMBERED:
+            _status_lines.clear()
+        _status_lines[line] = status
+    return status
