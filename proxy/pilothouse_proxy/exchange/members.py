@@ -91,3 +91,32 @@ def replaced(members: Members, /, **replacements: object) -> bytes:
             separator = b","
     pieces.append(b"}" if pieces else b"{}")
     return b"".join(pieces)
+
+
+def renamed(body: bytes, members: Members, model: str) -> bytes:
+    """The body of these members under another `model`, all else byte for byte.
+
+    SDKs write bodies without a superfluous blank, or with one behind each comma and colon. Such a body is cut where the
+    value of `model` stands; that nothing else stands in it, no member twice and none in another spelling, follows from
+    its length, for which its members account to the last byte. Any other is put together anew.
+    """
+    for gap in (0, 1):
+        at = _place_of_model(body, members, gap)
+        if at:
+            return b"".join((body[:at], _encode(model), body[at + len(memoryview(members["model"])) :]))
+    return replaced(members, model=model)
+
+
+def _place_of_model(body: bytes, members: Members, gap: int) -> int:
+    """Where its value begins in a body with so many blanks behind each comma and colon; 0: it is written otherwise."""
+    at = 1
+    place = 0
+    for name, raw in members.items():
+        # With blanks to spare, something else could stand in their stead.
+        if gap and not body.startswith(b'"%b": ' % name.encode(), at):
+            return 0
+        at += len(name) + 3 + gap
+        if name == "model":
+            place = at
+        at += len(memoryview(raw)) + 1 + gap
+    return place if at - gap == len(body) else 0

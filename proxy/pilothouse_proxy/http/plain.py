@@ -15,7 +15,7 @@ _LARGEST_HEAD: Final = 8_192
 _DIGITS: Final = 15
 _HEX_DIGITS: Final = 8
 
-# Tables for `translate` that leave what may stand there as it is, and nothing else (RFC 9110, sections 5.1, 5.5, 5.6.2).
+# Tables for `translate` that leave what may stand in a place as it is, and change all else (RFC 9110, section 5).
 _WORD: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 

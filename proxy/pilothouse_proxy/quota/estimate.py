@@ -4,8 +4,6 @@ Latin text is about 0.27 tokens a byte of UTF-8. Too high a guess refuses caller
 lets a burst through before the truth arrives; both are settled with what the provider reports.
 """
 
-from typing import NamedTuple
-
 from pilothouse_proxy.exchange.usage import Usage
 
 TOKENS_A_BYTE = 0.27
@@ -23,11 +21,12 @@ _INLINE_LOOKED_FOR_BYTES = 4_096
 _SEMICOLONS = 64
 
 
-class Measured(NamedTuple):
+class Measured:
     """A request's body: the bytes of it that are text, and the data URLs in base64 that are not."""
 
-    text_bytes: int
-    images: int
+    def __init__(self, text_bytes: int, images: int) -> None:
+        self.text_bytes = text_bytes
+        self.images = images
 
 
 class Estimator:
@@ -50,7 +49,7 @@ class Estimator:
         """Settle with what the provider has reported for this body."""
         if usage.estimated or not usage.input_tokens:
             return
-        text_bytes, images = measured
+        text_bytes, images = measured.text_bytes, measured.images
         # Where images were sent, nobody says which part of the figure is theirs.
         if not images and text_bytes:
             seen = usage.input_tokens / text_bytes

@@ -12,7 +12,7 @@ from pilothouse_api.snapshot.quotas import Limit, Per, Quota, Resource
 from pilothouse_api.snapshot.stream import LimitUse
 from pilothouse_proxy.http.messages import Lines
 from pilothouse_proxy.quota.stores.memory import Counters, LimitKey, Store
-from pilothouse_proxy.quota.window import Window
+from pilothouse_proxy.quota.window import Bucket, Window
 
 _CACHED_BINDINGS = 4_096
 _TOP = 10
@@ -62,11 +62,14 @@ class _Applied(NamedTuple):
     counter: str
 
 
-class _Asked(NamedTuple):
-    bound: _Bound
-    counter: str
-    window: Window
-    amount: int
+class _Asked:
+    def __init__(self, bound: _Bound, counter: str, window: Window, amount: int) -> None:
+        self.bound = bound
+        self.counter = counter
+        self.window = window
+        self.amount = amount
+        self.bucket = Bucket(0)
+        """Once it is taken."""
 
 
 class Reservation:
@@ -74,25 +77,26 @@ class Reservation:
 
     def __init__(self, asked: list[_Asked], *, now: float) -> None:
         self._asked = asked
-        self._buckets = [one.window.take(one.amount, now=now) for one in asked]
+        for one in asked:
+            one.bucket = one.window.take(one.amount, now=now)
         self.limited: Final = bool(asked)
         """Whether any limit applies."""
 
     def commit(self, *, tokens: int, now: float) -> None:
         """The request was made and used `tokens`. What it used above what was reserved counts from now on."""
-        for (bound, counter, window, amount), bucket in zip(self._asked, self._buckets, strict=True):
-            if not bound.is_tokens or tokens == amount:
+        for one in self._asked:
+            if not one.bound.is_tokens or tokens == one.amount:
                 continue
-            if tokens < amount:
-                window.give_back(bucket, amount - tokens, now=now)
+            if tokens < one.amount:
+                one.window.give_back(one.bucket, one.amount - tokens, now=now)
             else:
                 # Asked for anew: one that counted nothing any more may have been dropped during a long request.
-                bound.counters.of(counter, now=now).take(tokens - amount, now=now)
+                one.bound.counters.of(one.counter, now=now).take(tokens - one.amount, now=now)
 
     def refund(self, *, now: float) -> None:
         """Nothing was asked of any provider."""
-        for one, bucket in zip(self._asked, self._buckets, strict=True):
-            one.window.give_back(bucket, one.amount, now=now)
+        for one in self._asked:
+            one.window.give_back(one.bucket, one.amount, now=now)
 
     def lines(self, *, now: float) -> Lines:
         """`x-ratelimit-*` as OpenAI sends them: the tightest limit of each resource."""
@@ -152,9 +156,10 @@ class Quotas:
             if bound.is_tokens:
                 amount = tokens if tokens <= bound.amount else max(least_tokens, bound.amount)
             window = bound.counters.of(counter, now=now)
-            asked.append(_Asked(bound, counter, window, amount))
+            one = _Asked(bound, counter, window, amount)
+            asked.append(one)
             if window.used(now=now) + amount > bound.amount:
-                refused.append(asked[-1])
+                refused.append(one)
         return _exceeded(asked, refused, caller, now) if refused else Reservation(asked, now=now)
 
     def _binding(self, caller: Caller, route: RouteKey, model: str) -> tuple[_Applied, ...]:
@@ -209,9 +214,7 @@ def _limit_key(key: QuotaKey, limit: Limit) -> LimitKey:
 
 
 def _exceeded(asked: list[_Asked], refused: list[_Asked], caller: Caller, now: float) -> QuotaExceeded:
-    waits = [
-        (window.wait_s(amount, limit=bound.amount, now=now), bound, amount) for bound, _, window, amount in refused
-    ]
+    waits = [(one.window.wait_s(one.amount, limit=one.bound.amount, now=now), one.bound, one.amount) for one in refused]
     wait_s, bound, amount = max(waits, key=lambda entry: math.inf if entry[0] is None else entry[0])
     limit = bound.limit
     # Who calls from another namespace uses the route, but need not learn what is called how over there.

@@ -25,7 +25,7 @@ class PassThrough:
         """The client's body under the upstream's model name."""
         peek = call.peek
         if not peek.stream or peek.include_usage:
-            return members.replaced(peek.members, model=call.upstream)
+            return members.renamed(call.body, peek.members, call.upstream)
         options: dict[str, msgspec.Raw] = {}
         if "stream_options" in peek.members:
             options = members.value(peek.members, "stream_options", _options) or {}

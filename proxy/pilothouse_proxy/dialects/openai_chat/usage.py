@@ -1,26 +1,7 @@
 """Token counts as chat completions report them, to and from the neutral form."""
 
-import msgspec
-
+from pilothouse_proxy.dialects.openai_chat.views import WireUsage
 from pilothouse_proxy.exchange.usage import Usage
-
-
-class PromptTokensDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class CompletionTokensDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
-
-
-class WireUsage(msgspec.Struct):
-    """`usage` of an answer or of the last chunk. Merely compatible servers leave out or null what they like."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: PromptTokensDetails | None = None
-    completion_tokens_details: CompletionTokensDetails | None = None
 
 
 def decode(wire: WireUsage) -> Usage:

@@ -5,7 +5,23 @@ A module of its own, because these types are read from their annotations at run 
 
 import msgspec
 
-from pilothouse_proxy.dialects.openai_chat.usage import WireUsage
+
+class PromptTokensDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class CompletionTokensDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class WireUsage(msgspec.Struct):
+    """`usage` of an answer or of the last chunk. Merely compatible servers leave out or null what they like."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: PromptTokensDetails | None = None
+    completion_tokens_details: CompletionTokensDetails | None = None
 
 
 class StreamOptions(msgspec.Struct):

@@ -26,7 +26,7 @@ class PassThrough:
 
     def request(self, call: Call) -> bytes:
         """The client's body under the upstream's model name."""
-        return members.replaced(call.peek.members, model=call.upstream)
+        return members.renamed(call.body, call.peek.members, call.upstream)
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The provider's body, byte for byte."""

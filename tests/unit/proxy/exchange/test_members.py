@@ -31,6 +31,27 @@ def test_a_replaced_member_is_the_only_one_that_changes(body: dict[str, object],
     assert replaced == body | {"model": model}
 
 
+@given(
+    st.dictionaries(st.text(), VALUES),
+    st.text(),
+    st.sampled_from([(",", ":"), (", ", ": "), (" ,", " : ")]),
+    st.booleans(),
+)
+def test_a_model_is_renamed_and_all_else_stays(
+    body: dict[str, object], model: str, separators: tuple[str, str], escapes: bool
+) -> None:
+    sent = json.dumps(body | {"model": "m"}, separators=separators, ensure_ascii=escapes).encode("utf-8", "replace")
+    assert json.loads(members.renamed(sent, members.read(sent), model)) == json.loads(sent) | {"model": model}
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_a_body_as_sdks_write_it_keeps_every_other_byte(separators: tuple[str, str]) -> None:
+    body = {"a": [1, {"model": "x"}], "model": "m", "z": {"n": 1.50, "t": "model"}}
+    sent = json.dumps(body, separators=separators).encode()
+    wanted = json.dumps(body | {"model": "other"}, separators=separators).encode()
+    assert members.renamed(sent, members.read(sent), "other") == wanted
+
+
 def test_values_pass_byte_for_byte() -> None:
     body = b'{"model" : "a", "x":\t{ "big":12345678901234567890, "n": 1.0e3, "u":"\\u00e9" } }'
     assert members.replaced(members.read(body), model="b") == (
@@ -44,10 +65,24 @@ def test_values_pass_byte_for_byte() -> None:
         b'{"model":"cheap","model":"dear"}',
         b'{"mod\\u0065l":"cheap","model":"dear"}',
         b'{"model":"cheap","\\u006dodel":"dear"}',
+        b'{"model": "a","model":"b"}',
+        b'{"model":"a", "model":"b"}',
+        b' {"model":"a","model":"b"}',
     ],
 )
 def test_no_second_spelling_of_a_member_gets_past_the_replacement(twice: bytes) -> None:
     assert members.replaced(members.read(twice), model="allowed") == b'{"model":"allowed"}'
+    assert members.renamed(twice, members.read(twice), "allowed") == b'{"model":"allowed"}'
+
+
+def test_blanks_to_spare_hide_no_second_member() -> None:
+    # As long as if each comma and colon had a blank behind it.
+    body = b'{"b":1,"a":0,"model":"m","d":1,"c":22}'
+    assert len(members.read(body)) == 5
+    twice = body.replace(b'"b":1', b'"a":1').replace(b'"c":22', b'"c": 22     ')
+    assert json.loads(members.renamed(twice, members.read(twice), "x")) == {"a": 0, "model": "x", "d": 1, "c": 22}
+    assert twice.count(b'"a"') == 2
+    assert members.renamed(twice, members.read(twice), "x").count(b'"a"') == 1
 
 
 @pytest.mark.parametrize(

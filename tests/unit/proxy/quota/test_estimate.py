@@ -22,7 +22,8 @@ def test_images_given_inside_count_as_images_not_as_text() -> None:
         + b"y" * 10
         + b'"}'
     )
-    text_bytes, images = measure(body)
+    measured = measure(body)
+    text_bytes, images = measured.text_bytes, measured.images
     assert images == 1
     assert 5_000 < text_bytes < 5_200
     assert Estimator().input_tokens(measure(body)) < 5_200 * TOKENS_A_BYTE + IMAGE_TOKENS + 10
@@ -30,7 +31,7 @@ def test_images_given_inside_count_as_images_not_as_text() -> None:
 
 def test_an_image_that_never_ends_is_text() -> None:
     body = b"x" * 5_000 + b";base64,AAAA"
-    assert measure(body) == (len(body), 0)
+    assert (measure(body).text_bytes, measure(body).images) == (len(body), 0)
 
 
 def test_the_ratio_follows_what_the_provider_reports() -> None:

@@ -26,7 +26,7 @@ def request(body: bytes) -> bytes:
 def test_everything_but_the_models_name_passes_byte_for_byte() -> None:
     body = b'{"messages":[ {"role":"user","content":"\\u00fc \xc3\xbc"}],"model":"chat","new":{"a" :1e2},"t":0.70}'
     assert request(body) == (
-        b'{"model":"gpt-4o","messages":[ {"role":"user","content":"\\u00fc \xc3\xbc"}],"new":{"a" :1e2},"t":0.70}'
+        b'{"messages":[ {"role":"user","content":"\\u00fc \xc3\xbc"}],"model":"gpt-4o","new":{"a" :1e2},"t":0.70}'
     )
 
 
