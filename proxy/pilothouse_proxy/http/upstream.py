@@ -234,7 +234,8 @@ class UpstreamConnection:
 
     def _lose(self, receiver: Receiver, exc: Exception | None) -> None:
         reused = self.exchanges > 1
-        if not self._received and reused and (self._unread or isinstance(exc, ConnectionError)):
+        # A reset alone tells nothing: a program that has read the request and then fails sends the same.
+        if not self._received and reused and (self._unread or isinstance(exc, BrokenPipeError)):
             self._fail(Stale("the upstream had closed the connection before the request reached it"))
         elif exc is not None:
             self._fail(Closed("the connection to the upstream broke"))
