@@ -43,7 +43,8 @@ def at(port: int, *, scheme: str = "http", bundle: str | None = None, authorizat
 
 @contextlib.contextmanager
 def client() -> Iterator[Client]:
-    sender = Client(ClientLimits())
+    # Each kept connection is looked at before it is used again, whatever there is between it and the socket.
+    sender = Client(ClientLimits(peek_after_s=0))
     try:
         yield sender
     finally:
