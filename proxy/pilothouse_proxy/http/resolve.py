@@ -31,8 +31,6 @@ class Resolver:
     all, and a name whose resolver hangs must not keep the others waiting.
     """
 
-    __slots__ = ("_asking", "_found", "_found_at", "_host", "_keep_s", "_port")
-
     def __init__(self, host: str, port: int, *, keep_s: float) -> None:
         self._host = host
         self._port = port
