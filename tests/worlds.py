@@ -9,7 +9,7 @@ import yaml
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import API_VERSION, GATEWAY_SCOPE, ProviderKey, Scope, sidecar_scope
 from pilothouse_api.secret import Secret
-from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Credential, NoCredential
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Basic, Credential, NoCredential
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_operator.compile.sign_ins import sign_ins
@@ -88,7 +88,8 @@ def gathered(
     """Inputs with a credential for every provider that needs one, unless `credentials` say otherwise."""
     world = World(resources={found.key: found for found in resources}, namespaces=namespaces)
     states = {
-        key: state_of(credential_of(key, sign_in), credentials.get(key)) for key, sign_in in sign_ins(world).items()
+        key: state_of(credential_of(key, sign_in), proxy_credential_of(key, sign_in), credentials.get(key))
+        for key, sign_in in sign_ins(world).items()
     }
     everywhere = (GATEWAY_SCOPE, *(sidecar_scope(namespace) for namespace in namespaces))
     wanted = everywhere if scopes is None else tuple(Scope(scope) for scope in scopes)
@@ -109,12 +110,21 @@ def credential_of(key: ProviderKey, sign_in: SignIn) -> Credential:
             )
 
 
-def state_of(credential: Credential, override: Mapping[str, Any] | None) -> CredentialState:
+def proxy_credential_of(key: ProviderKey, sign_in: SignIn) -> Basic | None:
+    """What the provider's forward proxy asks for, made of SECRET_MARK."""
+    if not sign_in.proxy:
+        return None
+    return Basic(username=Secret(f"{SECRET_MARK}-user-of-{key}"), password=Secret(f"{SECRET_MARK}-password-of-{key}"))
+
+
+def state_of(credential: Credential, proxy: Basic | None, override: Mapping[str, Any] | None) -> CredentialState:
     """As gathered, or as the input says."""
     if override is None:
-        return CredentialState(credential=credential)
-    kept = credential if override["credential"] == "last-good" else None
-    return CredentialState(credential=kept, problem=problem_of(override["problem"]))
+        return CredentialState(credential=credential, proxy=proxy)
+    problem = problem_of(override["problem"])
+    if override["credential"] != "last-good":
+        return CredentialState(credential=None, problem=problem)
+    return CredentialState(credential=credential, proxy=proxy, problem=problem)
 
 
 def problem_of(written: Mapping[str, str]) -> Problem:

@@ -110,8 +110,10 @@ def changes(before: Snapshot, after: Snapshot) -> dict[ResourceKey, str]:
         if _ageless(old) != _ageless(new):
             found[_key(Kind.ROUTE, key)] = f"route {key}: {_route_change(old, new)}"
     for provider in before.providers.keys() | after.providers.keys():
-        old_entry = (before.providers.get(provider), before.credentials.get(provider))
-        new_entry = (after.providers.get(provider), after.credentials.get(provider))
+        old_entry, new_entry = (
+            (it.providers.get(provider), it.credentials.get(provider), it.proxy_credentials.get(provider))
+            for it in (before, after)
+        )
         if old_entry != new_entry:
             what = _presence(old_entry[0], new_entry[0])
             if not what:

@@ -8,13 +8,14 @@ import msgspec
 
 from pilothouse_api.names import ModelName, UpstreamModel
 from pilothouse_api.snapshot.credentials import Credential
-from pilothouse_api.snapshot.providers import Connection, Endpoint, Model
+from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import Failure
 from pilothouse_proxy.exchange.events import Event
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request as ChatRequest
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http.messages import Headers, UpstreamRequest
+from pilothouse_proxy.http.origins import Base
 
 
 class Operation(enum.StrEnum):
@@ -196,9 +197,9 @@ class Provider(Protocol):
     """What it speaks, per operation; an operation that is missing here gets a 400 that says so."""
 
     def prepare(
-        self, *, endpoint: Endpoint, connection: Connection, credential: Credential, call: Call, body: bytes, now: float
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
     ) -> UpstreamRequest:
-        """The signed request. `now` in Unix seconds."""
+        """The signed request. `base` is the endpoint's URL and the way there; `now` in Unix seconds."""
         ...
 
     def classify(self, *, status: int, headers: Headers, body: bytes, now: float) -> Failure:

@@ -12,7 +12,7 @@ from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
 from pilothouse_proxy import ports, translation
 from pilothouse_proxy.auth.callers import Callers
 from pilothouse_proxy.auth.subject import Subject
-from pilothouse_proxy.http import heads, origins, tls
+from pilothouse_proxy.http import heads, messages, origins, tls, tunnel
 from pilothouse_proxy.http.messages import Lines
 from pilothouse_proxy.observe.metrics import Metrics, RouteMeters, TargetMeters
 from pilothouse_proxy.ports import DialectName, Operation
@@ -74,7 +74,7 @@ class Target:
     """The provider's key, for people."""
     provider: ports.Provider
     endpoint: provider_snapshots.Endpoint
-    connection: provider_snapshots.Connection
+    base: origins.Base
     credential: Credential
     translations: Mapping[Operation, ports.Translation]
     models: Mapping[str, Served]
@@ -192,7 +192,7 @@ class _Builder:
         self._records = Records()
         self._translations: dict[str, Mapping[Operation, ports.Translation]] = {}
         self._meters: dict[tuple[str, str], TargetMeters] = {}
-        self._checked: set[ProviderKey] = set()
+        self._bases: dict[ProviderKey, origins.Base] = {}
 
     def runtime(self, resident: Subject | None) -> Runtime:
         snapshot = self._snapshot
@@ -255,7 +255,7 @@ class _Builder:
             spoken = registry.load(kind)
         except LookupError as error:
             raise _Broken(f"providers.{key}.endpoint", str(error)) from None
-        self._check_place(key, provider)
+        base = self._base(key, provider)
         table_ = provider.models
         models: dict[str, Served] = {}
         passing = None
@@ -272,34 +272,44 @@ class _Builder:
             label=key,
             provider=spoken,
             endpoint=provider.endpoint,
-            connection=provider.connection,
+            base=base,
             credential=credential,
             translations=self._spoken(kind, spoken),
             models=models,
             passing=passing,
         )
 
-    def _check_place(self, key: ProviderKey, provider: provider_snapshots.Provider) -> None:
-        """What a request would stumble over is found now, once for each provider."""
-        if key in self._checked:
-            return
-        self._checked.add(key)
+    def _base(self, key: ProviderKey, provider: provider_snapshots.Provider) -> origins.Base:
+        """Where it is and the way there. What a request would stumble over is found now, once for each provider."""
+        found = self._bases.get(key)
+        if found is not None:
+            return found
         connection = provider.connection
+        path = f"providers.{key}.connection"
+        proxy = None if connection.proxy is None else self._proxy(key, connection.proxy)
         try:
-            origins.base(
+            base = origins.base(
                 provider.endpoint.url,
                 connect_timeout_ms=connection.connect_timeout_ms,
                 pool_size=connection.pool_size,
                 ca_bundle=connection.ca_bundle,
+                proxy=proxy,
             )
         except ValueError as error:
             raise _Broken(f"providers.{key}.endpoint.url", str(error)) from None
-        if connection.ca_bundle is not None:
-            try:
-                tls.client_context(connection.ca_bundle)
-            except (OSError, ValueError) as error:
-                reason = f"the CA bundle holds no readable PEM certificate: {error}"
-                raise _Broken(f"providers.{key}.connection.caBundle", reason) from None
+        _check_bundle(f"{path}.caBundle", connection.ca_bundle)
+        self._bases[key] = base
+        return base
+
+    def _proxy(self, key: ProviderKey, proxy: provider_snapshots.Proxy) -> messages.Proxy:
+        path = f"providers.{key}.connection.proxy"
+        basic = self._snapshot.proxy_credentials.get(key)
+        authorization = None if basic is None else tunnel.credential(basic.username, basic.password)
+        _check_bundle(f"{path}.caBundle", proxy.ca_bundle)
+        try:
+            return origins.proxy(proxy.url, ca_bundle=proxy.ca_bundle, authorization=authorization)
+        except ValueError as error:
+            raise _Broken(f"{path}.url", str(error)) from None
 
     def _spoken(self, kind: str, provider: ports.Provider) -> Mapping[Operation, ports.Translation]:
         found = self._translations.get(kind)
@@ -337,7 +347,8 @@ class _Builder:
         if before is None:
             return None
         now, then = self._snapshot, before.snapshot
-        if now.providers.get(key) != then.providers.get(key) or now.credentials.get(key) != then.credentials.get(key):
+        tables = ((it.providers, it.credentials, it.proxy_credentials) for it in (now, then))
+        if any(new.get(key) != old.get(key) for new, old in zip(*tables, strict=True)):
             return None
         return before.records.healths.get((key, model))
 
@@ -350,6 +361,15 @@ class _Builder:
         kept = self._previous.records.estimators.get(key) if self._previous is not None else None
         estimator = self._records.estimators[key] = kept or Estimator()
         return estimator
+
+
+def _check_bundle(path: str, bundle: str | None) -> None:
+    if bundle is None:
+        return
+    try:
+        tls.client_context(bundle)
+    except (OSError, ValueError) as error:
+        raise _Broken(path, f"the CA bundle holds no readable PEM certificate: {error}") from None
 
 
 def _unusable(route: route_snapshots.Route) -> str:

@@ -40,6 +40,7 @@ _MESSAGES = {
 # Patterns in words, for those that are hard to read or easy to miss.
 _FORMS = {
     urls.URL_PATTERN: "must be an http or https URL without user, query and fragment, such as https://example.com/v1",
+    urls.PROXY_PATTERN: "must be an http or https URL that ends with the host or port, such as http://proxy:3128",
     durations.DURATION_PATTERN: "must be a duration of whole numbers with ms, s, m or h, such as 500ms or 1m30s",
     durations.WINDOW_PATTERN: "must be a whole number with m, h or d, such as 1m, 24h or 30d",
     refs.SUBDOMAIN: "must be lower-case letters, digits, '-' and '.'",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, Strict
 
-from pilothouse_api.resources.durations import ConnectTimeout
+from pilothouse_api.resources.connection import ConnectionSpec
 from pilothouse_api.resources.providers.azure_openai import AzureOpenAISpec
 from pilothouse_api.resources.providers.bedrock import BedrockSpec
 from pilothouse_api.resources.providers.openai import OpenAISpec
@@ -41,26 +41,6 @@ class ProviderModel(Part):
         description="Upper bound of tokens in one answer; sent where the provider needs a bound and the client gave "
         "none.",
     )
-
-
-class TLS(Part):
-    """Whom to trust."""
-
-    ca_bundle: Annotated[str, Field(min_length=1, max_length=65_536, pattern="-----BEGIN CERTIFICATE-----")] = Field(
-        description="PEM certificates to trust instead of the system's."
-    )
-
-
-class ConnectionSpec(Part):
-    """How to connect to the provider."""
-
-    connect_timeout: ConnectTimeout = Field(
-        default="5s", description="Time for the name look-up, TCP and TLS handshakes together (`500ms`, `5s`)."
-    )
-    pool_size: Annotated[int, Strict(), Field(ge=1, le=10_000)] = Field(
-        default=256, description="Connections that one proxy may hold open to the provider."
-    )
-    tls: TLS | None = Field(default=None, description="Trust of the provider's certificate.")
 
 
 class LLMProviderSpec(Part):

@@ -9,6 +9,9 @@ from pilothouse_api.resources.rules import Checked, Rule
 
 URL_PATTERN = r"^https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*)?$"
 
+PROXY_PATTERN = r"^https?://([^/?#\s]*@)?[A-Za-z0-9.:\[\]_-]+/?$"
+"""Lets a user through: that it must not be there is said better by a rule."""
+
 
 def _is_url(value: str) -> bool:
     try:
@@ -29,11 +32,19 @@ HOST_ONLY = Rule(
     holds=lambda value: not _is_url(value) or urlsplit(value).path in {"", "/"},
 )
 
+NO_USER = Rule(
+    cel="!self.contains('@')",
+    message="must hold no user and no password: keep them in a Secret, and name it in auth.basic",
+    holds=lambda value: "@" not in value,
+)
+
 _Form = Field(max_length=2048, pattern=URL_PATTERN)
 HostURL = Annotated[str, _Form, Checked(IS_URL, HOST_ONLY)]
 """Scheme and host, perhaps a port."""
 BasePathURL = Annotated[str, _Form, Checked(IS_URL)]
 """May have a path."""
+ProxyURL = Annotated[str, Field(max_length=2048, pattern=PROXY_PATTERN), Checked(NO_USER, IS_URL)]
+"""Scheme and host of a forward proxy, perhaps a port."""
 
 
 def normalised(value: str) -> str:

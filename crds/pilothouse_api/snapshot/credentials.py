@@ -24,3 +24,13 @@ class NoCredential(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 Credential = AccessKey | APIKey | NoCredential
+
+
+class Basic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="basic"):
+    """A user and password (RFC 7617), shown to a forward proxy alone."""
+
+    username: Secret
+    password: Secret
+
+
+ProxyCredential = Basic

@@ -19,6 +19,14 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_output_tokens: int | None = None
 
 
+class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A forward proxy that every connection goes through (CONNECT). Its credential is in `proxy_credentials`."""
+
+    url: str
+    ca_bundle: str | None = None
+    """As a connection's, for the certificate of the proxy itself."""
+
+
 class Connection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How to reach the endpoint. Times in milliseconds."""
 
@@ -26,6 +34,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pool_size: int = 256
     ca_bundle: str | None = None
     """PEM certificates to trust instead of the system's."""
+    proxy: Proxy | None = None
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,16 +1,22 @@
 """The immutable, versioned configuration of one scope."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from pilothouse_api.names import ProviderKey, QuotaKey, RouteKey, Scope
-from pilothouse_api.snapshot.credentials import Credential
+from pilothouse_api.snapshot.credentials import Credential, ProxyCredential
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.providers import Provider
 from pilothouse_api.snapshot.quotas import Quota
 from pilothouse_api.snapshot.routes import Route
 
-SCHEMA = 1
-"""Raised when a proxy must understand a new field to act rightly; a mere addition does not raise it."""
+SCHEMA = 2
+"""The newest that this code understands.
+
+Raised when a proxy must understand a new field to act rightly; a mere addition does not raise it.
+1: the first. 2: `connection.proxy`, past which nothing may be connected to.
+"""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -20,6 +26,17 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scope: Scope
     providers: dict[ProviderKey, Provider] = {}
     credentials: dict[ProviderKey, Credential] = {}
+    proxy_credentials: dict[ProviderKey, ProxyCredential] = {}
+    """For the providers whose forward proxy asks for one."""
     routes: dict[RouteKey, Route] = {}
     quotas: dict[QuotaKey, Quota] = {}
     identity: Identity = Identity()
+
+
+def schema_of(providers: Mapping[ProviderKey, Provider]) -> int:
+    """The lowest schema whose proxies act rightly on a snapshot with these.
+
+    A snapshot says no higher one than it needs, so that proxies that are older than the operator serve on until
+    something is configured that they do not know.
+    """
+    return 2 if any(provider.connection.proxy is not None for provider in providers.values()) else 1

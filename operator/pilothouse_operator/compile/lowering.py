@@ -7,9 +7,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import UpstreamModel
+from pilothouse_api.resources import urls
+from pilothouse_api.resources.connection import TLS, ConnectionSpec, ProxySpec
 from pilothouse_api.resources.durations import milliseconds
-from pilothouse_api.resources.provider import ConnectionSpec, LLMProviderSpec, ProviderModel
-from pilothouse_api.snapshot.providers import Connection, Endpoint, Model, Provider
+from pilothouse_api.resources.provider import LLMProviderSpec, ProviderModel
+from pilothouse_api.snapshot.providers import Connection, Endpoint, Model, Provider, Proxy
 from pilothouse_operator.compile.providers import azure_openai, bedrock, openai
 
 
@@ -45,16 +47,32 @@ def _model(model: ProviderModel) -> Model:
 
 
 def _connection(spec: ConnectionSpec) -> Connection | Problem:
-    written = spec.tls.ca_bundle if spec.tls is not None else None
-    bundle = _certificates(written) if written is not None else None
-    if written is not None and not bundle:
+    bundle = _bundle(spec.tls, "spec.connection.tls.caBundle")
+    if isinstance(bundle, Problem):
+        return bundle
+    proxy = _proxy(spec.proxy) if spec.proxy is not None else None
+    if isinstance(proxy, Problem):
+        return proxy
+    return Connection(
+        connect_timeout_ms=milliseconds(spec.connect_timeout), pool_size=spec.pool_size, ca_bundle=bundle, proxy=proxy
+    )
+
+
+def _proxy(spec: ProxySpec) -> Proxy | Problem:
+    bundle = _bundle(spec.tls, "spec.connection.proxy.tls.caBundle")
+    return bundle if isinstance(bundle, Problem) else Proxy(url=urls.normalised(spec.url), ca_bundle=bundle)
+
+
+def _bundle(tls: TLS | None, field: str) -> str | Problem | None:
+    bundle = _certificates(tls.ca_bundle) if tls is not None else None
+    if bundle == "":
         # A proxy would refuse the whole snapshot for it.
         return Problem(
             reason=Reason.INVALID,
             message="holds no certificates in PEM form, or a damaged one: paste the CA's file unchanged",
-            field="spec.connection.tls.caBundle",
+            field=field,
         )
-    return Connection(connect_timeout_ms=milliseconds(spec.connect_timeout), pool_size=spec.pool_size, ca_bundle=bundle)
+    return bundle
 
 
 @lru_cache(maxsize=1_024)

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, QuotaKey, RouteKey, Scope, sidecar_scope
-from pilothouse_api.snapshot.credentials import Credential, NoCredential
+from pilothouse_api.snapshot.credentials import Credential, NoCredential, ProxyCredential
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.providers import Provider
 from pilothouse_api.snapshot.quotas import Quota
 from pilothouse_api.snapshot.routes import Route
-from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
+from pilothouse_api.snapshot.snapshot import Snapshot, schema_of
 from pilothouse_operator.compile.backends import Backend
 from pilothouse_operator.compile.routes import Lowered
 
@@ -92,7 +92,8 @@ class Scopes:
 
     def _may_go(self, provider: ProviderKey, namespace: str | None) -> bool:
         backend = self._backends[provider]
-        return backend.namespace == namespace or isinstance(backend.state.credential, NoCredential)
+        free = isinstance(backend.state.credential, NoCredential) and backend.state.proxy is None
+        return backend.namespace == namespace or free
 
     def _binding(self, namespace: str, routes: Mapping[RouteKey, Route]) -> Mapping[QuotaKey, Quota]:
         """Quotas of the namespace itself, and those of other namespaces' routes that are visible here."""
@@ -110,16 +111,20 @@ class Scopes:
         used = sorted({target.provider for route in routes.values() for target in route.targets})
         providers: dict[ProviderKey, Provider] = {}
         credentials: dict[ProviderKey, Credential] = {}
+        proxy_credentials: dict[ProviderKey, ProxyCredential] = {}
         for key in used:
             backend = self._backends[key]
             if backend.provider is not None and backend.state.credential is not None:
                 providers[key] = backend.provider
                 credentials[key] = backend.state.credential
+                if backend.state.proxy is not None:
+                    proxy_credentials[key] = backend.state.proxy
         return Snapshot(
-            schema=SCHEMA,
+            schema=schema_of(providers),
             scope=scope,
             providers=providers,
             credentials=credentials,
+            proxy_credentials=proxy_credentials,
             routes=dict(routes),
             quotas=dict(quotas),
             identity=identity,

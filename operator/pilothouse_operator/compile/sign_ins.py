@@ -1,6 +1,7 @@
 """Which Secret keys each provider signs in with: what must be gathered before a compilation."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.resources.provider import LLMProviderSpec
@@ -23,11 +24,25 @@ def sign_ins(world: World) -> Mapping[ProviderKey, SignIn]:
 
 
 def needs_credential(spec: LLMProviderSpec) -> bool:
-    """False for a server that asks for no key."""
-    return spec.openai is None or spec.openai.auth is not None
+    """False where neither the server nor a proxy on the way asks for anything."""
+    return spec.openai is None or spec.openai.auth is not None or bool(_proxy_keys(spec))
 
 
 def _sign_in(resource: Resource, spec: LLMProviderSpec) -> SignIn:
+    there = _sign_in_there(resource, spec)
+    keys = _proxy_keys(spec)
+    return replace(there, proxy=_references(resource, keys)) if keys else there
+
+
+def _proxy_keys(spec: LLMProviderSpec) -> Mapping[str, SecretKeyRef]:
+    proxy = spec.connection.proxy if spec.connection is not None else None
+    if proxy is None or proxy.auth is None:
+        return {}
+    basic = proxy.auth.basic
+    return {"username": basic.username.secret_key_ref, "password": basic.password.secret_key_ref}
+
+
+def _sign_in_there(resource: Resource, spec: LLMProviderSpec) -> SignIn:
     if spec.bedrock is not None:
         return _named(resource, SignInKind.ACCESS_KEY, "spec.bedrock.auth.accessKey", bedrock.secrets(spec.bedrock))
     if spec.azure_openai is not None:
@@ -40,6 +55,9 @@ def _sign_in(resource: Resource, spec: LLMProviderSpec) -> SignIn:
 
 
 def _named(resource: Resource, kind: SignInKind, path: str, keys: Mapping[str, SecretKeyRef]) -> SignIn:
+    return SignIn(uid=resource.uid, kind=kind, path=path, values=_references(resource, keys))
+
+
+def _references(resource: Resource, keys: Mapping[str, SecretKeyRef]) -> Mapping[str, SecretRef]:
     namespace = resource.key.namespace
-    values = {name: SecretRef(namespace=namespace, name=ref.name, key=ref.key) for name, ref in keys.items()}
-    return SignIn(uid=resource.uid, kind=kind, path=path, values=values)
+    return {name: SecretRef(namespace=namespace, name=ref.name, key=ref.key) for name, ref in keys.items()}

@@ -72,7 +72,7 @@ def _credentials_ready(backend: Backend) -> Condition:
     if backend.reading.spec is None:
         return _condition(kind, ConditionStatus.UNKNOWN, Reason.PENDING, _UNSEEN)
     if problem is None:
-        if isinstance(credential, NoCredential):
+        if isinstance(credential, NoCredential) and backend.state.proxy is None:
             return _condition(kind, ConditionStatus.TRUE, Reason.NOT_NEEDED, "the provider asks for no credential")
         return _condition(kind, ConditionStatus.TRUE, Reason.ISSUED, "the credential is ready")
     status = ConditionStatus.UNKNOWN if problem.reason is Reason.PENDING else ConditionStatus.FALSE

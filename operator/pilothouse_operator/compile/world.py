@@ -7,7 +7,7 @@ from typing import Any
 
 from pilothouse_api.conditions import Condition, Problem
 from pilothouse_api.names import ProviderKey, Scope
-from pilothouse_api.snapshot.credentials import Credential
+from pilothouse_api.snapshot.credentials import Credential, ProxyCredential
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.snapshot import Snapshot
 
@@ -96,6 +96,13 @@ class SignIn:
     kind: SignInKind
     path: str = ""
     values: Mapping[str, SecretRef] = field(default_factory=dict)
+    proxy: Mapping[str, SecretRef] = field(default_factory=dict)
+    """What the forward proxy asks for: `username` and `password`, or nothing."""
+
+    @property
+    def secrets(self) -> frozenset[tuple[str, str]]:
+        """Namespace and name of every Secret that it needs."""
+        return frozenset((ref.namespace, ref.name) for ref in (*self.values.values(), *self.proxy.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +111,8 @@ class CredentialState:
 
     credential: Credential | None
     problem: Problem | None = None
+    proxy: ProxyCredential | None = None
+    """Beside a credential: what the forward proxy asks for, if it does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.secret import Secret
-from pilothouse_api.snapshot.credentials import Credential
+from pilothouse_api.snapshot.credentials import Basic, Credential, ProxyCredential
 from pilothouse_operator.compile.world import CredentialState, SecretRef, SignIn, SignInKind
 from pilothouse_operator.ports import FieldPath, Issuer, SecretAbsent, SecretState, SecretStore
 
@@ -17,6 +17,8 @@ _REASONS = {
     SecretState.UNAVAILABLE: Reason.STORE_UNAVAILABLE,
 }
 
+_PROXY = "spec.connection.proxy.auth.basic"
+
 # Servers take header fields of 8 to 16 KiB in all.
 _LONGEST = 8_192
 
@@ -25,6 +27,7 @@ _LONGEST = 8_192
 class _LastGood:
     sign_in: SignIn
     credential: Credential
+    proxy: ProxyCredential | None
 
 
 class Credentials:
@@ -40,13 +43,11 @@ class Credentials:
 
     def want(self, sign_ins: Mapping[ProviderKey, SignIn]) -> None:
         """Tells the store which Secrets to hold."""
-        self._store.want(
-            frozenset((ref.namespace, ref.name) for sign_in in sign_ins.values() for ref in sign_in.values.values())
-        )
+        self._store.want(frozenset().union(*(sign_in.secrets for sign_in in sign_ins.values())))
 
     def pending(self, sign_ins: Mapping[ProviderKey, SignIn]) -> bool:
         """Whether some Secret has not been looked at yet: a snapshot made now would lack its provider."""
-        references = {(ref.namespace, ref.name) for s in sign_ins.values() for ref in s.values.values()}
+        references = {reference for sign_in in sign_ins.values() for reference in sign_in.secrets}
         contents = (self._store.read(namespace, name) for namespace, name in references)
         return any(isinstance(c, SecretAbsent) and c.state is SecretState.PENDING for c in contents)
 
@@ -58,16 +59,42 @@ class Credentials:
             last = self._last_good.get(provider)
             if last is not None and last.sign_in != sign_in:
                 last = None
-            issued = self._issuers[sign_in.kind].issue(sign_in, self._read)
-            if isinstance(issued, Problem):
-                states[provider] = CredentialState(credential=last.credential if last else None, problem=issued)
+            issued = self._issued(sign_in)
+            if not isinstance(issued, Problem):
+                last = issued
+                states[provider] = CredentialState(credential=issued.credential, proxy=issued.proxy)
+            elif last is not None:
+                states[provider] = CredentialState(credential=last.credential, proxy=last.proxy, problem=issued)
             else:
-                last = _LastGood(sign_in, issued)
-                states[provider] = CredentialState(credential=issued)
+                states[provider] = CredentialState(credential=None, problem=issued)
             if last is not None:
                 kept[provider] = last
         self._last_good = kept
         return states
+
+    def _issued(self, sign_in: SignIn) -> _LastGood | Problem:
+        credential = self._issuers[sign_in.kind].issue(sign_in, self._read)
+        if isinstance(credential, Problem):
+            return credential
+        proxy = self._proxy_credential(sign_in) if sign_in.proxy else None
+        return proxy if isinstance(proxy, Problem) else _LastGood(sign_in, credential, proxy)
+
+    def _proxy_credential(self, sign_in: SignIn) -> ProxyCredential | Problem:
+        read = {name: self._read(ref, FieldPath(f"{_PROXY}.{name}")) for name, ref in sign_in.proxy.items()}
+        username, password = read["username"], read["password"]
+        if isinstance(username, Problem):
+            return username
+        if isinstance(password, Problem):
+            return password
+        if ":" in username.reveal():
+            where = sign_in.proxy["username"]
+            return Problem(
+                reason=Reason.SECRET_MALFORMED,
+                field=f"{_PROXY}.username",
+                message=f"Secret {where.namespace}/{where.name}, key {where.key!r}, has a colon, which no user of HTTP "
+                "Basic can have. Does it hold user and password together?",
+            )
+        return Basic(username=username, password=password)
 
     def _read(self, reference: SecretRef, field: FieldPath) -> Secret | Problem:
         content = self._store.read(reference.namespace, reference.name)

@@ -125,8 +125,11 @@ def _warm(built: runtime.Runtime) -> None:
     """In another thread."""
     built.callers.load()
     for provider in built.snapshot.providers.values():
+        connection = provider.connection
         if provider.endpoint.url.startswith("https:"):
-            tls.client_context(provider.connection.ca_bundle)
+            tls.client_context(connection.ca_bundle)
+        if connection.proxy is not None and connection.proxy.url.startswith("https:"):
+            tls.client_context(connection.proxy.ca_bundle)
 
 
 def _warmed(warming: asyncio.Future[None]) -> None:

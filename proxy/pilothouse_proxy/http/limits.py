@@ -49,6 +49,8 @@ class ClientLimits:
     """A connection is not reused after so long, so that a moved endpoint is followed."""
     peek_after_s: float = 1.0
     """A connection unused for longer is asked whether the other side has closed it before anything is sent."""
+    resolved_s: float = 1.0
+    """For so long what a name was resolved to serves further connects."""
     attempt_delay_s: float = 0.25
     """Head start of one address over the next (RFC 8305, section 5)."""
     join_bytes: int = 64 * KIB

@@ -5,6 +5,8 @@ from typing import NewType
 
 import msgspec
 
+from pilothouse_api.secret import Secret
+
 Headers = list[tuple[bytes, bytes]]
 """In the order of the wire, names in lower case, values without surrounding blanks."""
 
@@ -32,6 +34,17 @@ class Request:
         return None
 
 
+class Proxy(msgspec.Struct, frozen=True, kw_only=True):
+    """Who opens the way to an origin (CONNECT). `ca_bundle` as an origin's, for a proxy that is spoken to over TLS."""
+
+    scheme: str
+    host: str
+    port: int
+    ca_bundle: str | None = None
+    authorization: Secret | None = None
+    """The value of Proxy-Authorization."""
+
+
 class Origin(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """Where a connection goes; the key of the pool. `ca_bundle` is PEM text, None = the system's trust."""
 
@@ -41,6 +54,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     ca_bundle: str | None = None
     connect_timeout_s: float = 5.0
     pool_size: int = 256
+    proxy: Proxy | None = None
 
 
 class UpstreamRequest(msgspec.Struct, kw_only=True):
@@ -78,8 +92,9 @@ class ConnectError(HTTPError):
 class TimedOut(HTTPError):
     """A wait ran out."""
 
-    def __init__(self, phase: Phase, seconds: float) -> None:
-        super().__init__(f"no answer within {seconds:g} s ({phase})")
+    def __init__(self, phase: Phase, seconds: float, silent: str = "") -> None:
+        """`silent`: who did not answer, where it is not the upstream itself or has a name."""
+        super().__init__(f"no answer {f'from {silent} ' if silent else ''}within {seconds:g} s ({phase})")
         self.phase = phase
 
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import cast
 
-from pilothouse_proxy.http.dial import dial
+from pilothouse_proxy.http.dial import Dialer
 from pilothouse_proxy.http.limits import ClientLimits
 from pilothouse_proxy.http.messages import ConnectError, Origin
 from pilothouse_proxy.http.upstream import UpstreamConnection
@@ -23,12 +23,11 @@ class Pool:
     ) -> None:
         self.origin = origin
         self.limits = limits
-        self._context = context
+        self._dialer = Dialer(origin, context, limits)
         self._loop = loop
         self._idle: list[UpstreamConnection] = []
         self._holders: set[UpstreamConnection] = set()
         self._line: OrderedDict[asyncio.Future[UpstreamConnection | None], None] = OrderedDict()
-        self._turn = 0
         self._closed = False
         self.open = 0
         self.stale_retries = 0
@@ -87,17 +86,10 @@ class Pool:
 
     async def _dial(self, patience_s: float) -> UpstreamConnection:
         """With a slot taken."""
-        self._turn += 1
         made: list[UpstreamConnection] = []
         try:
-            await dial(
-                self.origin,
-                context=self._context,
-                factory=cast("Callable[[], asyncio.Protocol]", lambda: self._make(made)),
-                timeout_s=patience_s,
-                turn=self._turn,
-                attempt_delay_s=self.limits.attempt_delay_s,
-            )
+            make = cast("Callable[[], asyncio.Protocol]", lambda: self._make(made))
+            await self._dialer.dial(make, within_s=patience_s)
             return made[0]
         except BaseException:
             if made:
@@ -121,7 +113,8 @@ class Pool:
     # The connections' calls.
 
     def freed(self, connection: UpstreamConnection) -> None:
-        if self._closed:
+        # Who takes an unused connection looks at its age; who stands in line is handed one, and would have it for ever.
+        if self._closed or (self._line and self._loop.time() - connection.born > self.limits.lifetime_s):
             connection.transport.close()
         else:
             self._pass_on(connection)

@@ -7,6 +7,7 @@ import socket
 import struct
 from typing import Protocol, cast
 
+from pilothouse_proxy.http import coding
 from pilothouse_proxy.http.alarm import Alarm
 from pilothouse_proxy.http.limits import ClientLimits
 from pilothouse_proxy.http.messages import Closed, Headers, HTTPError, Phase, TimedOut
@@ -46,7 +47,7 @@ class Receiver:
         raise NotImplementedError
 
     def arrived(self, piece: bytes) -> None:
-        """More of the body, never empty."""
+        """More of the body, never empty. What came compressed is decoded."""
         raise NotImplementedError
 
     def ended(self) -> None:
@@ -75,6 +76,7 @@ class UpstreamConnection:
         self._parser = ResponseParser(limits)
         self._alarm = Alarm(loop, self._expired)
         self._receiver: Receiver | None = None
+        self._decoder: coding.Decoder | None = None
         self._phase = Phase.IDLE
         self._told_s = self._left_s = 0.0
         self._beat_s = math.inf
@@ -175,6 +177,7 @@ class UpstreamConnection:
             error = problem
         if not self._answered and parser.head_complete:
             self._answered = True
+            self._decoder = coding.decoder(parser.headers)
             receiver.answered(parser.status, parser.headers)
             if self._receiver is not receiver:
                 return
@@ -182,9 +185,15 @@ class UpstreamConnection:
         if parts:
             piece = parts[0] if len(parts) == 1 else b"".join(parts)
             parts.clear()
-            receiver.arrived(piece)
-            if self._receiver is not receiver:
-                return
+            if self._decoder is not None:
+                piece, error = _decoded(self._decoder, piece, error)
+            if piece:
+                receiver.arrived(piece)
+                if self._receiver is not receiver:
+                    return
+        if parser.complete and error is None and self._decoder is not None:
+            error = _shortage(self._decoder)
+            self._decoder = None
         if error is not None:
             self.transport.abort()
             self._fail(error)
@@ -234,14 +243,17 @@ class UpstreamConnection:
 
     def _lose(self, receiver: Receiver, exc: Exception | None) -> None:
         reused = self.exchanges > 1
-        if not self._received and reused and (self._unread or isinstance(exc, ConnectionError)):
+        # A reset alone tells nothing: a program that has read the request and then fails sends the same.
+        if not self._received and reused and (self._unread or isinstance(exc, BrokenPipeError)):
             self._fail(Stale("the upstream had closed the connection before the request reached it"))
         elif exc is not None:
             self._fail(Closed("the connection to the upstream broke"))
         else:
             try:
                 self._parser.finish()
-            except Closed as error:
+                if self._decoder is not None:
+                    self._decoder.finish()
+            except HTTPError as error:
                 self._fail(error)
             else:
                 self._receiver = None
@@ -284,6 +296,23 @@ class UpstreamConnection:
         except (OSError, struct.error):
             return False
         return bool(state == _TCP_CLOSE or unacknowledged)
+
+
+def _decoded(decoder: coding.Decoder, piece: bytes, error: HTTPError | None) -> tuple[bytes, HTTPError | None]:
+    """And what is wrong with it, where nothing else is."""
+    try:
+        return decoder.feed(piece), error
+    except HTTPError as problem:
+        return b"", error or problem
+
+
+def _shortage(decoder: coding.Decoder) -> HTTPError | None:
+    """What the coding of a body lacks whose message is whole."""
+    try:
+        decoder.finish()
+    except HTTPError as error:
+        return error
+    return None
 
 
 def _keep_alive_s(headers: Headers, longest_s: float) -> float:

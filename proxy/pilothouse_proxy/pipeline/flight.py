@@ -292,7 +292,7 @@ class Flight(Receiver):
         try:
             request = target.provider.prepare(
                 endpoint=target.endpoint,
-                connection=target.connection,
+                base=target.base,
                 credential=target.credential,
                 call=call,
                 body=pair.request(call),

@@ -13,9 +13,10 @@ from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Credential
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
-from pilothouse_api.snapshot.providers import Connection, Endpoint, Model
+from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.framing import eventstream, sse
+from pilothouse_proxy.http import origins
 from pilothouse_proxy.http.client import Client
 from pilothouse_proxy.http.limits import ClientLimits
 from pilothouse_proxy.ports import Call, Operation, Peek
@@ -64,7 +65,7 @@ async def call(
     now = time.time() if now is None else now
     request = provider.prepare(
         endpoint=endpoint,
-        connection=Connection(),
+        base=origins.base(endpoint.url, connect_timeout_ms=5_000, pool_size=8, ca_bundle=None),
         credential=credential,
         call=Call(
             operation=Operation.CHAT,

@@ -35,6 +35,7 @@ from tests.integration.proxy.process import Process, process
 from tests.integration.proxy.upstream import Upstream, completion, stream, whole, words
 
 FORBIDDEN = {"pydantic", "kopf", "kubernetes", "boto3", "botocore", "azure", "openai", "aiohttp", "yaml", "httpx"}
+FORBIDDEN |= {"brotli", "backports"}  # only once an answer is compressed
 LOADED = """
 import atexit, os, sys
 path = os.environ["LOADED_MODULES"] + "." + str(os.getpid())

@@ -115,6 +115,16 @@ def _duration(plural: str, path: str, low: str, high: str) -> Case:
     return Case(plural=plural, path=path, message=f"must be between {low} and {high}", good=spec(high), bad=spec("0ms"))
 
 
+def _proxy(path: str, message: str, good: Spec, bad: Spec) -> Case:
+    return Case(
+        plural="llmproviders",
+        path=f".spec.connection.proxy{path}",
+        message=message,
+        good={"connection": {"proxy": good}},
+        bad={"connection": {"proxy": bad}},
+    )
+
+
 CASES: tuple[Case, ...] = (
     Case(
         plural="llmproviders",
@@ -159,6 +169,19 @@ CASES: tuple[Case, ...] = (
         bad={"openAI": {"baseURL": "https://host:port/v1"}},
     ),
     _duration("llmproviders", ".spec.connection.connectTimeout", "1ms", "5m"),
+    _proxy(
+        "",
+        "tls has no effect on a proxy that is spoken to without TLS: make its url https, or leave tls out",
+        good={"url": "https://proxy.example:3129", "tls": {"caBundle": "-----BEGIN CERTIFICATE-----"}},
+        bad={"url": "http://proxy.example:3128", "tls": {"caBundle": "-----BEGIN CERTIFICATE-----"}},
+    ),
+    _proxy(
+        ".url",
+        "must hold no user and no password: keep them in a Secret, and name it in auth.basic",
+        good={"url": "http://proxy.example:3128", "auth": {"basic": {"username": SECRET, "password": SECRET}}},
+        bad={"url": "http://aladdin:sesame@proxy.example:3128"},
+    ),
+    _proxy(".url", IS_URL, good={"url": "http://[::1]:3128/"}, bad={"url": "http://proxy:port"}),
     *_access("llmproviders"),
     Case(
         plural="modelroutes",

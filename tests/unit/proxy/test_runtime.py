@@ -4,10 +4,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from pilothouse_api.names import SnapshotVersion
+from pilothouse_api.names import ProviderKey, SnapshotVersion
 from pilothouse_api.secret import Secret
-from pilothouse_api.snapshot.credentials import APIKey
+from pilothouse_api.snapshot.credentials import APIKey, Basic
 from pilothouse_api.snapshot.identity import Identity, KeyHolder
+from pilothouse_api.snapshot.providers import Proxy
 from pilothouse_api.snapshot.quotas import Resource
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
 from pilothouse_proxy import runtime
@@ -72,6 +73,43 @@ def test_an_address_that_leads_nowhere_is_refused(url: str) -> None:
 def test_a_ca_bundle_that_is_none_is_refused() -> None:
     broken = provider("https://cloud", ca_bundle="no PEM")
     assert rejected(snapshot({"a": broken}, {"r": route(target("a"))})).path == "providers.clouds/a.connection.caBundle"
+
+
+def proxied(**proxy: Any) -> Snapshot:
+    through = provider("https://cloud/v1", proxy=Proxy(**proxy))
+    basic = Basic(username=Secret("aladdin"), password=Secret("sesame"))
+    return snapshot({"a": through}, {"r": route(target("a"))}, proxy_credentials={ProviderKey("clouds/a"): basic})
+
+
+def test_a_forward_proxy_is_part_of_the_place_with_its_credential() -> None:
+    (bound,) = good(proxied(url="http://proxy:3128")).routes["apps/r"].targets  # type: ignore[index] # NewType
+    found = bound.base.origin.proxy
+    assert found is not None
+    assert (found.scheme, found.host, found.port) == ("http", "proxy", 3128)
+    assert found.authorization == Secret("Basic YWxhZGRpbjpzZXNhbWU=")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "path"),
+    [
+        ({"url": "http://aladdin:sesame@proxy"}, "url"),
+        ({"url": "socks5://proxy"}, "url"),
+        ({"url": "http://proxy/path"}, "url"),
+        ({"url": "https://proxy", "ca_bundle": "no PEM"}, "caBundle"),
+    ],
+)
+def test_a_forward_proxy_that_cannot_be_used_is_refused_by_path(proxy: dict[str, Any], path: str) -> None:
+    found = rejected(proxied(**proxy))
+    assert found.path == f"providers.clouds/a.connection.proxy.{path}"
+    assert "sesame" not in found.reason
+
+
+def test_a_rotated_password_of_a_forward_proxy_gives_a_target_a_fresh_start() -> None:
+    one = proxied(url="http://proxy:3128")
+    before = good(one)
+    new = Basic(username=Secret("aladdin"), password=Secret("new"))
+    rotated = msgspec.structs.replace(one, proxy_credentials=dict.fromkeys(one.proxy_credentials, new))
+    assert health_of(good(rotated, previous=before)) is not health_of(before)
 
 
 def test_a_key_s_hash_that_is_none_is_refused() -> None:

@@ -6,11 +6,12 @@ from types import MappingProxyType
 
 from pilothouse_api.snapshot.credentials import APIKey, Credential
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
-from pilothouse_api.snapshot.providers import Connection, Endpoint
+from pilothouse_api.snapshot.providers import Endpoint
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.exchange import members
-from pilothouse_proxy.http import heads, origins
+from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
+from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
 from pilothouse_proxy.providers.azure_openai import classify
 from pilothouse_proxy.providers.azure_openai.endpoint import meters_streams, target
@@ -30,7 +31,7 @@ class AzureOpenAIProvider:
     )
 
     def prepare(
-        self, *, endpoint: Endpoint, connection: Connection, credential: Credential, call: Call, body: bytes, now: float
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
     ) -> UpstreamRequest:
         """The operation on the deployment that the target names.
 
@@ -40,12 +41,7 @@ class AzureOpenAIProvider:
         if not isinstance(endpoint, AzureOpenAIEndpoint):
             raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Azure OpenAI")
         lines = _lines(credential)
-        origin, base_path = origins.base(
-            endpoint.url,
-            connect_timeout_ms=connection.connect_timeout_ms,
-            pool_size=connection.pool_size,
-            ca_bundle=connection.ca_bundle,
-        )
+        origin, base_path = base
         peek = call.peek
         if peek.stream and not peek.include_usage and not meters_streams(endpoint.api_version):
             # The question for usage is ours, and this version refuses it: what the stream costs is estimated.

@@ -5,10 +5,11 @@ from types import MappingProxyType
 
 from pilothouse_api.snapshot.credentials import AccessKey, Credential
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
-from pilothouse_api.snapshot.providers import Connection, Endpoint
+from pilothouse_api.snapshot.providers import Endpoint
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import origins
 from pilothouse_proxy.http.messages import Headers, UpstreamRequest
+from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
 from pilothouse_proxy.providers.bedrock import classify, sign
 from pilothouse_proxy.providers.bedrock.endpoint import path
@@ -21,7 +22,7 @@ class BedrockProvider:
     dialects: Mapping[Operation, DialectName] = MappingProxyType({Operation.CHAT: DialectName.BEDROCK_CONVERSE})
 
     def prepare(
-        self, *, endpoint: Endpoint, connection: Connection, credential: Credential, call: Call, body: bytes, now: float
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
     ) -> UpstreamRequest:
         """Converse, or ConverseStream for a call that streams.
 
@@ -32,12 +33,7 @@ class BedrockProvider:
             raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Bedrock")
         if not isinstance(credential, AccessKey) or not _fits_headers(credential):
             raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no AWS access key that can sign")
-        origin, base_path = origins.base(
-            endpoint.url,
-            connect_timeout_ms=connection.connect_timeout_ms,
-            pool_size=connection.pool_size,
-            ca_bundle=connection.ca_bundle,
-        )
+        origin, base_path = base
         target, canonical_path = path(base_path, call.upstream, "converse-stream" if call.peek.stream else "converse")
         headers = sign.headers(
             host=origins.authority(origin.scheme, origin.host, origin.port),

@@ -6,10 +6,11 @@ from types import MappingProxyType
 
 from pilothouse_api.snapshot.credentials import APIKey, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
-from pilothouse_api.snapshot.providers import Connection, Endpoint
+from pilothouse_api.snapshot.providers import Endpoint
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
-from pilothouse_proxy.http import heads, origins
+from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
+from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
 from pilothouse_proxy.providers.openai import classify
 
@@ -28,7 +29,7 @@ class OpenAIProvider:
     )
 
     def prepare(
-        self, *, endpoint: Endpoint, connection: Connection, credential: Credential, call: Call, body: bytes, now: float
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
     ) -> UpstreamRequest:
         """The operation's path below the base URL.
 
@@ -37,12 +38,7 @@ class OpenAIProvider:
         """
         if not isinstance(endpoint, OpenAIEndpoint):
             raise TypeError(f"a {type(endpoint).__name__} is no endpoint of an OpenAI-compatible server")
-        origin, base_path = origins.base(
-            endpoint.url,
-            connect_timeout_ms=connection.connect_timeout_ms,
-            pool_size=connection.pool_size,
-            ca_bundle=connection.ca_bundle,
-        )
+        origin, base_path = base
         return UpstreamRequest(
             origin=origin,
             method=b"POST",

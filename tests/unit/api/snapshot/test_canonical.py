@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from pilothouse_api.names import ProviderKey, RouteKey, Scope, UpstreamModel
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot import canonical
-from pilothouse_api.snapshot.credentials import AccessKey, APIKey, NoCredential
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Basic, NoCredential
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
-from pilothouse_api.snapshot.providers import Connection, Model, Provider
+from pilothouse_api.snapshot.providers import Connection, Model, Provider, Proxy
 from pilothouse_api.snapshot.routes import FailureClass, Retry, Route, Target
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
 
@@ -34,7 +34,9 @@ providers = st.builds(
     Provider,
     endpoint=endpoints,
     models=st.dictionaries(words, models, max_size=2),
-    connection=st.builds(Connection, pool_size=st.integers(1, 9)),
+    connection=st.builds(
+        Connection, pool_size=st.integers(1, 9), proxy=st.none() | st.builds(Proxy, url=words, ca_bundle=st.none())
+    ),
 )
 routes = st.builds(
     Route,
@@ -51,6 +53,7 @@ snapshots = st.builds(
     scope=words.map(Scope),
     providers=st.dictionaries(keys, providers, max_size=3),
     credentials=st.dictionaries(keys, credentials, max_size=3),
+    proxy_credentials=st.dictionaries(keys, st.builds(Basic, username=secrets, password=secrets), max_size=3),
     routes=st.dictionaries(words.map(RouteKey), routes, max_size=3),
 )
 SMALL = Snapshot(schema=SCHEMA, scope=Scope("gateway"))
@@ -95,7 +98,7 @@ def test_bytes_are_sorted_json_without_blanks_and_defaults() -> None:
 
 
 def test_fields_of_a_newer_version_are_ignored() -> None:
-    assert canonical.decode(b'{"schema":1,"scope":"gateway","invented":{"x":1}}') == SMALL
+    assert canonical.decode(b'{"schema":2,"scope":"gateway","invented":{"x":1}}') == SMALL
 
 
 @pytest.mark.parametrize(

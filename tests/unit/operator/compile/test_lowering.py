@@ -12,7 +12,7 @@ from pilothouse_api.resources.provider import LLMProviderSpec
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
-from pilothouse_api.snapshot.providers import Connection, Provider
+from pilothouse_api.snapshot.providers import Connection, Provider, Proxy
 from pilothouse_operator.compile.lowering import lower
 from tests.unit.api.rule_cases import AZURE, BEDROCK
 
@@ -140,3 +140,19 @@ def test_a_bundle_that_is_accepted_is_one_that_the_tls_library_loads() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=found.connection.ca_bundle)
     assert context.cert_store_stats()["x509_ca"] == 1
+
+
+def with_proxy(**proxy: Any) -> Provider | Problem:
+    return lowered({"openAI": {"baseURL": "https://x/v1"}, "connection": {"proxy": proxy}})
+
+
+def test_a_forward_proxy_has_its_url_in_the_one_form_and_a_trust_of_its_own() -> None:
+    found = with_proxy(url="https://Proxy.Example:443/", tls={"caBundle": f"# egress\n{CERTIFICATE}"})
+    assert isinstance(found, Provider)
+    assert found.connection == Connection(proxy=Proxy(url="https://proxy.example", ca_bundle=CERTIFICATE))
+
+
+def test_a_damaged_bundle_of_a_forward_proxy_is_named_by_its_own_field() -> None:
+    found = with_proxy(url="https://proxy.example", tls={"caBundle": "-----BEGIN CERTIFICATE-----\n"})
+    assert isinstance(found, Problem)
+    assert found.field == "spec.connection.proxy.tls.caBundle"

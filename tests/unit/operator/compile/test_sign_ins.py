@@ -61,3 +61,21 @@ def test_a_sign_in_names_its_secrets_in_the_provider_s_own_namespace(
 
 def test_a_provider_that_cannot_be_read_has_no_sign_in() -> None:
     assert sign_ins(world({"bedrock": {"region": "us-east-1"}})) == {}
+
+
+def test_what_a_forward_proxy_asks_for_is_named_beside_what_the_provider_does() -> None:
+    basic = {"username": v("egress", "user"), "password": v("egress", "pass")}
+    connection = {"proxy": {"url": "http://proxy:3128", "auth": {"basic": basic}}}
+    [found] = sign_ins(world({"openAI": {"baseURL": "http://vllm:8000/v1"}, "connection": connection})).values()
+    assert (found.kind, found.values) == (SignInKind.NONE, {})
+    assert found.proxy == {
+        "username": SecretRef("team-a", "egress", "user"),
+        "password": SecretRef("team-a", "egress", "pass"),
+    }
+    assert found.secrets == {("team-a", "egress")}
+
+
+def test_a_forward_proxy_that_asks_for_nothing_needs_no_secret() -> None:
+    connection = {"proxy": {"url": "http://proxy:3128"}}
+    [found] = sign_ins(world({"openAI": {"baseURL": "http://vllm:8000/v1"}, "connection": connection})).values()
+    assert found.secrets == set()

@@ -5,7 +5,7 @@ import pytest
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.secret import Secret
-from pilothouse_api.snapshot.credentials import AccessKey, APIKey, NoCredential
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Basic, NoCredential
 from pilothouse_operator.compile.world import SecretRef, SignIn, SignInKind
 from pilothouse_operator.credentials.api_key import APIKeyIssuer, NoSignIn
 from pilothouse_operator.credentials.aws import AccessKeyIssuer
@@ -28,6 +28,13 @@ ACCESS_KEY = SignIn(
         "accessKeyId": SecretRef("team-a", "aws", "id"),
         "secretAccessKey": SecretRef("team-a", "aws", "secret"),
     },
+)
+
+
+PROXIED = SignIn(
+    uid="u3",
+    kind=SignInKind.NONE,
+    proxy={"username": SecretRef("team-a", "egress", "user"), "password": SecretRef("team-a", "egress", "pass")},
 )
 
 
@@ -203,3 +210,45 @@ def test_pending_is_true_until_every_secret_was_looked_at() -> None:
     assert kept.pending({AZURE: API_KEY})
     del store.contents["azure"]
     assert not kept.pending({AZURE: API_KEY})
+
+
+def test_what_a_forward_proxy_asks_for_is_handed_on_beside_the_credential() -> None:
+    state = credentials(Store(egress={"user": "aladdin", "pass": "open:sesame\n"})).gather({AZURE: PROXIED})[AZURE]
+    assert state.credential == NoCredential()
+    assert state.proxy == Basic(username=Secret("aladdin"), password=Secret("open:sesame"))
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "reason"),
+    [
+        ({"pass": "x"}, "username", Reason.SECRET_KEY_MISSING),
+        ({"user": "aladdin"}, "password", Reason.SECRET_KEY_MISSING),
+        ({"user": "aladdin", "pass": ""}, "password", Reason.SECRET_MALFORMED),
+        ({"user": "aladdin:sesame", "pass": "sesame"}, "username", Reason.SECRET_MALFORMED),
+    ],
+)
+def test_what_is_wrong_with_a_forward_proxys_secret_is_named_by_its_field(
+    values: dict[str, str | None], field: str, reason: Reason
+) -> None:
+    found = problem(Store(egress=values), PROXIED)
+    assert (found.reason, found.field) == (reason, f"spec.connection.proxy.auth.basic.{field}")
+    assert "sesame" not in found.message
+
+
+def test_the_last_good_user_and_password_of_a_forward_proxy_serve_on() -> None:
+    store = Store(egress={"user": "aladdin", "pass": "sesame"})
+    kept = credentials(store)
+    good = kept.gather({AZURE: PROXIED})[AZURE]
+    del store.contents["egress"]
+    state = kept.gather({AZURE: PROXIED})[AZURE]
+    assert (state.credential, state.proxy) == (good.credential, good.proxy)
+    assert state.problem is not None
+
+
+def test_a_forward_proxys_secret_is_wanted_and_waited_for() -> None:
+    store = Store()
+    store.contents["egress"] = SecretAbsent(state=SecretState.PENDING, message="")
+    kept = credentials(store)
+    kept.want({AZURE: PROXIED})
+    assert store.wanted == {("team-a", "egress")}
+    assert kept.pending({AZURE: PROXIED})

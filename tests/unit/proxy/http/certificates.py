@@ -36,18 +36,24 @@ class Authority:
         )
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def _builder(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        start: datetime.datetime = _START,
+        end: datetime.datetime = _END,
+    ) -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(_START)
-            .not_valid_after(_END)
+            .not_valid_before(start)
+            .not_valid_after(end)
         )
 
-    def leaf(self, host: str) -> Leaf:
+    def leaf(self, host: str, *, start: datetime.datetime = _START, end: datetime.datetime = _END) -> Leaf:
         """For a DNS name or an IP address."""
         try:
             alternative: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(host))
@@ -55,7 +61,7 @@ class Authority:
             alternative = x509.DNSName(host)
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
-            self._builder(_name("leaf"), key.public_key())
+            self._builder(_name("leaf"), key.public_key(), start, end)
             .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())

@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import gzip
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -376,6 +377,23 @@ async def test_a_request_that_was_taken_is_never_sent_twice() -> None:
             assert (server.connections, sender.stale_retries) == (1, 0)
 
 
+async def test_a_request_that_was_taken_is_never_sent_twice_though_the_connection_is_reset() -> None:
+    taken: list[bytes] = []
+
+    async def script(server: Peer) -> None:
+        await request_of(server)
+        server.send(length(b"a"))
+        taken.append((await request_of(server))[1])
+        server.reset()
+
+    async with upstream(script) as server:
+        with client() as sender:
+            await call(sender, to(server.port))
+            with pytest.raises(Closed):
+                await call(sender, to(server.port))
+            assert (server.connections, sender.stale_retries, taken) == (1, 0, [b"{}"])
+
+
 async def test_a_request_on_a_fresh_connection_is_never_sent_twice() -> None:
     async def script(server: Peer) -> None:
         await request_of(server)
@@ -637,7 +655,7 @@ async def test_cancelling_a_wait_for_the_body_leaves_the_abort_to_the_caller() -
     ("origin", "says"),
     [
         ({"host": "no-such-name.invalid"}, "no-such-name.invalid cannot be resolved"),
-        ({"host": "a" * 64 + ".example"}, "no connection to"),
+        ({"host": "a" * 64 + ".example"}, "is no host name: a part of it is empty or too long"),
         ({"scheme": "ftp"}, "ftp is not a scheme"),
         ({"scheme": "https", "ca_bundle": "not PEM"}, "CA bundle for 127.0.0.1"),
     ],
@@ -711,3 +729,99 @@ async def test_a_place_that_is_not_asked_any_more_is_forgotten() -> None:
             await response.read(10, WAIT_S)
             await until(lambda: sender.connections == 0)
         assert [origin.port for origin in sender._pools] == [second.port]
+
+
+def gzipped(body: bytes) -> bytes:
+    return length(gzip.compress(body), b"Content-Encoding: gzip\r\n")
+
+
+async def test_a_body_that_came_compressed_is_read_decoded_and_the_connection_kept() -> None:
+    async with upstream(answers(gzipped(b"one"), length(b"two"), gzipped(b"three"))) as server:
+        with client() as sender:
+            for body in (b"one", b"two", b"three"):
+                assert await call(sender, to(server.port)) == body
+            assert server.connections == 1
+
+
+async def test_the_limit_of_a_body_is_that_of_the_decoded_one() -> None:
+    async with answered(gzipped(b"x" * 100_000)) as response:
+        with pytest.raises(TooLarge, match="larger than 99999 bytes"):
+            await response.read(99_999, WAIT_S)
+
+
+async def test_a_compressed_body_that_ends_early_is_a_protocol_error_though_its_message_is_whole() -> None:
+    cut = gzip.compress(b"to be or not to be")[:-4]
+    for wire in (length(cut, b"Content-Encoding: gzip\r\n"), CHUNKED[:-2] + b"Content-Encoding: gzip\r\n\r\n"):
+        parts = [wire] if wire.endswith(cut) else [wire, chunk(cut), LAST]
+
+        async def script(server: Peer, parts: list[bytes] = parts) -> None:
+            await request_of(server)
+            for part in parts:
+                server.send(part)
+                await asyncio.sleep(0.01)
+            await server.rest()
+
+        async with upstream(script) as server:
+            with client() as sender, pytest.raises(ProtocolError, match="ends within its gzip"):
+                await call(sender, to(server.port))
+
+
+async def test_a_head_request_to_what_would_be_compressed_has_no_body_to_decode() -> None:
+    async with upstream(answers(OK + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\n")) as server:
+        with client() as sender:
+            request = to(server.port)
+            request.method, request.body = b"HEAD", b""
+            assert await call(sender, request) == b""
+
+
+async def test_answers_without_a_body_have_none_whatever_their_headers_say() -> None:
+    wires = (
+        b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+        length(b"next"),
+    )
+    async with upstream(answers(*wires)) as server:
+        with client() as sender:
+            bodies = [await call(sender, to(server.port)) for _ in wires]
+    assert bodies == [b"", b"", b"next"]
+
+
+async def test_interim_answers_without_end_are_too_large() -> None:
+    async def script(server: Peer) -> None:
+        await request_of(server)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                server.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 100)
+                await server.writer.drain()
+
+    async with upstream(script) as server:
+        with client() as sender:
+            with pytest.raises(TooLarge, match="head of the upstream's answer"):
+                await call(sender, to(server.port))
+            await until(lambda: sender.connections == 0)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"X: " + b"y" * 70_000 + b"\r\n",
+        b"X: y\r\n" * 129,
+        b"".join(b"X%d: %b\r\n" % (n, b"y" * 1_000) for n in range(70)),
+    ],
+    ids=["a long header", "many headers", "many long headers"],
+)
+async def test_a_head_over_the_limits_is_too_large_and_its_connection_ends(head: bytes) -> None:
+    async with upstream(answers(OK + head + b"Content-Length: 0\r\n\r\n")) as server:
+        with client() as sender:
+            with pytest.raises(TooLarge):
+                await call(sender, to(server.port))
+            await until(lambda: sender.connections == 0)
+
+
+async def test_a_body_without_a_length_is_bounded_too() -> None:
+    async with upstream(answers_and_closes(OK + b"\r\n" + b"x" * 1_000_000)) as server:
+        with client() as sender:
+            response = await sender.send(to(server.port), first_byte_timeout_s=WAIT_S)
+            with pytest.raises(TooLarge):
+                await response.read(999_999, WAIT_S)
+            await until(lambda: sender.connections == 0)

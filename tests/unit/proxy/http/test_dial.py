@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from pilothouse_proxy.http.dial import dial
+from pilothouse_proxy.http.dial import Dialer
+from pilothouse_proxy.http.limits import ClientLimits
 from pilothouse_proxy.http.messages import ConnectError, Origin, Phase, TimedOut
 from tests.unit.proxy.http.rig import Peer, upstream
 
@@ -26,15 +27,19 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, addresses: Sequence[tuple[str, i
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
 
 
-async def connected_to(turn: int = 0, timeout_s: float = 5.0) -> tuple[str, int]:
+def dialer() -> Dialer:
     origin = Origin(scheme="http", host="name.example", port=1)
+    return Dialer(origin, None, ClientLimits(attempt_delay_s=0.01))
+
+
+async def connected_to(dialer: Dialer, timeout_s: float = 5.0) -> tuple[str, int]:
     transports: list[asyncio.BaseTransport] = []
 
     class Noting(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             transports.append(transport)
 
-    await dial(origin, context=None, factory=Noting, timeout_s=timeout_s, turn=turn, attempt_delay_s=0.01)
+    await dialer.dial(Noting, within_s=timeout_s)
     host, port = transports[0].get_extra_info("peername")
     transports[0].abort()  # type: ignore[attr-defined]
     await asyncio.sleep(0)
@@ -49,13 +54,13 @@ def closed_port() -> int:
 async def test_a_refusing_address_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     async with upstream(linger) as server:
         resolve_to(monkeypatch, [("127.0.0.1", closed_port()), ("127.0.0.1", server.port)])
-        assert await connected_to() == ("127.0.0.1", server.port)
+        assert await connected_to(dialer()) == ("127.0.0.1", server.port)
 
 
 async def test_a_mute_address_does_not_hold_up_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     async with upstream(linger) as server:
         resolve_to(monkeypatch, [(NOWHERE, 9), ("127.0.0.1", server.port)])
-        assert await connected_to() == ("127.0.0.1", server.port)
+        assert await connected_to(dialer()) == ("127.0.0.1", server.port)
 
 
 async def test_an_address_of_another_family_is_tried_before_the_second_of_the_first(
@@ -63,29 +68,30 @@ async def test_an_address_of_another_family_is_tried_before_the_second_of_the_fi
 ) -> None:
     async with upstream(linger) as four:
         resolve_to(monkeypatch, [("::1", closed_port()), (NOWHERE, 9), ("127.0.0.1", four.port)])
-        assert await connected_to() == ("127.0.0.1", four.port)
+        assert await connected_to(dialer()) == ("127.0.0.1", four.port)
 
 
 async def test_the_addresses_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     async with upstream(linger) as one, upstream(linger) as two:
         resolve_to(monkeypatch, [("127.0.0.1", one.port), ("127.0.0.1", two.port)])
-        assert [(await connected_to(turn))[1] for turn in range(4)] == [one.port, two.port] * 2
+        made = dialer()
+        assert [(await connected_to(made))[1] for _ in range(4)] == [two.port, one.port] * 2
 
 
 async def test_when_all_refuse_the_first_refusal_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch, [("127.0.0.1", closed_port()), ("127.0.0.1", closed_port())])
     with pytest.raises(ConnectError, match=r"name\.example:1 refuses connections"):
-        await connected_to()
+        await connected_to(dialer())
 
 
 async def test_when_nobody_answers_the_connect_times_out_or_has_no_route(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch, [(NOWHERE, 9)])
     with pytest.raises((TimedOut, ConnectError)) as caught:
-        await connected_to(timeout_s=0.05)
+        await connected_to(dialer(), timeout_s=0.05)
     assert getattr(caught.value, "phase", Phase.CONNECT) is Phase.CONNECT
 
 
 async def test_a_name_without_addresses_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch, [])
-    with pytest.raises(ConnectError, match="the name has no addresses"):
-        await connected_to()
+    with pytest.raises(ConnectError, match=r"the name name\.example has no addresses"):
+        await connected_to(dialer())

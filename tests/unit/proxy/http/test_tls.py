@@ -1,4 +1,5 @@
 import asyncio
+import datetime
 import ssl
 from pathlib import Path
 
@@ -172,6 +173,97 @@ async def test_a_new_certificate_is_used_without_a_restart(authority: Authority,
             assert await response.read(100, WAIT_S) == b"POST /x hello"
             leaf = successor.leaf("localhost")
             context.load_cert_chain(leaf.cert_file, leaf.key_file)
+        assert rig.server.connections_accepted == 2
+        sender.close()
+
+
+@pytest.mark.parametrize(("host", "named"), [("localhost", "localhost"), ("127.0.0.1", None)])
+async def test_a_name_is_told_in_the_handshake_and_an_address_is_not(
+    host: str, named: str | None, authority: Authority
+) -> None:
+    told: list[str | None] = []
+    context = server_context(authority, host)
+    context.sni_callback = lambda _, name, __: told.append(name)
+    async with serving(echo, context=context) as rig:
+        sender = Client(ClientLimits())
+        response = await sender.send(to(rig.port, authority.pem, host), first_byte_timeout_s=WAIT_S)
+        assert await response.read(100, WAIT_S) == b"POST /x hello"
+        sender.close()
+    assert told == [named]
+
+
+async def test_the_client_offers_http_1_1_and_no_other(authority: Authority) -> None:
+    agreed: list[str | None] = []
+
+    async def script(server: Peer) -> None:
+        agreed.append(server.writer.get_extra_info("ssl_object").selected_alpn_protocol())
+        await request_of(server)
+        server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await server.rest()
+
+    context = server_context(authority)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    async with upstream(script, context=context) as server:
+        sender = Client(ClientLimits())
+        response = await sender.send(to(server.port, authority.pem), first_byte_timeout_s=WAIT_S)
+        await response.read(100, WAIT_S)
+        sender.close()
+    assert agreed == ["http/1.1"]
+
+
+async def test_a_server_of_an_old_version_is_not_spoken_to(authority: Authority) -> None:
+    context = server_context(authority)
+    with pytest.warns(DeprecationWarning):
+        context.minimum_version = ssl.TLSVersion.TLSv1_1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    async with serving(echo, context=context) as rig:
+        with pytest.raises(ConnectError, match=r"localhost:\d+( failed|: the other side closed it)"):
+            await Client(ClientLimits()).send(to(rig.port, authority.pem), first_byte_timeout_s=WAIT_S)
+
+
+YEAR = datetime.timedelta(days=365)
+NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    ("host", "start", "end", "says"),
+    [
+        ("localhost", NOW - 3 * YEAR, NOW - 2 * YEAR, "certificate has expired; have it renewed on the server"),
+        ("localhost", NOW + 80 * YEAR, NOW + 90 * YEAR, "certificate is not yet valid; .* compare the clocks"),
+        ("other.example", NOW - YEAR, NOW + 90 * YEAR, "Hostname mismatch.*; call the server by a name that stands"),
+        ("127.0.0.1", NOW - YEAR, NOW + 90 * YEAR, "Hostname mismatch.*; call the server by a name that stands"),
+    ],
+)
+async def test_a_certificate_that_is_not_trusted_says_why_and_what_to_do(
+    host: str, start: datetime.datetime, end: datetime.datetime, says: str, authority: Authority
+) -> None:
+    leaf = authority.leaf(host, start=start, end=end)
+    async with serving(echo, context=tls.server_context(leaf.cert_file, leaf.key_file)) as rig:
+        with pytest.raises(ConnectError, match=f"certificate of localhost:{rig.port} is not trusted: {says}"):
+            await Client(ClientLimits()).send(to(rig.port, authority.pem), first_byte_timeout_s=WAIT_S)
+
+
+async def test_an_address_that_the_certificate_does_not_hold_is_not_trusted(authority: Authority) -> None:
+    async with serving(echo, context=server_context(authority, "localhost")) as rig:
+        with pytest.raises(ConnectError, match=r"IP address mismatch.*; call the server by a name that stands"):
+            await Client(ClientLimits()).send(to(rig.port, authority.pem, "127.0.0.1"), first_byte_timeout_s=WAIT_S)
+
+
+async def test_an_unknown_signer_is_told_where_the_ca_belongs(authority: Authority, tmp_path: Path) -> None:
+    stranger = Authority(tmp_path, "stranger")
+    async with serving(echo, context=server_context(authority)) as rig:
+        with pytest.raises(ConnectError, match="put the CA that signed it, or itself if nobody did, into the caBundle"):
+            await Client(ClientLimits()).send(to(rig.port, stranger.pem), first_byte_timeout_s=WAIT_S)
+
+
+async def test_another_bundle_is_another_pool(authority: Authority, tmp_path: Path) -> None:
+    both = authority.pem + Authority(tmp_path, "further").pem
+    async with serving(echo, context=server_context(authority)) as rig:
+        sender = Client(ClientLimits())
+        for bundle in (authority.pem, authority.pem, both):
+            response = await sender.send(to(rig.port, bundle), first_byte_timeout_s=WAIT_S)
+            assert await response.read(100, WAIT_S) == b"POST /x hello"
         assert rig.server.connections_accepted == 2
         sender.close()
 

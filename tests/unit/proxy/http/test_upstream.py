@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import zlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -186,3 +187,46 @@ async def test_a_body_that_breaks_off_is_told_as_far_as_it_came(wire: bytes, err
             await until(lambda: listener.over)
     assert listener.told[:-1] == [200, b"one"]
     assert isinstance(listener.told[-1], error)
+
+
+async def test_a_compressed_stream_is_told_event_by_event() -> None:
+    listener = Listener()
+    packed = zlib.compressobj(wbits=31)
+    events = [b"data: %d\n\n" % number for number in range(5)]
+
+    async def script(server: Peer) -> None:
+        await request_of(server)
+        server.send(CHUNKED[:-2] + b"Content-Encoding: gzip\r\n\r\n")
+        for event in events:
+            server.send(chunk(packed.compress(event) + packed.flush(zlib.Z_SYNC_FLUSH)))
+            await until(lambda event=event: listener.told[-1:] == [event])  # type: ignore[misc]
+        server.send(chunk(packed.flush()) + LAST)
+        await server.rest()
+
+    async with upstream(script) as server:
+        with client() as sender:
+            ask(sender, server.port, listener)
+            await until(lambda: listener.over)
+            assert listener.told == [200, *events, "end"]
+            assert sender.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "says"),
+    [
+        (b"gzip", b"no gzip at all", "is not the gzip"),
+        (b"gzip", zlib.compress(b"cut", wbits=31)[:-1], "ends within its gzip"),
+        (b"compress", b"x", "Content-Encoding compress"),
+    ],
+)
+@pytest.mark.parametrize("end", [LAST, b""], ids=["chunked", "until the connection ends"])
+async def test_a_body_that_cannot_be_decoded_breaks_off(coding: bytes, body: bytes, says: str, end: bytes) -> None:
+    listener = Listener()
+    head = (CHUNKED[:-2] if end else b"HTTP/1.1 200 OK\r\n") + b"Content-Encoding: %b\r\n\r\n" % coding
+    async with upstream(answers_and_closes(head + (chunk(body) + end if end else body))) as server:
+        with client() as sender:
+            ask(sender, server.port, listener)
+            await until(lambda: listener.over)
+            assert isinstance(listener.told[-1], ProtocolError)
+            assert says in str(listener.told[-1])
+            await until(lambda: sender.connections == 0)

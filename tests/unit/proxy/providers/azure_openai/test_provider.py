@@ -5,8 +5,9 @@ from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
-from pilothouse_api.snapshot.providers import Connection, Endpoint, Model
+from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.http import origins
 from pilothouse_proxy.http.messages import UpstreamRequest
 from pilothouse_proxy.ports import Call, Operation, Peek
 from pilothouse_proxy.providers.azure_openai.endpoint import meters_streams
@@ -30,9 +31,10 @@ def prepare(
         body=b"",
         model=Model(upstream=UpstreamModel(deployment)),
     )
+    place = endpoint or AzureOpenAIEndpoint(url=URL)
     return PROVIDER.prepare(
-        endpoint=endpoint or AzureOpenAIEndpoint(url=URL),
-        connection=Connection(),
+        endpoint=place,
+        base=origins.base(place.url, connect_timeout_ms=5_000, pool_size=8, ca_bundle=None),
         credential=credential or APIKey(key=Secret("k1")),
         call=call,
         body=b"{}",

@@ -5,8 +5,9 @@ from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
-from pilothouse_api.snapshot.providers import Connection, Endpoint, Model
+from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.http import origins
 from pilothouse_proxy.http.messages import UpstreamRequest
 from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
 from pilothouse_proxy.providers.bedrock.provider import PROVIDER
@@ -26,7 +27,7 @@ def prepare(*, endpoint: Endpoint = ENDPOINT, credential: Credential = KEY, stre
     )
     return PROVIDER.prepare(
         endpoint=endpoint,
-        connection=Connection(connect_timeout_ms=1_500, pool_size=8),
+        base=origins.base(endpoint.url, connect_timeout_ms=1_500, pool_size=8, ca_bundle=None),
         credential=credential,
         call=call,
         body=b"{}",

@@ -5,9 +5,9 @@ from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
-from pilothouse_api.snapshot.providers import Connection, Endpoint, Model
+from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.http import heads
+from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import UpstreamRequest
 from pilothouse_proxy.ports import Call, Operation, Peek
 from pilothouse_proxy.providers.openai.provider import PROVIDER
@@ -27,9 +27,10 @@ def prepare(
         body=b"",
         model=Model(upstream=UpstreamModel("gpt")),
     )
+    place = endpoint or OpenAIEndpoint(url="https://llm.example:8443/v1")
     return PROVIDER.prepare(
-        endpoint=endpoint or OpenAIEndpoint(url="https://llm.example:8443/v1"),
-        connection=Connection(),
+        endpoint=place,
+        base=origins.base(place.url, connect_timeout_ms=5_000, pool_size=8, ca_bundle=None),
         credential=credential or APIKey(key=Secret("sk-1")),
         call=call,
         body=b"{}",
