@@ -13,9 +13,8 @@ from pilothouse_proxy.http.limits import ClientLimits
 from pilothouse_proxy.http.messages import Closed, Headers, HTTPError, Phase, TimedOut
 from pilothouse_proxy.http.parser import ResponseParser
 
-# struct tcp_info of linux/tcp.h: the state, seven more bytes, then rto, ato, snd_mss, rcv_mss, unacked.
-_TCP_INFO = struct.Struct("B7x16xI")
-_TCP_CLOSE = 7
+# struct tcp_info of linux/tcp.h, since 4.19: bytes_acked, which counts the SYN, then bytes_sent and bytes_retrans.
+_TCP_INFO = struct.Struct("=120xQ72xQQ")
 
 
 class Stale(Closed):
@@ -284,18 +283,18 @@ class UpstreamConnection:
     def _was_unread(self) -> bool:
         """Whether the program on the other side cannot have read all that was sent; False where the system is mute.
 
-        A socket that was closed before data came answers it with a reset and acknowledges nothing. The reset may be
-        here already, or still under way; a program that has read and then ended leaves neither sign.
+        A socket that was closed before data came does not acknowledge it. Where a program has read and then ended, all
+        is acknowledged with the end of the stream, whatever follows that.
         """
         option = getattr(socket, "TCP_INFO", None)
         if option is None:
             return False
         try:
             told = self.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, option, _TCP_INFO.size)
-            state, unacknowledged = _TCP_INFO.unpack(told)
+            acknowledged, sent, again = _TCP_INFO.unpack(told)
         except (OSError, struct.error):
             return False
-        return bool(state == _TCP_CLOSE or unacknowledged)
+        return bool(acknowledged) and sent - again > acknowledged - 1
 
 
 def _decoded(decoder: coding.Decoder, piece: bytes, error: HTTPError | None) -> tuple[bytes, HTTPError | None]:

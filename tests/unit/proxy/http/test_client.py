@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import gzip
 import socket
+import struct
 import threading
 from collections.abc import AsyncIterator, Iterator
 
@@ -392,6 +393,34 @@ async def test_a_request_that_was_taken_is_never_sent_twice_though_the_connectio
             with pytest.raises(Closed):
                 await call(sender, to(server.port))
             assert (server.connections, sender.stale_retries, taken) == (1, 0, [b"{}"])
+
+
+async def test_a_request_that_was_taken_is_never_sent_twice_whatever_follows_the_end_of_the_stream() -> None:
+    taken: list[bytes] = []
+    read = threading.Event()
+
+    def run() -> None:
+        connection, _ = listener.accept()
+        connection.recv(65_536)
+        connection.sendall(length(b"a"))
+        taken.append(connection.recv(65_536))
+        connection.shutdown(socket.SHUT_WR)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        read.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, client() as sender:
+        thread = threading.Thread(target=run)
+        thread.start()
+        port = listener.getsockname()[1]
+        await call(sender, to(port))
+        second = asyncio.ensure_future(call(sender, to(port)))
+        await until(lambda: bool(taken))
+        read.wait(WAIT_S)  # the end of the stream and the reset are there before the loop sees either
+        with pytest.raises(Closed):
+            await second
+        thread.join(WAIT_S)
+        assert (len(taken), sender.stale_retries) == (1, 0)
 
 
 async def test_a_request_on_a_fresh_connection_is_never_sent_twice() -> None:
