@@ -89,6 +89,8 @@ class StreamRelay(Protocol):
     """Set when the upstream reported an error inside the stream, or broke its format. Nothing is relayed after it."""
     unknown: tuple[str, ...]
     """What the provider sent that the client's dialect has no place for, by name; for a metric."""
+    events: int
+    """How many have been returned."""
 
     def feed(self, received: bytes) -> bytes:
         """Bytes for the client, possibly none. Whole events only."""

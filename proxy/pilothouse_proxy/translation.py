@@ -117,6 +117,7 @@ class HubRelay(StreamRelay):
         self.complete = False
         self.failure: Failure | None = None
         self.unknown: tuple[str, ...] = ()
+        self.events = 0
         self._decoder = decoder
         self._encoder = encoder
 
@@ -147,7 +148,9 @@ class HubRelay(StreamRelay):
                 self.failure = event.failure
             elif isinstance(event, events.Unknown):
                 self.unknown += (event.name,)
-            relayed.append(encode(event))
+            if encoded := encode(event):
+                self.events += 1
+                relayed.append(encoded)
         return b"".join(relayed)
 
 

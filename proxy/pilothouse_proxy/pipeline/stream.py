@@ -16,8 +16,8 @@ class Stream:
     """Relays event by event. Until something shows content, events are held: the attempt can still fail unseen.
 
     `begin` starts the client's answer; the upstream may be silent for `idle_s`. It must have begun to say something at
-    `unseen_until`, which leaves time for another target, and all must be through at `deadline`. `events` counts what
-    the client was sent, `shown` tells whether that was anything.
+    `unseen_until`, which leaves time for another target, and all must be through at `deadline`. `shown` tells whether
+    the client was sent anything.
     """
 
     def __init__(
@@ -40,7 +40,6 @@ class Stream:
         self._until = unseen_until
         self._held = b""
         self.shown = False
-        self.events = 0
 
     def receive(self, chunk: bytes) -> bool:
         """What has arrived. False: it has failed, or the client must catch up first."""
@@ -49,7 +48,6 @@ class Stream:
         if not self.shown:
             self._hold(passed)
         elif passed:
-            self.events += passed.count(b"\n\n")
             self._responder.write(passed)
         return relay.failure is None and not self._responder.paused
 
@@ -64,7 +62,7 @@ class Stream:
         """The upstream has ended: the last events, and all that was held of a stream without content."""
         passed = self.relay.end()
         if self.shown:
-            self._write(passed)
+            self._responder.write(passed)
         else:
             self._hold(passed)
             if not self.shown and self.relay.failure is None:
@@ -80,9 +78,10 @@ class Stream:
         self.shown = True
         self._until = self._deadline
         self._begin()
-        self._write(self._held)
+        self._responder.write(self._held)
         self._held = b""
 
-    def _write(self, passed: bytes) -> None:
-        self.events += passed.count(b"\n\n")
-        self._responder.write(passed)
+    @property
+    def events(self) -> int:
+        """How many the client was sent."""
+        return self.relay.events if self.shown else 0

@@ -74,6 +74,7 @@ class Relay(StreamRelay):
         self.complete = False
         self.failure: Failure | None = None
         self.unknown: tuple[str, ...] = ()
+        self.events = 0
         self._include_usage = include_usage
         self._events = sse.Decoder()
         self._mould = _Mould()
@@ -83,6 +84,7 @@ class Relay(StreamRelay):
         if self.complete or self.failure is not None:
             return b""
         if self._mould.fits(received) and self._events.between:
+            self.events += 1
             return received
         passed: list[bytes] = []
         for event in self._events.feed(received):
@@ -97,6 +99,7 @@ class Relay(StreamRelay):
                 break
         if self._events.broken is not None and self.failure is None and not self.complete:
             self.failure = Failure(kind=Kind.STREAM_BROKEN, message=str(self._events.broken))
+        self.events += len(passed)
         return b"".join(passed)
 
     def end(self) -> bytes:
