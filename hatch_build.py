@@ -1,0 +1,63 @@
+"""Compiles the modules of the request path with mypyc while a wheel is built, where PILOTHOUSE_COMPILE=1 asks for it.
+
+The sources stay plain Python and run as they are; compiled, a request costs half of it. mypyc wants a C compiler and
+Python's headers, so a wheel without them remains the default. The modules are listed in pyproject.toml.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+SETUP = """\
+from mypyc.build import mypycify
+from setuptools import setup
+setup(name="compiled", packages=[], ext_modules=mypycify(
+    ["--strict", "--ignore-missing-imports", {modules}], opt_level="3", debug_level="0", multi_file=True))
+"""
+
+
+class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
+    """hatchling's hook `custom`."""
+
+    def dependencies(self) -> list[str]:
+        """mypyc reads the types of these packages to know what it may assume."""
+        return list(self.config["compile-dependencies"]) if _asked() else []
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile in a folder of its own, and put the libraries into the wheel beside their sources."""
+        if version == "editable" or not _asked():
+            return
+        self._work = tempfile.TemporaryDirectory()
+        work = Path(self._work.name)
+        for package in self.config["compile-packages"]:
+            shutil.copytree(Path(self.root) / package, work / Path(package).name)
+        modules = [module for module in self.config["compile-modules"] if not (work / module).is_file()]
+        if modules:
+            raise SystemExit(f"pyproject.toml lists modules to compile that there are none of: {', '.join(modules)}")
+        names = ", ".join(repr(module) for module in self.config["compile-modules"])
+        (work / "setup.py").write_text(SETUP.format(modules=names))
+        done = subprocess.run(
+            [sys.executable, "setup.py", "build_ext", "--inplace"],
+            cwd=work,
+            env={**os.environ, "MYPYPATH": str(work)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            told = (done.stdout + done.stderr).strip().splitlines()
+            raise SystemExit("\n".join([*told[-20:], "the modules of the request path cannot be compiled: see above"]))
+        libraries = [path for path in work.rglob("*.so") if work / "build" not in path.parents]
+        build_data["force_include"].update({str(path): str(path.relative_to(work)) for path in libraries})
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+
+
+def _asked() -> bool:
+    return os.environ.get("PILOTHOUSE_COMPILE") == "1"
