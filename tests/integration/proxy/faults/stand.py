@@ -22,10 +22,10 @@ SHORT = Timeouts(first_token_ms=500, idle_ms=500, total_ms=20_000)
 """For those that are silent on purpose."""
 LONG = Timeouts(first_token_ms=60_000, idle_ms=60_000, total_ms=120_000)
 """For all others: whatever fails must not fail by the clock."""
-TOKENS = 100_000
+TOKENS = 10**9
 _ACCESS = AccessKey(access_key_id="AKIATEST", secret_access_key=Secret("test-secret"))
 # Each configuration is about another place: what a test does to a provider is not held against the next one.
-_POOL_SIZES = itertools.count(64)
+_POOL_SIZES = itertools.count(2_000)
 
 
 class Stand:
@@ -34,6 +34,7 @@ class Stand:
     def __init__(self, control: ControlServer, process: Process) -> None:
         self.control = control
         self.process = process
+        self._callers: list[Caller] = []
 
     def serve(
         self,
@@ -64,12 +65,21 @@ class Stand:
         self.control.wait_for_ack(self.control.publish(made))
 
     def caller(self, **more: Any) -> Caller:
-        return Caller(self.process.port, **more)
+        """A new one, until the end of the test."""
+        caller = Caller(self.process.port, **more)
+        self._callers.append(caller)
+        return caller
 
-    def metric(self, line: str) -> float:
-        """The value of one series, 0 before there is one."""
-        told = self.process.ask("GET", "/metrics").body.decode().splitlines()
-        return next((float(entry.rpartition(" ")[2]) for entry in told if entry.startswith(line)), 0.0)
+    def release(self) -> None:
+        """Close what the callers of a test have left open."""
+        while self._callers:
+            self._callers.pop().close()
+
+    def metric(self, name: str, labels: str = "") -> float:
+        """The value of the first series with these labels, 0 before there is one."""
+        told = self.process.ask("GET", "/metrics", port=self.process.admin_port).body.decode().splitlines()
+        found = (line for line in told if line.startswith(name) and labels in line)
+        return next((float(line.rpartition(" ")[2]) for line in found), 0.0)
 
     def rss_kib(self) -> int:
         return resident_kib(self.process.popen.pid)

@@ -177,16 +177,16 @@ def calling(port: int) -> Iterator[Caller]:
         caller.close()
 
 
-def request(**more: Any) -> bytes:
-    """A chat request, written out."""
+def request(*, named: str = "", **more: Any) -> bytes:
+    """A chat request, written out; `named` is its id."""
     body = json.dumps({"model": "chat", "messages": HELLO, **more}).encode()
-    return head(len(body)) + body
+    return head(len(body), named=named) + body
 
 
-def head(size: int) -> bytes:
+def head(size: int, *, named: str = "") -> bytes:
     """Of a request with a body of that size."""
-    line = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n"
-    return f"{line}content-length: {size}\r\n\r\n".encode()
+    lines = ["POST /v1/chat/completions HTTP/1.1", "host: x", f"authorization: Bearer {KEY}", f"content-length: {size}"]
+    return "\r\n".join([*lines, *([f"x-request-id: {named}"] if named else []), "", ""]).encode()
 
 
 def event(value: Any) -> bytes:
