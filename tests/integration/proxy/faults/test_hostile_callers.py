@@ -19,7 +19,8 @@ from tests.integration.proxy.process import process
 from tests.integration.proxy.upstream import completion
 
 MANY = 200
-READERS = 50
+MIB = 1_024 * 1_024
+READERS = 40
 SLOW_READER_KIB = 1_024
 """On either side 64 KiB and what one read brings, which is a quarter of a MiB at most; and both sockets' objects."""
 
@@ -97,10 +98,27 @@ def serves_another(stand: Stand, cloud: Cloud) -> None:
         assert caller.answer().text == "Ahoy"
 
 
+def test_for_a_reader_who_takes_nothing_little_is_taken_from_the_provider(stand: Stand, first: Cloud) -> None:
+    """Left to themselves the system's buffers grow to megabytes, which a container's memory counts."""
+    stand.serve(first.port)
+    reader = stand.caller(buffer_bytes=8_192)
+    reader.ask(stream=True)
+    line = first.asked()
+    line.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+    line.sock.settimeout(1)
+    event, poured = OPENAI.text("x" * 20_000), 0
+    line.send(OPENAI.head)
+    with contextlib.suppress(TimeoutError):
+        while poured < 64 * MIB:
+            line.chunk(event)
+            poured += len(event)
+    assert poured < 2 * MIB
+
+
 def test_readers_of_whole_answers_who_take_nothing_hold_their_answer_once(
     stand: Stand, both: Crowd, second: Cloud
 ) -> None:
-    size_kib = 512
+    size_kib = 4_096
     stand.serve(both.port)
     before = stand.settled_kib()
     readers = [stand.caller(buffer_bytes=8_192) for _ in range(READERS)]
@@ -108,7 +126,8 @@ def test_readers_of_whole_answers_who_take_nothing_hold_their_answer_once(
         reader.ask(play=play("large", size=size_kib * 1_024))
     stand.process.until(lambda: both.answered == READERS, "not all of them are served")
     print("HELD", stand.settled_kib() - before, before)
-    assert stand.settled_kib() - before < READERS * (size_kib + SLOW_READER_KIB)
+    # The dialect looks at a whole answer before it is passed on: for a moment one of them is there several times.
+    assert stand.settled_kib() - before < READERS * (size_kib + SLOW_READER_KIB) + 4 * size_kib
     serves_another(stand, second)
     for reader in readers:
         reader.reset()
