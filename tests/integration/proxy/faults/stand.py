@@ -84,10 +84,10 @@ class Stand:
     def rss_kib(self) -> int:
         return resident_kib(self.process.popen.pid)
 
-    def settled_kib(self) -> int:
-        """The same, once it has stopped growing."""
+    def settled_kib(self, *, samples: int = 4) -> int:
+        """The same, once it has not grown for so many tenths of a second."""
         found = [self.rss_kib()]
-        while len(found) < 4 or max(found[-4:]) - min(found[-4:]) > 512:
+        while len(found) < samples or max(found[-samples:]) - min(found[-samples:]) > 512:
             time.sleep(0.1)
             found.append(self.rss_kib())
         return found[-1]
