@@ -198,18 +198,20 @@ def test_a_huge_pipeline_is_answered_in_order_and_read_no_further_than_its_answe
     sender.reset()
 
 
-def test_when_file_descriptors_run_out_it_recovers(both: Crowd) -> None:
+def test_when_file_descriptors_run_out_new_callers_are_turned_away_and_the_others_served(both: Crowd) -> None:
     configured = snapshot({"a": provider(f"http://127.0.0.1:{both.port}/v1")}, {"r": route(target("a"))})
     with ControlServer(configured) as control, process(*control.flags) as proxy:
         proxy.event("configuration applied")
-        resource.prlimit(proxy.popen.pid, resource.RLIMIT_NOFILE, (60, 60))
-        with contextlib.ExitStack() as opened:
-            for _ in range(150):
-                with contextlib.suppress(OSError):
-                    opened.enter_context(calling(proxy.port))
-            time.sleep(0.5)
-            assert proxy.popen.poll() is None
-        proxy.until(lambda: answered(proxy.port), "it serves nobody any more")
+        port = proxy.port
+        with calling(port) as early, contextlib.ExitStack() as opened:
+            early.ask()
+            assert early.answer().status == 200
+            resource.prlimit(proxy.popen.pid, resource.RLIMIT_NOFILE, (60, 60))
+            late = [opened.enter_context(calling(port)) for _ in range(150)]
+            assert late[-1].ended() == b""
+            early.ask(stream=True)
+            assert early.answer().status == 200
+        proxy.until(lambda: answered(port), "it serves nobody any more")
 
 
 def answered(port: int) -> bool:
@@ -217,3 +219,16 @@ def answered(port: int) -> bool:
         caller.ask()
         return caller.answer().status == 200
     return False
+
+
+def test_it_may_have_as_many_connections_as_the_system_allows(both: Crowd) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    configured = snapshot({"a": provider(f"http://127.0.0.1:{both.port}/v1")}, {"r": route(target("a"))})
+    with ControlServer(configured) as control:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
+        try:
+            with process(*control.flags) as proxy:
+                proxy.event("listening")
+                assert resource.prlimit(proxy.popen.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
