@@ -43,10 +43,10 @@ class Stand:
         timeouts: Timeouts = LONG,
         retry: Retry = NO_RETRY,
         quotas: dict[str, Quota] | None = None,
-        connect_timeout_ms: int = 5_000,
+        **more: Any,
     ) -> None:
-        """The model `chat`, from the providers at these ports, one after the other."""
-        connection = {"pool_size": next(_POOL_SIZES), "connect_timeout_ms": connect_timeout_ms}
+        """The model `chat`, from the providers at these ports, one after the other; `more` about how to reach them."""
+        connection = {"pool_size": next(_POOL_SIZES), **more}
         names = [f"{dialect}-{number}" for number, _ in enumerate(ports)]
         made = snapshot(
             {name: _provider(dialect, port, connection) for name, port in zip(names, ports, strict=True)},
@@ -98,11 +98,12 @@ def resident_kib(pid: int) -> int:
     return int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0])
 
 
-def _provider(dialect: str, port: int, connection: dict[str, int]) -> Provider:
+def _provider(dialect: str, port: int, connection: dict[str, Any]) -> Provider:
+    scheme = "https" if "ca_bundle" in connection else "http"
     if dialect == "openai":
-        return provider(f"http://127.0.0.1:{port}/v1", models={"chat": "upstream-chat"}, **connection)
+        return provider(f"{scheme}://127.0.0.1:{port}/v1", models={"chat": "upstream-chat"}, **connection)
     return Provider(
-        endpoint=BedrockEndpoint(url=f"http://127.0.0.1:{port}", region="us-east-1"),
+        endpoint=BedrockEndpoint(url=f"{scheme}://127.0.0.1:{port}", region="us-east-1"),
         models={"chat": Model(upstream=UpstreamModel("anthropic.claude-3-haiku-20240307-v1:0"))},
         connection=Connection(**connection),
     )

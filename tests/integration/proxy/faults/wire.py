@@ -6,6 +6,7 @@ No threads and no pauses: a test reads what has arrived on one side before it go
 import contextlib
 import json
 import socket
+import ssl
 import struct
 from collections.abc import Iterator
 from types import TracebackType
@@ -29,14 +30,26 @@ class Line:
         self.sock = sock
         self._file = sock.makefile("rb")
 
-    def request(self) -> Any:
-        """The body of the next request, as JSON."""
+    def head(self) -> int:
+        """Read the head of the next request: the size of its body."""
         size = 0
         while (line := self._file.readline()).strip():
             name, _, value = line.partition(b":")
             if name.lower() == b"content-length":
                 size = int(value)
-        return json.loads(self._file.read(size))
+        return size
+
+    def request(self) -> Any:
+        """The body of the next request, as JSON."""
+        return json.loads(self._file.read(self.head()))
+
+    def cut_off(self) -> int:
+        """How many bytes of what is under way still come, until the proxy has given this connection up."""
+        size = 0
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while piece := self._file.read1():
+                size += len(piece)
+        return size
 
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)
@@ -44,15 +57,15 @@ class Line:
     def chunk(self, data: bytes) -> None:
         self.send(b"%x\r\n%b\r\n" % (len(data), data))
 
-    def answer(self, body: Any, *, status: int = 200) -> None:
-        """A whole one."""
+    def answer(self, body: Any, *, status: int = 200, more: bytes = b"") -> None:
+        """A whole one, with `more` right behind it."""
         encoded = json.dumps(body).encode()
         head = b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-        self.send(head % (status, len(encoded)) + encoded)
+        self.send(head % (status, len(encoded)) + encoded + more)
 
     def gone(self) -> None:
         """Return when the proxy has given this connection up; fails if it sends something more."""
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
             assert self._file.read(1) == b""
 
     def reset(self) -> None:
@@ -66,9 +79,10 @@ class Line:
 
 
 class Cloud:
-    """A provider: a socket that listens."""
+    """A provider: a socket that listens, for TLS where a context is given."""
 
-    def __init__(self, *, backlog: int = 128) -> None:
+    def __init__(self, *, backlog: int = 128, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
         self._listener.settimeout(PATIENCE_S)
         self.lines: list[Line] = []
@@ -82,6 +96,8 @@ class Cloud:
         sock, _ = self._listener.accept()
         sock.settimeout(PATIENCE_S)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is not None:
+            sock = self._tls.wrap_socket(sock, server_side=True)
         self.lines.append(Line(sock))
         return self.lines[-1]
 
