@@ -1,5 +1,6 @@
 """SIGTERM while callers are served: what has begun is brought to its end."""
 
+import contextlib
 import signal
 import socket
 from collections.abc import Iterator
@@ -14,13 +15,26 @@ from tests.integration.proxy.faults.wire import calling
 from tests.integration.proxy.process import process
 
 
-@pytest.fixture
-def leaving() -> Iterator[Stand]:
+@contextlib.contextmanager
+def ending(*flags: str) -> Iterator[Stand]:
     """One that a test may end."""
-    with ControlServer(None) as control, process(*control.flags, "--admin-listen=127.0.0.1:0") as running:
+    with ControlServer(None) as control, process(*control.flags, "--admin-listen=127.0.0.1:0", *flags) as running:
         found = Stand(control, running)
         yield found
         found.release()
+
+
+@pytest.fixture
+def leaving() -> Iterator[Stand]:
+    with ending() as found:
+        yield found
+
+
+@pytest.fixture
+def hurried() -> Iterator[Stand]:
+    """It has little time for its drain."""
+    with ending("--drain-timeout=300ms") as found:
+        yield found
 
 
 def test_no_request_that_has_reached_a_provider_is_lost(leaving: Stand, both: Crowd) -> None:
@@ -70,3 +84,14 @@ def test_who_comes_or_idles_during_a_drain_is_turned_away_at_once(leaving: Stand
         assert leaving.process.ask("GET", "/readyz", port=leaving.process.admin_port).status == 503
         assert caller.rest().endswith(b"data: [DONE]\n\n")
     assert leaving.process.popen.wait(10) == 0
+
+
+def test_readers_who_take_nothing_do_not_hold_it_beyond_the_drain_s_time(hurried: Stand, both: Crowd) -> None:
+    hurried.serve(both.port)
+    for _ in range(10):
+        reader = hurried.caller(buffer_bytes=8_192)
+        reader.ask(stream=True, play=play("poured", events=1_000_000, size=20_000))
+        reader.head()
+    hurried.process.popen.send_signal(signal.SIGTERM)
+    assert hurried.process.popen.wait(30) == 0
+    assert hurried.process.events("stopped")
