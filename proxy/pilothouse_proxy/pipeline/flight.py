@@ -531,7 +531,8 @@ class Flight(Receiver):
         if self._transfer is not None:
             self._transfer.abort()
         # Bodies and the way back here are let go now, not when the collector comes by.
-        self._transfer = self._stream = None
+        self._transfer = self._stream = self._request = None
+        self._parts = []
         self._responder.last_words = None
         try:
             self.settle()

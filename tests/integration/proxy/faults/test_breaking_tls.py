@@ -152,21 +152,22 @@ def test_a_provider_of_another_authority_is_not_trusted(stand: Stand, first: Clo
         assert (answer.status, answer.error["code"]) == (502, "upstream_unreachable")
 
 
-def test_one_that_was_closed_between_requests_is_replaced_and_no_attempt_is_lost(stand: Stand, first: Cloud) -> None:
+@pytest.mark.parametrize("death", [resets, closes_without_a_word, says_farewell], ids=lambda death: death.__name__)
+def test_one_that_was_closed_between_requests_is_replaced_and_no_attempt_is_lost(
+    stand: Stand, first: Cloud, death: Death
+) -> None:
     stand.serve(first.port, timeouts=LONG, **TRUST)
     with calling(stand.process.port) as caller:
-        for death in (resets, closes_without_a_word, says_farewell):
-            caller.ask()
-            line = first.asked()
-            line.answer(completion())
-            assert caller.answer().status == 200
-            death(line)
-            caller.ask()
-            line = first.asked()
-            line.answer(completion())
-            answer = caller.answer()
-            assert (answer.status, answer.headers["x-pilothouse-attempts"]) == (200, "1")
-            line.reset()
+        caller.ask()
+        line = first.asked()
+        line.answer(completion())
+        assert caller.answer().status == 200
+        death(line)
+        stand.process.until(lambda: stand.metric("pilothouse_connections", 'direction="out"') == 0, "it stays")
+        caller.ask()
+        first.asked().answer(completion())
+        answer = caller.answer()
+        assert (answer.status, answer.headers["x-pilothouse-attempts"]) == (200, "1")
 
 
 def test_silence_is_a_timeout(stand: Stand, first: Cloud) -> None:

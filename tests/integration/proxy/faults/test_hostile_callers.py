@@ -77,7 +77,6 @@ def test_readers_of_streams_who_take_nothing_hold_little(stand: Stand, both: Cro
     for reader in readers:
         reader.ask(stream=True, play=play("poured", events=1_000_000, size=20_000))
     stand.process.until(lambda: len(both.names) == READERS, "not all of them are served")
-    print("HELD", stand.settled_kib() - before, before)
     assert stand.settled_kib() - before < READERS * SLOW_READER_KIB
     serves_another(stand, second)
     for reader in readers:
@@ -125,7 +124,6 @@ def test_readers_of_whole_answers_who_take_nothing_hold_their_answer_once(
     for reader in readers:
         reader.ask(play=play("large", size=size_kib * 1_024))
     stand.process.until(lambda: both.answered == READERS, "not all of them are served")
-    print("HELD", stand.settled_kib() - before, before)
     # The dialect looks at a whole answer before it is passed on: for a moment one of them is there several times.
     assert stand.settled_kib() - before < READERS * (size_kib + SLOW_READER_KIB) + 4 * size_kib
     serves_another(stand, second)
@@ -189,7 +187,6 @@ def test_a_huge_pipeline_is_answered_in_order_and_read_no_further_than_its_answe
                 sent += sender.sock.send(pipeline[sent : sent + 65_536])
         well_served(stand, times=2)
     assert sent < len(pipeline)
-    print("HELD", stand.settled_kib() - before, before)
     assert stand.settled_kib() - before < 8_192
     sender.sock.settimeout(20)
     for number in range(50):
