@@ -31,6 +31,8 @@ class Limits:
     high_water_bytes: int = 64 * KIB
     """A slow reader is owed no more than this, and one write, before `drain` waits."""
     low_water_bytes: int = 16 * KIB
+    unsent_bytes: int = 128 * KIB
+    """What the system takes in advance for a reader, beyond what is on the wire."""
     pipeline_bytes: int = 64 * KIB
     """What a client may send ahead while its request is being answered; then its socket is not read."""
 

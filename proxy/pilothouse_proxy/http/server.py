@@ -8,7 +8,7 @@ from email.utils import formatdate
 from ssl import SSLContext
 from typing import Any, Final, Protocol, TypeAlias, cast
 
-from pilothouse_proxy.http import heads
+from pilothouse_proxy.http import heads, unsent
 from pilothouse_proxy.http.alarm import Alarm
 from pilothouse_proxy.http.flow import WriteFlow
 from pilothouse_proxy.http.limits import Limits
@@ -442,6 +442,7 @@ class Server:
             ssl_handshake_timeout=_HANDSHAKE_S if ssl else None,
             ssl_shutdown_timeout=_SHUTDOWN_S if ssl else None,
         )
+        unsent.bound(listener, self.limits.unsent_bytes)
         self._listeners.append(listener)
         sockets: Sequence[Any] = cast("Any", listener).sockets  # typed as a tuple, but a list in uvloop
         return int(sockets[0].getsockname()[1])

@@ -35,6 +35,8 @@ ERROR_BODY_S = 10.0
 
 KEEP_ALIVE = b": keep-alive\n\n"
 """A comment of server-sent events (WHATWG HTML, section 9.2.7 recommends one every 15 seconds or so)."""
+ELSEWHERE_S = 1.0
+"""When to ask again who is turned away because the proxy goes: another one is there already."""
 TOO_SLOW = "the client did not take the answer within the route's total time"
 
 _JSON = Lines(b"content-type: application/json\r\n")
@@ -126,6 +128,7 @@ class Flight(Receiver):
             if option is None:
                 self._tried |= 1 << index
         self._route.budget.deposit()
+        self._responder.last_words = self.leave
         self._try_next()
 
     # The client's connection calls.
@@ -136,20 +139,28 @@ class Flight(Receiver):
             return
         # Also after the head has gone out: the client did not get what it asked for.
         self._outcome.status = CLIENT_CLOSED
-        if self._pause is None and self._request is not None and self._request.sent:
-            self._sent = True
-            self._take_note()
-            self._estimate(0 if self._stream is None else self._stream.events)
+        self._bill_attempt()
         self._finish()
 
     def leave(self) -> None:
-        """The proxy must go before the answer is whole: a stream that has begun is ended in words."""
+        """The proxy must go before the answer is whole: the client is told, in the stream if it has seen some of it."""
         stream = self._stream
         if self._stage is _STREAM and stream is not None and stream.shown:
             failure = Failure(kind=Kind.UNAVAILABLE, message="the gateway is shutting down; ask again for the rest")
             self._outcome.error = failure.kind
             self._end_stream(stream, failure)
             self._finish()
+        elif self._stage is not _OVER:
+            self._bill_attempt()
+            message = "the gateway is shutting down; ask again"
+            self._answer_failure(Failure(kind=Kind.UNAVAILABLE, message=message, retry_after_s=ELSEWHERE_S))
+
+    def _bill_attempt(self) -> None:
+        """The one under way, which is given up: the provider has begun to work on it."""
+        if self._pause is None and self._request is not None and self._request.sent:
+            self._sent = True
+            self._take_note()
+            self._estimate(0 if self._stream is None else self._stream.events)
 
     # The upstream's connection calls.
 
@@ -512,7 +523,6 @@ class Flight(Receiver):
         outcome.status = 200
         outcome.first_byte_at = self._now()
         self._responder.start(200, self.lines(_EVENTS))
-        self._responder.last_words = self.leave
 
     def _fault(self) -> None:
         """A fault of our own: to be called where it was caught."""
@@ -531,7 +541,8 @@ class Flight(Receiver):
         if self._transfer is not None:
             self._transfer.abort()
         # Bodies and the way back here are let go now, not when the collector comes by.
-        self._transfer = self._stream = None
+        self._transfer = self._stream = self._request = None
+        self._parts = []
         self._responder.last_words = None
         try:
             self.settle()

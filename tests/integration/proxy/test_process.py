@@ -277,16 +277,18 @@ def test_a_drain_that_runs_out_of_time_ends_a_stream_with_an_error_event(cloud: 
         assert (told["status"], told["error"]) == (200, "unavailable")
 
 
-def test_a_drain_that_runs_out_of_time_cuts_off_what_has_no_answer_yet(cloud: Upstream) -> None:
+def test_a_drain_that_runs_out_of_time_turns_away_what_has_no_answer_yet(cloud: Upstream) -> None:
     cloud.otherwise = stream([], end="open")
     with ControlServer(one(cloud)) as control, process(*control.flags, "--drain-timeout=300ms") as proxy:
         proxy.event("configuration applied")
-        caller = threading.Thread(target=broken_off, args=(proxy,))
+        answers: list[Any] = []
+        caller = threading.Thread(target=lambda: answers.append(proxy.chat(stream=True)))
         caller.start()
         proxy.until(lambda: cloud.received, "no request")
         assert proxy.end() == 0
         caller.join()
-        assert proxy.events("request")[0]["status"] == 499
+        assert (answers[0].status, answers[0].headers["retry-after"]) == (503, "1")
+        assert proxy.events("request")[0]["status"] == 503
 
 
 def test_a_second_signal_ends_it_at_once(cloud: Upstream) -> None:

@@ -2,12 +2,13 @@ import re
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pilothouse_proxy.framing import sse
 from pilothouse_proxy.framing.sse import Event
 from tests.feeding import feed_every_way, feed_with_trailing
+from tests.unit.proxy.framing.event_source import EventSource
 
 
 def decode(pieces: Iterable[bytes]) -> list[Event]:
@@ -88,49 +89,64 @@ def test_an_event_of_exactly_the_bound_passes() -> None:
     assert decoder.feed(event * 3) == [Event(event, b"x" * 12)] * 3
 
 
-def reference(stream: bytes) -> list[tuple[bytes, bytes]]:
-    """The algorithm of the specification, line by line, on a stream that is complete."""
-    shown_events = []
-    name, lines = b"", []
-    *whole, _ = re.split(rb"\r\n|\n|\r", stream.removeprefix(b"\xef\xbb\xbf"))
-    for line in whole:
-        if not line:
-            if b"\n".join(lines):
-                shown_events.append((name, b"\n".join(lines)))
-            name, lines = b"", []
-            continue
-        field, _, value = line.partition(b":")
-        if field == b"data":
-            lines.append(value.removeprefix(b" "))
-        elif field == b"event":
-            name = value.removeprefix(b" ")
-    return shown_events
+def by_the_standard(stream: bytes) -> list[tuple[str, str]]:
+    """What a browser would be told. Events without any text are left out: here they show nothing, as comments."""
+    return [(message.kind, message.text) for message in EventSource().read(stream) if message.text]
 
 
-PARTS = st.sampled_from(
-    [
-        b"data: x",
-        b"data:",
-        b"data",
-        b"event: e",
-        b": c",
-        b"id: 1",
-        b"\n",
-        b"\n\n",
-        b"\r",
-        b"\r\n",
-        b"\xef\xbb\xbf",
-        b" ",
-        b"y",
+def told(events: list[Event]) -> list[tuple[str, str]]:
+    """The same of ours: what is no UTF-8 becomes a mark when it is read as text, not before."""
+    return [
+        (event.name.decode("utf-8", "replace") or "message", event.data.decode("utf-8", "replace"))
+        for event in events
+        if event.data
     ]
+
+
+LINE_ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
+TEXTS = st.one_of(
+    st.text(max_size=6).map(str.encode),
+    st.sampled_from(["ü", "日本", "🚢", "\ufeff", "a:b", ": c", "\0", ""]).map(str.encode),
+    st.binary(max_size=4),
 )
+FIELDS = st.sampled_from([b"data", b"event", b"id", b"retry", b"", b"Data", b" data", b"other"])
+LINES = st.one_of(
+    st.tuples(FIELDS, st.sampled_from([b"", b":", b": ", b":  "]), TEXTS).map(b"".join),
+    st.sampled_from([b"", b"", b"", b": ping", b"data: {}", b"data", b"\xef\xbb\xbfdata: x", b"data: [DONE]"]),
+)
+STREAMS = st.tuples(
+    st.sampled_from([b"", b"", b"\xef\xbb\xbf", b"\xef\xbb", b"\xef\xbb\xbf\xef\xbb\xbf"]),
+    st.lists(st.tuples(LINES, LINE_ENDS).map(b"".join), max_size=14).map(b"".join),
+    st.sampled_from([b"", b"data: never", b"\r", b"\xe6\x97"]),
+).map(b"".join)
 
 
-@given(st.lists(PARTS, max_size=24).map(b"".join))
-def test_whatever_arrives_is_read_as_the_specification_says_and_kept_byte_for_byte(stream: bytes) -> None:
+@settings(max_examples=400)
+@given(STREAMS)
+@example(b"data: a\r\r\ndata: b\n\r\n\r")
+@example(b"\xef\xbb\xbf\r\n\xef\xbb\xbfdata: a\n\n")
+@example("data: ü\r\ndata: 🚢\r\n\r\n".encode())
+def test_whatever_arrives_is_read_as_the_standard_says_and_kept_byte_for_byte(stream: bytes) -> None:
     events = feed_every_way(decode, stream)
-    assert shown(events) == reference(stream)
+    assert told(events) == by_the_standard(stream)
     assert b"".join(event.raw for event in events) == stream
+
+
+@given(STREAMS, st.lists(st.integers(min_value=0, max_value=120), max_size=8))
+def test_nor_does_it_matter_how_many_cuts_there_are(stream: bytes, cuts: list[int]) -> None:
+    ends = sorted({min(cut, len(stream)) for cut in cuts} | {len(stream)})
+    pieces = [stream[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+    assert told(decode(pieces)) == by_the_standard(stream)
+
+
+def test_the_examples_of_the_standard() -> None:
+    assert by_the_standard(b"data: YHOO\ndata: +2\ndata: 10\n\n") == [("message", "YHOO\n+2\n10")]
+    assert by_the_standard(b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third") == [
+        ("message", "first event"),
+        ("message", "second event"),
+    ]
+    assert [message.text for message in EventSource().read(b"data\n\ndata\ndata\n\ndata:")] == ["", "\n"]
+    assert by_the_standard(b"data:test\n\ndata: test\n\n") == [("message", "test")] * 2
 
 
 @given(st.lists(st.tuples(st.sampled_from([b"", b"error", b"ping"]), st.binary(min_size=1, max_size=40)), max_size=5))
