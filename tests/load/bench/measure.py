@@ -70,7 +70,7 @@ class Measured:
     idle_mib: float = 0.0
     loaded_mib: float = 0.0
     accounts_s: tuple[float, float] = (0.0, 0.0)
-    """CPU over the whole run, by the scheduler and by the process."""
+    """CPU over the whole run, by the processes' clocks and by their ticks."""
     figures: dict[str, Figure] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
 
@@ -119,9 +119,9 @@ def measure(gateways: Sequence[Gateway], *, upstream_port: int, plan: Plan) -> t
             _compare(contenders, work, plan)
             if work.paced or not work.events:
                 _latency(contenders, work, upstream_port, plan)
-        for each, (by_scheduler, by_process) in zip(contenders, before, strict=True):
+        for each, (by_clock, by_ticks) in zip(contenders, before, strict=True):
             pid = each.running.pid
-            each.measured.accounts_s = (processes.cpu_s(pid) - by_scheduler, processes.ticks_s(pid) - by_process)
+            each.measured.accounts_s = (processes.cpu_s(pid) - by_clock, processes.ticks_s(pid) - by_ticks)
             each.measured.loaded_mib = processes.rss_mib(pid)
             _check_accounts(each)
     finally:
@@ -240,9 +240,9 @@ def _latency(contenders: list[Contender], work: Work, upstream_port: int, plan: 
 
 
 def _check_accounts(each: Contender) -> None:
-    by_scheduler, by_process = each.measured.accounts_s
-    if abs(by_scheduler - by_process) > max(_AGREEMENT * by_process, 0.1):
+    by_clock, by_ticks = each.measured.accounts_s
+    if abs(by_clock - by_ticks) > max(_AGREEMENT * by_ticks, 0.1):
         raise RuntimeError(
-            f"{each.name}: the scheduler has counted {by_scheduler:.2f} s of CPU, the process {by_process:.2f} s;"
-            " has a thread or a child ended on the way?"
+            f"{each.name}: its clocks have counted {by_clock:.2f} s of CPU, its ticks {by_ticks:.2f} s; has a process"
+            " of it ended on the way?"
         )

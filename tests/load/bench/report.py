@@ -31,7 +31,7 @@ def table(all_measured: list[Measured], alone: dict[str, float], plan: Plan) -> 
         f" second (streams: {plan.stream_rate:g}, to their first byte), or at half of what the gateway can do if less."
     )
     accounts = (f"{each.gateway.name} {each.accounts_s[0]:.2f} and {each.accounts_s[1]:.2f} s" for each in all_measured)
-    yield f"CPU over all, by the scheduler and by the process: {', '.join(accounts)}"
+    yield f"CPU over all, by the clocks of the processes and by their ticks: {', '.join(accounts)}"
 
 
 def _row(figure: Figure, *, paced: bool) -> str:
