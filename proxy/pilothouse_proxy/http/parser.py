@@ -562,13 +562,13 @@ class ResponseParser:
         if llhttp is None:
             return
         status = llhttp.get_status_code()
-        if status < 200:
+        if 100 <= status < 200:
             # Interim answers (100, 103) are skipped; the limits hold for all heads together. 101 raises in `feed`.
             self._interim = True
             self._lines.clear()
             return
         self._read_lines()
-        if status > 599 or llhttp.get_http_version() not in ("1.1", "1.0"):
+        if not 200 <= status <= 599 or llhttp.get_http_version() not in ("1.1", "1.0"):
             raise self._violate(ProtocolError("the upstream's answer has a status or version outside of HTTP/1.1"))
         self.status = status
         self.head_complete = True
