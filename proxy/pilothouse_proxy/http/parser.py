@@ -584,6 +584,9 @@ class ResponseParser:
         self._aligned = True
 
     def on_body(self, part: bytes) -> None:
+        if self._interim:
+            # RFC 9110, section 15.2: its head is all of it. llhttp reads on where it does not know the status.
+            raise self._violate(ProtocolError("the upstream sent a body with an interim answer"))
         if not self._bodiless:
             self.body.append(part)
 
