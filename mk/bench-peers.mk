@@ -1,6 +1,6 @@
 PEERS := .cache/peers
 
-peers: $(PEERS)/litellm/.installed $(PEERS)/portkey/.installed ## Install the gateways that `bench-peers` measures, pinned (large)
+peers: $(PEERS)/litellm/.installed $(PEERS)/portkey/.installed ## Install the gateways that bench-peers measures, pinned (large)
 
 $(PEERS)/litellm/.installed: tests/load/peers/litellm/requirements.lock $(VENV)/.installed
 	test -x $(PEERS)/litellm/bin/python || $(BIN)/python -m venv --without-pip $(PEERS)/litellm
@@ -14,7 +14,7 @@ $(PEERS)/portkey/.installed: tests/load/peers/portkey/package.json tests/load/pe
 	cd $(PEERS)/portkey && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
 	touch $@
 
-bench-peers: setup peers ## The same beside LiteLLM, Portkey, and agentgateway if AGENTGATEWAY=/path/to/it; the last line is JSON
+bench-peers: setup peers ## The same beside LiteLLM, Portkey, and AGENTGATEWAY=/path/to/agentgateway
 	$(BIN)/python -m tests.load.peers
 
 peers-lock: setup ## Pin the peers anew from tests/load/peers/*/requirements.in and package.json

@@ -1,3 +1,4 @@
+##@ Fuzzing
 FUZZ := .cache/venv-fuzz
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS = --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED)) $(if $(FUZZ_LAW),--law $(FUZZ_LAW)) $(if $(FUZZ_REPLAY),--replay $(FUZZ_REPLAY))
