@@ -562,13 +562,13 @@ class ResponseParser:
         if llhttp is None:
             return
         status = llhttp.get_status_code()
-        if status < 200:
+        if 100 <= status < 200:
             # Interim answers (100, 103) are skipped; the limits hold for all heads together. 101 raises in `feed`.
             self._interim = True
             self._lines.clear()
             return
         self._read_lines()
-        if status > 599 or llhttp.get_http_version() not in ("1.1", "1.0"):
+        if not 200 <= status <= 599 or llhttp.get_http_version() not in ("1.1", "1.0"):
             raise self._violate(ProtocolError("the upstream's answer has a status or version outside of HTTP/1.1"))
         self.status = status
         self.head_complete = True
@@ -584,6 +584,9 @@ class ResponseParser:
         self._aligned = True
 
     def on_body(self, part: bytes) -> None:
+        if self._interim:
+            # RFC 9110, section 15.2: its head is all of it. llhttp reads on where it does not know the status.
+            raise self._violate(ProtocolError("the upstream sent a body with an interim answer"))
         if not self._bodiless:
             self.body.append(part)
 

@@ -361,6 +361,8 @@ class Connection:
         self._server.refusals += 1
         self._count_arriving(0)
         self._parser.forget_body()
+        # Unparsed, it would keep the socket from being read.
+        self._take_backlog()
         try:
             headers, body = self._server.on_refusal(status, message)
             lines = heads.header_lines(headers)

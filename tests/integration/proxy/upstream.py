@@ -55,6 +55,8 @@ class Upstream:
                 if not answering.done():
                     self.disconnected.set()
                     answering.cancel()
+                    # Gone with a reset, perhaps.
+                    gone.exception()
                     return
                 gone.cancel()
                 await asyncio.gather(gone, return_exceptions=True)

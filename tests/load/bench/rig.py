@@ -1,54 +1,121 @@
-"""The parts of a measurement: mock upstream, load client, nginx and the proxy, each on its core."""
+"""What surrounds a gateway under measurement: the canned upstream, the load client, and nginx beside it."""
 
 import contextlib
-import hashlib
 import http.client
 import json
 import pathlib
 import shutil
 import subprocess
-import sys
+import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from pilothouse_api.names import GATEWAY_SCOPE, ModelName, ProviderKey, QuotaKey, RouteKey, UpstreamModel
-from pilothouse_api.secret import Secret
-from pilothouse_api.snapshot import credentials, identity, providers, quotas, routes, snapshot
-from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
-from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
-from tests.integration.proxy.control import ControlServer
+from tests.cluster.controlplane.plane import free_port
 from tests.load.bench import payloads
 from tests.load.bench.processes import Pinned
+from tests.load.bench.works import CHAT, Upstream, Work, write_body
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[2]
 WORK = ROOT / ".cache" / "bench"
-PROXY_CORE, CLIENT_CORE = 1, 0
+GATEWAY_CORE, CLIENT_CORE = 1, 0
 CONNECTIONS = 32
-API_KEY = "bench-key-0123456789abcdef"
+PATH = "/v1/chat/completions"
 PAYLOADS = WORK / "payloads"
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One kind of load. nginx does not translate: beside Bedrock it does the same work in one dialect (`reference`)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """How a client asks a gateway for a model: its name there, and the header lines that go with it."""
+
+    model: str
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """Something to measure. `start` is given a port of loopback and an empty folder."""
 
     name: str
-    body: str
-    model: str
-    reference: str
-    events: int = 0
+    about: str
+    """Version and what it ran on, for the report."""
+    start: Callable[[int, pathlib.Path], Pinned]
+    targets: Mapping[Upstream, Target]
+    patience_s: float = 30.0
+    """How long it may take to its first answer."""
+    cannot: Mapping[Upstream, str] = field(default_factory=dict)
+    """Why an upstream is missing in `targets`."""
 
 
-WORKS = (
-    Work("chat", "chat.json", "gpt", "chat.json"),
-    Work("chat_100k", "big.json", "gpt", "big.json"),
-    Work("sse", "sse.json", "gpt", "sse.json", payloads.EVENTS),
-    Work("sse_paced", "paced.json", "gpt", "paced.json", payloads.EVENTS),
-    Work("bedrock", "chat.json", "claude", "chat.json"),
-    Work("bedrock_paced", "paced.json", "claude", "paced.json", payloads.EVENTS),
-)
+class Running:
+    """A gateway's process, from the start of the block to its end."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.port = free_port()
+        self._folder = tempfile.TemporaryDirectory(prefix=f"{gateway.name}-", dir=WORK)
+        self.process = gateway.start(self.port, pathlib.Path(self._folder.name))
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def __enter__(self) -> "Running":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stop()
+        self._folder.cleanup()
+
+    def ask(self, work: Work) -> tuple[int, bytes]:
+        """One request, read whole."""
+        target = self.gateway.targets[work.upstream]
+        body = write_body(work, target.model, PAYLOADS).read_bytes()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            headers = {"Content-Type": "application/json", **dict(line.split(": ", 1) for line in target.headers)}
+            connection.request("POST", PATH, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def until_answer(self) -> float:
+        """Seconds from exec to the first whole 200."""
+        patience_s = self.gateway.patience_s
+        while time.monotonic() - self.process.started < patience_s:
+            self.process.check()
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if self.ask(CHAT)[0] == 200:
+                    return time.monotonic() - self.process.started
+            time.sleep(0.003)
+        raise RuntimeError(f"{self.gateway.name}: no answer within {patience_s:g} s: {self.process.tail()}")
+
+    def load(self, work: Work, *, seconds: float, rate: float = 0, connections: int = CONNECTIONS) -> dict[str, float]:
+        """One window of load."""
+        target = self.gateway.targets[work.upstream]
+        body = write_body(work, target.model, PAYLOADS)
+        return load(self.port, body, target.headers, seconds=seconds, rate=rate, connections=connections)
+
+
+def load(
+    port: int,
+    body: pathlib.Path,
+    headers: tuple[str, ...] = (),
+    *,
+    seconds: float,
+    rate: float = 0,
+    connections: int = CONNECTIONS,
+) -> dict[str, float]:
+    """One window of load. `rate` 0 is a closed loop."""
+    client = ["taskset", "-c", str(CLIENT_CORE), str(WORK / "load"), str(port), PATH, str(body)]
+    window = [str(seconds), str(connections), str(rate)]
+    done = subprocess.run(
+        [*client, *window, *headers], capture_output=True, text=True, check=True, timeout=seconds + 60
+    )
+    answer: dict[str, float] = json.loads(done.stdout)
+    return answer
 
 
 def build() -> None:
@@ -64,147 +131,39 @@ def build() -> None:
     payloads.write(PAYLOADS)
 
 
-def body_for(work: Work, model: str) -> pathlib.Path:
-    """The request body of some work, asking for one model."""
-    body = work.body if model == work.model else work.reference
-    target = WORK / f"{model}-{body}"
-    target.write_text((PAYLOADS / body).read_text().replace('"MODEL"', json.dumps(model)))
-    return target
-
-
-def load(
-    port: int, body: pathlib.Path, *, seconds: float, rate: float = 0, connections: int = CONNECTIONS
-) -> dict[str, float]:
-    """One window of load. `rate` 0 is a closed loop."""
-    client = ["taskset", "-c", str(CLIENT_CORE), str(WORK / "load")]
-    window = [str(seconds), str(connections), str(rate)]
-    done = subprocess.run(
-        [*client, str(port), "/v1/chat/completions", str(body), *window, f"Authorization: Bearer {API_KEY}"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=seconds + 60,
-    )
-    answer: dict[str, float] = json.loads(done.stdout)
-    return answer
-
-
-def ask(port: int, body: bytes) -> tuple[int, bytes]:
-    """One request, read whole."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    try:
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {API_KEY}"}
-        connection.request("POST", "/v1/chat/completions", body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
-
-
-def until_answer(port: int, body: bytes, process: Pinned) -> float:
-    """Seconds from the start of a process to its first whole 200."""
-    while time.monotonic() - process.started < 30:
-        process.check()
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            if ask(port, body)[0] == 200:
-                return time.monotonic() - process.started
-        time.sleep(0.003)
-    raise RuntimeError(f"no answer on port {port} within 30 s: {process.log.read_text(errors='replace')[-2000:]}")
-
-
-def configuration(mock_port: int) -> snapshot.Snapshot:
-    """Everything on: API keys, two providers, two routes, quotas on requests and tokens."""
-    upstream = f"http://127.0.0.1:{mock_port}"
-    compatible, bedrock = ProviderKey("bench/compatible"), ProviderKey("bench/bedrock")
-    return snapshot.Snapshot(
-        schema=snapshot.SCHEMA,
-        scope=GATEWAY_SCOPE,
-        providers={
-            compatible: providers.Provider(
-                endpoint=OpenAIEndpoint(url=f"{upstream}/v1"),
-                models={ModelName("gpt"): providers.Model(upstream=UpstreamModel("gpt-4o-mini"))},
-            ),
-            bedrock: providers.Provider(
-                endpoint=BedrockEndpoint(url=upstream, region="us-east-1"),
-                models={
-                    ModelName("claude"): providers.Model(
-                        upstream=UpstreamModel("anthropic.claude-3-haiku-20240307-v1:0"), max_output_tokens=4096
-                    )
-                },
-            ),
-        },
-        credentials={
-            compatible: credentials.APIKey(key=Secret("sk-upstream")),
-            bedrock: credentials.AccessKey(access_key_id="AKIABENCH", secret_access_key=Secret("bench-secret")),
-        },
-        routes={
-            RouteKey(f"bench/{model}"): routes.Route(
-                models=(model,),
-                created="2026-01-01T00:00:00Z",
-                generation=1,
-                targets=(routes.Target(provider=provider, model=model),),
-            )
-            for model, provider in (("gpt", compatible), ("claude", bedrock))
-        },
-        quotas={
-            QuotaKey("bench/all"): quotas.Quota(
-                namespace="bench",
-                generation=1,
-                per=quotas.Per.SUBJECT,
-                limits=tuple(
-                    quotas.Limit(resource=resource, amount=10**12, window="1m", window_s=60)
-                    for resource in (quotas.Resource.REQUESTS, quotas.Resource.TOKENS)
-                ),
-            )
-        },
-        identity=identity.Identity(
-            api_keys={
-                hashlib.sha256(API_KEY.encode()).hexdigest(): identity.KeyHolder(
-                    namespace="bench", user="load", team="bench", tier="gold"
-                )
-            }
-        ),
-    )
-
-
 @contextlib.contextmanager
-def mock(port: int, *, seconds: int) -> Iterator[Pinned]:
-    """The canned upstream; ends by itself after `seconds`."""
+def upstream(*, seconds: int) -> Iterator[int]:
+    """The canned upstream, by its port; ends by itself after `seconds`."""
+    port = free_port()
     process = Pinned(
         [str(WORK / "mock"), str(port), str(PAYLOADS), str(seconds)], core=CLIENT_CORE, log=WORK / "mock.log"
     )
     try:
-        yield process
+        yield port
+        process.check()
     finally:
         process.stop()
 
 
-@contextlib.contextmanager
-def nginx(port: int, mock_port: int) -> Iterator[Pinned]:
-    """The reference: a bare reverse proxy with pooled upstream connections, unbuffered, without a log."""
-    run = WORK / "nginx"
-    run.mkdir(exist_ok=True)
-    config = run / "nginx.conf"
-    config.write_text(
-        (HERE / "nginx.conf.in")
-        .read_text()
-        .replace("@RUN@", str(run))
-        .replace("@PORT@", str(port))
-        .replace("@MOCK_PORT@", str(mock_port))
-    )
-    process = Pinned(["nginx", "-c", str(config)], core=PROXY_CORE, log=WORK / "nginx.log")
-    try:
-        yield process
-    finally:
-        process.stop()
+def nginx(upstream_port: int) -> Gateway:
+    """The reference: a bare reverse proxy with pooled upstream connections, one worker, unbuffered, without a log."""
 
+    def start(port: int, folder: pathlib.Path) -> Pinned:
+        config = folder / "nginx.conf"
+        config.write_text(
+            (HERE / "nginx.conf.in")
+            .read_text()
+            .replace("@RUN@", str(folder))
+            .replace("@PORT@", str(port))
+            .replace("@MOCK_PORT@", str(upstream_port))
+        )
+        return Pinned(["nginx", "-c", str(config)], core=GATEWAY_CORE, log=WORK / "nginx.log")
 
-def start_proxy(port: int, control: ControlServer, state: pathlib.Path) -> Pinned:
-    """The proxy as it runs in a gateway: configuration over TLS, everything on, access log off."""
-    command = [sys.executable, "-m", "pilothouse", "proxy"]
-    flags = ["--role=gateway", f"--listen=127.0.0.1:{port}", "--access-log=off", f"--state-dir={state}"]
-    return Pinned(
-        [*command, *flags, *control.flags],
-        core=PROXY_CORE,
-        log=WORK / "proxy.log",
+    said = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True).stderr
+    return Gateway(
+        name="nginx",
+        about=said.strip().rpartition("/")[2],
+        start=start,
+        targets={Upstream.OPENAI: Target(model="gpt-4o-mini")},
+        cannot={Upstream.BEDROCK: "nginx does not translate"},
     )

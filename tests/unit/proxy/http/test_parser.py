@@ -345,6 +345,8 @@ def test_the_head_of_an_interim_response_leaves_nothing_behind() -> None:
         OK + b"Transfer-Encoding: chunked\r\n\r\nz\r\n",
         OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n",
         b"HTTP/1.1 99 Low\r\n\r\n",
+        b"HTTP/1.1 020 Low\r\n\r\nab",
+        b"HTTP/1.1 199 Odd\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n",
         b"HTTP/1.1 700 High\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/2 200\r\n\r\n",

@@ -11,7 +11,7 @@ from pilothouse_proxy.http.messages import Request
 from pilothouse_proxy.http.parser import RequestParser
 from pilothouse_proxy.http.server import Connection, NoAnswer, Responder
 from tests.unit.proxy.http.corpus import REFUSED
-from tests.unit.proxy.http.rig import echo, peer, serving, until
+from tests.unit.proxy.http.rig import WAIT_S, echo, peer, serving, until
 
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 HEAD = b"HEAD /a HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -309,6 +309,26 @@ async def test_a_refusal_reaches_a_client_that_is_still_sending() -> None:
     async with serving(echo, Limits(body_bytes=1000)) as rig, peer(rig.port) as client:
         client.send(b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 8000000\r\n\r\n" + b"x" * 8_000_000)
         assert (await client.answer())[0] == 413
+
+
+async def test_a_refusal_behind_an_answer_reaches_a_client_that_is_still_sending() -> None:
+    release = asyncio.Event()
+
+    async def late(request: Request, responder: Responder) -> None:
+        await release.wait()
+        responder.respond(200, [], b"late")
+
+    async with serving(late, Limits(linger_s=60)) as rig, peer(rig.port) as client:
+        client.send(GET + b"GET / HTTP/1.1\r\n\r\n")
+        await until(lambda: rig.server.requests_in_flight == 1)
+        client.send(b"x" * 8_000_000)
+        (connection,) = rig.server._open
+        await until(lambda: not connection.transport.is_reading())
+        release.set()
+        assert (await client.answer())[2] == b"late"
+        assert (await client.answer())[0] == 400
+        async with asyncio.timeout(WAIT_S):
+            await client.writer.drain()
 
 
 async def test_a_slow_head_is_refused_and_closed() -> None:

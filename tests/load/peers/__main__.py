@@ -1,0 +1,5 @@
+"""Runs the measurement."""
+
+from tests.load.peers.compare import run
+
+run()

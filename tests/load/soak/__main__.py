@@ -1,0 +1,5 @@
+"""Runs it."""
+
+from tests.load.soak.soak import run
+
+run()
