@@ -26,7 +26,7 @@ class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
     """hatchling's hook `custom`."""
 
     def dependencies(self) -> list[str]:
-        """mypyc reads the types of these packages to know what it may assume."""
+        """What mypyc needs, and the packages whose types tell it what it may assume."""
         return list(self.config["compile-dependencies"]) if _asked() else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

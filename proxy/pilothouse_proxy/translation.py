@@ -107,7 +107,7 @@ _SHOWS = frozenset({events.TextDelta, events.ThinkingDelta, events.ThinkingEnded
 """Events that a client sees something of."""
 
 
-class HubRelay(StreamRelay):
+class HubRelay:
     """`StreamRelay` between two dialects."""
 
     def __init__(self, *, decoder: EventDecoder, encoder: EventEncoder) -> None:

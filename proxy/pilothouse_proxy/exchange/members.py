@@ -19,6 +19,9 @@ T = TypeVar("T")
 MAX_MODEL_CHARS = 2_048
 """As long as the longest name of a provider (an ARN of Bedrock). Names are what caches remember: they need a bound."""
 
+_COPIED_BYTES = 16 << 10
+"""Bodies up to this size are rather copied than looked at value by value."""
+
 _decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 _encode = msgspec.json.encode
@@ -103,20 +106,31 @@ def renamed(body: bytes, members: Members, model: str) -> bytes:
     for gap in (0, 1):
         at = _place_of_model(body, members, gap)
         if at:
-            return b"".join((body[:at], _encode(model), body[at + len(memoryview(members["model"])) :]))
+            return b"".join((body[:at], _encode(model), body[at + len(bytes(members["model"])) :]))
     return replaced(members, model=model)
 
 
 def _place_of_model(body: bytes, members: Members, gap: int) -> int:
     """Where its value begins in a body with so many blanks behind each comma and colon; 0: it is written otherwise."""
+    values = list(members.values())
+    copied = len(body) <= _COPIED_BYTES
     at = 1
     place = 0
-    for name, raw in members.items():
-        # With blanks to spare, something else could stand in their stead.
-        if gap and not body.startswith(b'"%b": ' % name.encode(), at):
-            return 0
+    # What the values before the one at hand come to, as far as it has been asked for.
+    counted = size = 0
+    for index, name in enumerate(members):
+        if gap or name == "model":
+            size += _size(values[counted:index], copied)
+            counted = index
+            # With blanks to spare, something else could stand in their stead.
+            if gap and not body.startswith(b'"%b": ' % name.encode(), at + size):
+                return 0
         at += len(name) + 3 + gap
         if name == "model":
-            place = at
-        at += len(memoryview(raw)) + 1 + gap
-    return place if at - gap == len(body) else 0
+            place = at + size
+        at += 1 + gap
+    return place if at + size + _size(values[counted:], copied) - gap == len(body) else 0
+
+
+def _size(values: list[msgspec.Raw], copied: bool) -> int:  # noqa: FBT001 -- a view of a value costs more than a copy
+    return len(b"".join(values)) if copied else sum(len(memoryview(raw)) for raw in values)

@@ -49,11 +49,12 @@ class Typed(NamedTuple):
     value: Value
 
 
-class Message(NamedTuple):
+class Message:
     """One frame. `headers` is shared between messages that have the same ones: read-only."""
 
-    headers: Mapping[str, Value]
-    payload: bytes
+    def __init__(self, headers: Mapping[str, Value], payload: bytes) -> None:
+        self.headers = headers
+        self.payload = payload
 
 
 _NUMBERS = {

@@ -86,16 +86,21 @@ class Client:
     def _wire(self, request: UpstreamRequest, host: bytes) -> list[bytes]:
         """Head and body as they are written: in one piece, or in two where copying the body costs more."""
         body = request.body
-        head = heads.request_line(request.method, request.target) + host + heads.header_lines(request.headers)
-        if b"accept-encoding: " not in head:
-            head += b"accept-encoding: identity\r\n"
-        if body or request.method in _BODY_EXPECTED:
-            head += b"content-length: %d\r\n\r\n" % len(body)
+        size = len(body)
+        lines = heads.header_lines(request.headers)
+        wire = [heads.request_line(request.method, request.target), host, lines]
+        if b"accept-encoding: " not in bytes(lines):
+            wire.append(b"accept-encoding: identity\r\n")
+        if size or request.method in _BODY_EXPECTED:
+            wire.append(b"content-length: ")
+            wire.append(str(size).encode())
+            wire.append(b"\r\n\r\n")
         else:
-            head += b"\r\n"
-        if not body:
-            return [head]
-        return [head + body] if len(body) <= self._limits.join_bytes else [head, body]
+            wire.append(b"\r\n")
+        if size > self._limits.join_bytes:
+            return [b"".join(wire), body]
+        wire.append(body)
+        return [b"".join(wire)]
 
 
 def _context(origin: Origin) -> ssl.SSLContext:

@@ -5,7 +5,7 @@ is left to llhttp, which decides: nothing is refused here, and nothing is taken 
 another way.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from pilothouse_proxy.http.messages import Headers
 
@@ -57,7 +57,8 @@ class _Line:
     """A header. One object serves all messages that have the line."""
 
     def __init__(self, name: bytes, value: bytes) -> None:
-        self.pair = (name, value)
+        # Typed loosely, for a compiled class would else keep its two parts and make a new pair for each message.
+        self.pair: Any = (name, value)
         self.special = name in _SPECIAL
 
 
@@ -160,7 +161,8 @@ def _read(lines: list[bytes], head: Head) -> bool:
 
 def _mark(known: "_Line", head: Head) -> bool:
     """Take note of a header that frames the message; False for one that is not plain."""
-    name, value = known.pair
+    name: bytes = known.pair[0]
+    value: bytes = known.pair[1]
     if name == b"content-length":
         if head.length >= 0 or not value.isdigit() or len(value) > _DIGITS:
             return False

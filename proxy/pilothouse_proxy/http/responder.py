@@ -44,7 +44,8 @@ class Responder:
             head = connection.head(self.request, status, headers, b"")
             connection.write(head)
             return
-        head = connection.head(self.request, status, headers, b"content-length: %d\r\n" % len(body))
+        framing = b"".join((b"content-length: ", str(len(body)).encode(), b"\r\n"))
+        head = connection.head(self.request, status, headers, framing)
         connection.write(head if self.request.method == b"HEAD" else head + body)
 
     def start(self, status: int, headers: Headers | Lines) -> None:

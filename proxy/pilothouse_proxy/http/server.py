@@ -179,7 +179,7 @@ class Connection:
             framing += b"connection: close\r\n"
         elif request.version != "1.1":
             framing += b"connection: keep-alive\r\n"
-        return b"%b%b%b%b\r\n" % (heads.status_line(status), server.date(), heads.header_lines(headers), framing)
+        return b"".join((heads.status_line(status), server.date(), heads.header_lines(headers), framing, b"\r\n"))
 
     def answered(self, responder: Responder) -> None:
         """The application is done with the request."""

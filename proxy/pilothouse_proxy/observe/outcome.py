@@ -2,8 +2,6 @@
 
 from typing import Protocol
 
-import msgspec
-
 from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.observe.metrics import RouteMeters
@@ -22,31 +20,32 @@ class Caller(Protocol):
     def tier(self) -> str | None: ...
 
 
-class Outcome(msgspec.Struct, kw_only=True):
+class Outcome:
     """Times in monotonic seconds. Empty text and None: it never came to that."""
 
-    method: str
-    path: str
-    request_id: str
-    started: float
-    meters: RouteMeters
-    status: int = 0
-    first_byte_at: float | None = None
-    model: str = ""
-    stream: bool = False
-    route: str = ""
-    provider: str = ""
-    upstream_model: str = ""
-    attempts: int = 0
-    namespace: str = ""
-    principal: str = ""
-    team: str | None = None
-    tier: str | None = None
-    usage: Usage | None = None
-    finish_reason: str = ""
-    error: str = ""
-    param: str = ""
-    note: str = ""
+    def __init__(self, *, method: str, path: str, request_id: str, started: float, meters: RouteMeters) -> None:
+        self.method = method
+        self.path = path
+        self.request_id = request_id
+        self.started = started
+        self.meters = meters
+        self.status = 0
+        self.first_byte_at: float | None = None
+        self.model = ""
+        self.stream = False
+        self.route = ""
+        self.provider = ""
+        self.upstream_model = ""
+        self.attempts = 0
+        self.namespace = ""
+        self.principal = ""
+        self.team: str | None = None
+        self.tier: str | None = None
+        self.usage: Usage | None = None
+        self.finish_reason = ""
+        self.error = ""
+        self.param = ""
+        self.note = ""
 
     def called_by(self, caller: Caller) -> None:
         """Note who calls."""

@@ -556,10 +556,11 @@ class Flight(Receiver):
         limited = _UNLIMITED if limits is None else limits.lines(now=self._services.clock.monotonic())
         # The request id is fit for a line: `serve` has seen to that.
         request_id = outcome.request_id.encode("ascii")
-        if served is None:
-            return Lines(b"%bx-request-id: %b\r\n%b" % (first, request_id, limited))
-        written = (first, request_id, served.lines, outcome.attempts, limited)
-        return Lines(b"%bx-request-id: %b\r\n%bx-pilothouse-attempts: %d\r\n%b" % written)
+        written = [first, b"x-request-id: ", request_id, b"\r\n"]
+        if served is not None:
+            written += (served.lines, b"x-pilothouse-attempts: ", str(outcome.attempts).encode(), b"\r\n")
+        written.append(limited)
+        return Lines(b"".join(written))
 
     def settle(self) -> None:
         """Account for what was used. Once: what comes later is without effect."""

@@ -46,13 +46,13 @@ class _Bound:
         self.amount = limit.amount
         self.is_tokens = limit.resource is Resource.TOKENS
         word = b"tokens" if self.is_tokens else b"requests"
-        # To be filled in with what remains, and until when.
-        self.lines = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%b\r\n" % (
-            word,
-            limit.amount,
-            word,
-            word,
-        )
+        self._before = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: " % (word, limit.amount, word)
+        self._between = b"\r\nx-ratelimit-reset-%b: " % word
+
+    def lines(self, remaining: int, resets_in_s: float) -> bytes:
+        """What the client is told of it."""
+        told = (self._before, str(remaining).encode(), self._between, span(resets_in_s), b"\r\n")
+        return b"".join(told)
 
 
 class _Applied(NamedTuple):
@@ -247,9 +247,9 @@ def _lines(asked: list[_Asked], now: float) -> Lines:
             requests, fewest_requests = one, remaining
     written = b""
     if requests is not None:
-        written = requests.bound.lines % (fewest_requests, span(requests.window.empty_in_s(now=now)))
+        written = requests.bound.lines(fewest_requests, requests.window.empty_in_s(now=now))
     if tokens is not None:
-        written += tokens.bound.lines % (fewest_tokens, span(tokens.window.empty_in_s(now=now)))
+        written += tokens.bound.lines(fewest_tokens, tokens.window.empty_in_s(now=now))
     return Lines(written)
 
 

@@ -23,7 +23,7 @@ from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.framing import eventstream
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Call, EventDecoder
+from pilothouse_proxy.ports import Call
 
 _start = msgspec.json.Decoder(wire.ContentBlockStart)
 _delta = msgspec.json.Decoder(wire.ContentBlockDelta)
@@ -44,7 +44,7 @@ class _Block:
     redacted: list[str] = field(default_factory=list)
 
 
-class Decoder(EventDecoder):
+class Decoder:
     """One stream."""
 
     def __init__(self, request: Request, call: Call, headers: Headers) -> None:

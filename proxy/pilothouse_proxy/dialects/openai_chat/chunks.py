@@ -14,12 +14,12 @@ from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
 from pilothouse_proxy.dialects.openai_chat import wire
 from pilothouse_proxy.errors import Failure
 from pilothouse_proxy.exchange import events
-from pilothouse_proxy.ports import Call, EventEncoder
+from pilothouse_proxy.ports import Call
 
 _encode = msgspec.json.encode
 
 
-class Encoder(EventEncoder):
+class Encoder:
     """One stream. With `include_usage` every chunk has the member `usage`, null but in the last one."""
 
     def __init__(self, call: Call) -> None:

@@ -15,7 +15,6 @@ from pilothouse_proxy.dialects.openai_chat import views, wire
 from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.framing import sse
-from pilothouse_proxy.ports import StreamRelay
 
 _UNFINISHED = b'"finish_reason":null'
 _NO_USAGE = b'"usage":null'
@@ -64,7 +63,7 @@ class _Mould:
             self._head, self._tail = head + content, quote + tail
 
 
-class Relay(StreamRelay):
+class Relay:
     """`StreamRelay` between two speakers of openai.chat."""
 
     def __init__(self, *, include_usage: bool) -> None:

@@ -1,6 +1,7 @@
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import pytest
 from botocore.eventstream import EventStreamBuffer
@@ -8,10 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilothouse_proxy.framing import eventstream
-from pilothouse_proxy.framing.eventstream import HeaderType, Message, Typed, Value
+from pilothouse_proxy.framing.eventstream import HeaderType, Typed, Value
 from tests.feeding import feed_every_way, feed_with_trailing
 
 DELTA = {":event-type": "contentBlockDelta", ":content-type": "application/json", ":message-type": "event"}
+
+
+class Message(NamedTuple):
+    """A frame, to be compared."""
+
+    headers: Mapping[str, Value]
+    payload: bytes
 
 
 def decode(pieces: Iterable[bytes]) -> list[Message]:
@@ -22,7 +30,7 @@ def decode(pieces: Iterable[bytes]) -> list[Message]:
 
 def decode_until_broken(pieces: Iterable[bytes]) -> tuple[list[Message], str | None]:
     decoder = eventstream.Decoder()
-    messages = [message for piece in pieces for message in decoder.feed(piece)]
+    messages = [Message(frame.headers, frame.payload) for piece in pieces for frame in decoder.feed(piece)]
     decoder.end()
     return messages, None if decoder.broken is None else str(decoder.broken)
 
