@@ -1,11 +1,12 @@
 """What upstreams send: bytes into the client's connection, as the answer to one request and then to another."""
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 
 from pilothouse_proxy.http.limits import ClientLimits
 from pilothouse_proxy.http.messages import Headers, HTTPError, ProtocolError, TooLarge
-from pilothouse_proxy.http.upstream import Receiver, UpstreamConnection
+from pilothouse_proxy.http.upstream import UpstreamConnection
 from tests.fuzz.loop import run
 from tests.fuzz.pieces import same_every_way
 from tests.fuzz.wire import Wire
@@ -84,7 +85,7 @@ async def _answer(connection: UpstreamConnection, wire: Wire, method: bytes, pie
 
 
 @dataclass
-class _Receiver(Receiver):
+class _Receiver:
     """Takes note; after every third piece it has had enough until the next turn of the loop."""
 
     connection: UpstreamConnection
@@ -94,6 +95,7 @@ class _Receiver(Receiver):
     error: type[HTTPError] | None = None
     over: bool = False
     pieces: int = 0
+    beat_s: float = math.inf
 
     def told(self) -> tuple[object, ...]:
         return self.status, self.headers, self.body, self.error, self.over

@@ -125,7 +125,7 @@ class RequestParser:
 
     def _begins_plainly(self, received: bytes | memoryview) -> bool:
         """Whether the next request is of the plainest form; as much of it as is there has been read then: `_taken`."""
-        if self.refusal is not None or self._last or self._llhttp is None:
+        if self._deaf():
             return False
         data = received if isinstance(received, bytes) else bytes(received)
         found = plain.request(data)
@@ -171,21 +171,28 @@ class RequestParser:
             Received(line.method, line.path, line.query, self._headers, body, self._peer, keep_alive, "1.1")
         )
 
+    def _deaf(self) -> bool:
+        """Whether what follows on the connection is ignored. Callbacks change that, as no reader of types can tell:
+        compiled code must ask anew.
+        """
+        return self.refusal is not None or self._last or self._llhttp is None
+
     def _feed_llhttp(self, received: bytes | memoryview) -> None:
         before = len(self.completed)
         self._feeding = len(received)
         while received:
-            if self.refusal is not None or self._last or self._llhttp is None:
+            llhttp = self._llhttp
+            if self._deaf() or llhttp is None:
                 return
             try:
-                self._llhttp.feed_data(received)
+                llhttp.feed_data(received)
                 break
             except httptools.HttpParserUpgrade as switch:
                 received = received[switch.args[0] :]
                 self._ignore_upgrade()
             except httptools.HttpParserError as error:
                 # `Connection: close` makes llhttp refuse what follows; RFC 9112 section 9.6 lets it be ignored.
-                if not self._last and self.refusal is None:
+                if not self._deaf():
                     self.refusal = _translated(error)
                 return
         if len(self.completed) > before:

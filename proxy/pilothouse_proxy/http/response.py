@@ -1,13 +1,14 @@
 """The answer of an upstream for who awaits it: a coroutine's view of what a connection tells."""
 
 import asyncio
+import math
 
 from pilothouse_proxy.http.messages import Closed, Headers, HTTPError, Phase, TooLarge
 from pilothouse_proxy.http.transfer import Transfer
-from pilothouse_proxy.http.upstream import Receiver, Stale
+from pilothouse_proxy.http.upstream import Stale
 
 
-class UpstreamResponse(Receiver):
+class UpstreamResponse:
     """The answer to one request; its head is there, its body may still be on the way.
 
     Call `abort` in a finally-block: it has no effect once the body has arrived, and else ends the exchange at once.
@@ -25,6 +26,7 @@ class UpstreamResponse(Receiver):
         self._error: HTTPError | None = None
         self.status = 0
         self.headers: Headers = []
+        self.beat_s = math.inf
 
     @property
     def complete(self) -> bool:
@@ -116,6 +118,9 @@ class UpstreamResponse(Receiver):
 
     def ended(self) -> None:
         self._end(None)
+
+    def waited(self) -> None:
+        """Never called, without a beat."""
 
     def broke(self, error: HTTPError) -> None:
         if not (isinstance(error, Stale) and self.transfer.again()):

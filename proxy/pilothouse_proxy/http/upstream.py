@@ -33,32 +33,36 @@ class Keeper(Protocol):
         ...
 
 
-class Receiver:
+class Receiver(Protocol):
     """Whom an answer is for. Called inside of the transport's own calls, so that no task wakes up for a piece.
 
     None of the calls may raise. After `ended` or `broke`, or once the receiver has given up, there are no more.
     """
 
-    beat_s: float = math.inf
+    @property
+    def beat_s(self) -> float:
+        """How often `waited` is called while nothing comes; inf: never."""
+        ...
 
     def answered(self, status: int, headers: Headers) -> None:
         """The head has arrived."""
-        raise NotImplementedError
+        ...
 
     def arrived(self, piece: bytes) -> None:
         """More of the body, never empty. What came compressed is decoded."""
-        raise NotImplementedError
+        ...
 
     def ended(self) -> None:
         """The body is whole."""
-        raise NotImplementedError
+        ...
 
     def broke(self, error: HTTPError) -> None:
         """Nothing more will arrive: one of the five of `messages`. When it is Stale, see `Transfer.again`."""
-        raise NotImplementedError
+        ...
 
     def waited(self) -> None:
-        """Nothing came for `beat_s` (again): for who wants to do something meanwhile."""
+        """Nothing has come for `beat_s`, or for as long again."""
+        ...
 
 
 class UpstreamConnection:

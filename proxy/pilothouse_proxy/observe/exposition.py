@@ -5,7 +5,6 @@ Written here, and in pieces: prometheus_client takes a second for a thousand rou
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
@@ -36,8 +35,7 @@ class Gauge:
 
 def render(metrics: Metrics, gauges: Iterable[Gauge]) -> Iterator[bytes]:
     """The text of one scrape, in pieces: the counters, these gauges, and the process' own figures."""
-    members: list[Family[Any]] = [member for member in vars(metrics).values() if isinstance(member, Family)]
-    for family in members:
+    for family in metrics.families:
         if family.kind is Histogram:
             yield _head(family.name, family.description, "histogram")
             yield from _pieces(_histogram(family, *series) for series in family.items())

@@ -1,5 +1,7 @@
 """The metrics of a proxy: every name, its labels and its meaning. They are an interface, kept in a golden file."""
 
+from typing import Any
+
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.observe.meters import Counter, Family, Histogram
 
@@ -132,6 +134,18 @@ class Metrics:
         self.log_lines_dropped = Family(
             Counter, "pilothouse_log_lines_dropped", "Access-log lines lost because their reader is too slow.", ()
         )
+        self.families: tuple[Family[Any], ...] = (
+            self.requests,
+            self.duration,
+            self.first_byte,
+            self.attempts,
+            self.tokens,
+            self.unknown,
+            self.quota_rejections,
+            self.config_rejections,
+            self.log_lines_dropped,
+        )
+        """All of them, in the order in which they are shown."""
         self._unrouted: dict[str, RouteMeters] = {}
 
     def unrouted(self, operation: str) -> RouteMeters:

@@ -13,7 +13,7 @@ from pilothouse_proxy import errors, ports, runtime
 from pilothouse_proxy.errors import Failure, GatewayError, Kind, UpstreamBroken
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http import heads, messages
-from pilothouse_proxy.http.client import Receiver, Transfer
+from pilothouse_proxy.http.client import Transfer
 from pilothouse_proxy.http.messages import Lines
 from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.http.upstream import Stale
@@ -64,7 +64,7 @@ _STREAM: Final = _Stage.STREAM
 _OVER: Final = _Stage.OVER
 
 
-class Flight(Receiver):
+class Flight:
     """One request under way, with its reservation. Ends exactly once, in `_finish`, whatever happens.
 
     Everything behind `begin` runs in calls of the upstream's connection, of timers, or of the client's connection

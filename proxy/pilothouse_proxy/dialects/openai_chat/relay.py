@@ -80,7 +80,7 @@ class Relay:
 
     def feed(self, received: bytes) -> bytes:
         """Whole events, byte for byte; nothing after [DONE] or a failure."""
-        if self.complete or self.failure is not None:
+        if self._over():
             return b""
         if self._mould.fits(received) and self._events.between:
             self.events += 1
@@ -94,16 +94,16 @@ class Relay:
                 passed.append(event.raw)
             elif not data or self._read(event):
                 passed.append(event.raw)
-            if self.complete or self.failure is not None:
+            if self._over():
                 break
-        if self._events.broken is not None and self.failure is None and not self.complete:
+        if self._events.broken is not None and not self._over():
             self.failure = Failure(kind=Kind.STREAM_BROKEN, message=str(self._events.broken))
         self.events += len(passed)
         return b"".join(passed)
 
     def end(self) -> bytes:
         """What [DONE] without its blank line still says; else a stream that has not ended is broken."""
-        if self.complete or self.failure is not None:
+        if self._over():
             return b""
         if any(event.raw.rstrip() == wire.DONE.rstrip() for event in self._events.end()):
             self.complete = True
@@ -116,6 +116,10 @@ class Relay:
     def error_event(self, failure: Failure) -> bytes:
         """One event with OpenAI's error object; the SDKs raise it."""
         return b"data: " + errors.failure_body(failure) + b"\n\n"
+
+    def _over(self) -> bool:
+        """Asked anew each time: reading an event changes it."""
+        return self.complete or self.failure is not None
 
     def _read(self, event: sse.Event) -> bool:
         """Take note of what an event says; whether the client gets it."""

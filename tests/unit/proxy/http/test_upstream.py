@@ -2,29 +2,29 @@
 
 import asyncio
 import contextlib
+import math
 import zlib
 from collections.abc import AsyncIterator
 
 import pytest
 
-from pilothouse_proxy.http.client import Client, Receiver, Transfer
+from pilothouse_proxy.http.client import Client, Transfer
 from pilothouse_proxy.http.limits import ClientLimits
 from pilothouse_proxy.http.messages import Closed, Headers, HTTPError, Phase, ProtocolError, TimedOut
 from tests.unit.proxy.http.rig import WAIT_S, Peer, request_of, until, upstream
 from tests.unit.proxy.http.test_client import CHUNKED, LAST, answers, answers_and_closes, chunk, client, length, to
 
 
-class Listener(Receiver):
+class Listener:
     """Notes what it is told, and gives up where it is told to."""
 
     transfer: Transfer
 
-    def __init__(self, *, gives_up_at: str = "", beat_s: float | None = None) -> None:
+    def __init__(self, *, gives_up_at: str = "", beat_s: float = math.inf) -> None:
         self.told: list[object] = []
         self.beats = 0
         self._gives_up_at = gives_up_at
-        if beat_s is not None:
-            self.beat_s = beat_s
+        self.beat_s = beat_s
 
     def answered(self, status: int, headers: Headers) -> None:
         self._note(status)
