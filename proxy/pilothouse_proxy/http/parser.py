@@ -333,7 +333,8 @@ class RequestParser:
             if excess is not None:
                 raise excess
             self._lines.clear()
-        parts = self._body
+        # Let go of now: the next message may be long in coming.
+        parts, self._body = self._body, []
         self.stage = Stage.BETWEEN
         self.awaits_continue = False
         self._last = not self._keep_alive

@@ -1,4 +1,5 @@
 import itertools
+import sys
 from collections.abc import Iterable
 
 import pytest
@@ -223,6 +224,14 @@ def test_nobody_waits_for_leave_without_a_body_or_once_it_has_come() -> None:
     assert (parser.awaits_continue, len(parser.completed)) == (False, 1)
     parser.feed(post(b"Expect: 100-continue\r\nContent-Length: 2\r\n", b"a"))
     assert parser.awaits_continue is False
+
+
+def test_a_parser_holds_no_body_of_a_request_that_is_complete() -> None:
+    parser = RequestParser(Limits(), "")
+    parser.feed(post(b"Content-Length: 1000\r\n"))
+    parser.feed(b"x" * 1000)
+    body, lone = parser.completed.popleft().body, bytes(1000)
+    assert sys.getrefcount(body) == sys.getrefcount(lone)
 
 
 TOKENS = st.text("abcdefgh-XYZ_0", min_size=1, max_size=8).filter(
