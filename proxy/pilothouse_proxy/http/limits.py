@@ -17,8 +17,8 @@ class Limits:
     body_bytes: int = 25 * MIB
     header_timeout_s: float = 10.0
     """From a request's first byte to the end of its head; on a new connection, from its start."""
-    arriving_bytes: int = 128 * MIB
-    """Of all bodies together that are on their way in: nobody has asked yet who sends them."""
+    handshake_timeout_s: float = 10.0
+    """For TLS, before all else."""
     body_timeout_s: float = 30.0
     """Grace for a body to arrive, beyond what `body_rate_bytes_s` allows for its size."""
     body_rate_bytes_s: int = 16 * KIB

@@ -10,20 +10,22 @@ from typing import Any, Final, Protocol, TypeAlias, cast
 
 from pilothouse_proxy.http import heads, unsent
 from pilothouse_proxy.http.alarm import Alarm
+from pilothouse_proxy.http.doors import LINGERING, Doors
 from pilothouse_proxy.http.flow import WriteFlow
+from pilothouse_proxy.http.ledger import COPIES, Ledger
 from pilothouse_proxy.http.limits import Limits
 from pilothouse_proxy.http.messages import Headers, Lines, Request
 from pilothouse_proxy.http.parser import Received, RequestParser, Stage
 from pilothouse_proxy.http.responder import Responder
+from pilothouse_proxy.http.secure import BACKLOG, SecureListener
 
 __all__ = ["Application", "Connection", "NoAnswer", "OnFailure", "OnRefusal", "Responder", "Server", "Work"]
 
-_HANDSHAKE_S = 10.0
-_SHUTDOWN_S = 5.0
 # How long `drain` waits for applications that it has cancelled to leave their finally-blocks.
 _UNWIND_S = 2.0
-_BACKLOG = 2048
 _HEAD_BYTES = 4096
+
+CROWDED = "this server holds as much as its memory allows; try again in a moment"
 
 
 class NoAnswer(Exception):
@@ -80,8 +82,10 @@ class Connection:
     transport: asyncio.Transport
     _parser: RequestParser
 
-    def __init__(self, server: "Server", loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, server: "Server", loop: asyncio.AbstractEventLoop, *, entered: bool = False) -> None:
+        """`entered`: the doors have let it in already."""
         self._server = server
+        self._ledger = server.ledger
         self._loop = loop
         self._limits = server.limits
         self._pipeline_bytes = server.limits.pipeline_bytes
@@ -90,9 +94,13 @@ class Connection:
         self._responder: Responder | None = None
         self._work: Work | None = None
         self._backlog: list[bytes | memoryview] = []
-        self._backlog_bytes = self._owed = self._arriving_bytes = 0
+        self._backlog_bytes = self._owed = self._arriving_bytes = self._held_bytes = 0
+        self._owed_bytes = self._answer_bytes = 0
         self._body_since = 0.0
         self._cancelled = self._paused = self._starting = False
+        self.entered = entered
+        self.made = False
+        self.peer = ""
         self.lost = False
         self.flow = WriteFlow(loop)
 
@@ -101,17 +109,25 @@ class Connection:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
-        self._parser = RequestParser(self._limits, peer[0] if peer else "")
+        self.made = True
+        self.peer = peer[0] if peer else ""
+        self._parser = RequestParser(self._limits, self.peer)
         self.transport.set_write_buffer_limits(self._limits.high_water_bytes, self._limits.low_water_bytes)
-        self._server.opened(self)
-        self._alarm.set(self._limits.header_timeout_s)
+        reason = self._server.opened(self)
+        if not reason:
+            self._alarm.set(self._limits.header_timeout_s)
+        elif self._server.doors.unheard <= LINGERING:
+            self._refuse(503, reason)
+        else:
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
         self._count_arriving(0)
+        self._count_owed(0)
         self._alarm.stop()
         self._parser.close()
-        self._backlog.clear()
+        self._drop_backlog()
         if self._responder is None:
             self._server.closed(self)
         else:
@@ -137,9 +153,12 @@ class Connection:
     def pause_writing(self) -> None:
         self.flow.pause()
         self._owed = self.transport.get_write_buffer_size()
+        # Of an answer that is one write, all stays in memory until all is taken.
+        self._count_owed(max(self._owed, self._answer_bytes))
         self._alarm.set(self._limits.write_timeout_s)
 
     def resume_writing(self) -> None:
+        self._count_owed(0)
         if self._wait is _ANSWER:
             self._alarm.clear()
         self.flow.resume()
@@ -168,6 +187,7 @@ class Connection:
 
     def write(self, data: bytes) -> None:
         """Into nothing once the client has gone: uvloop's transports raise then."""
+        self._answer_bytes = len(data)
         if not self.lost:
             self.transport.write(data)
 
@@ -209,11 +229,16 @@ class Connection:
     def _keep(self, data: bytes | memoryview) -> None:
         self._backlog.append(data)
         self._backlog_bytes += len(data)
+        self._ledger.ahead_bytes += len(data)
+
+    def _drop_backlog(self) -> None:
+        self._backlog.clear()
+        self._ledger.ahead_bytes -= self._backlog_bytes
+        self._backlog_bytes = 0
 
     def _take_backlog(self) -> bytes | memoryview:
         data = self._backlog[0] if len(self._backlog) == 1 else b"".join(self._backlog)
-        self._backlog.clear()
-        self._backlog_bytes = 0
+        self._drop_backlog()
         if self._paused:
             self._paused = False
             self.transport.resume_reading()
@@ -242,8 +267,9 @@ class Connection:
         if stage is _IN_BODY:
             limits = self._limits
             self._count_arriving(parser.body_bytes)
-            if self._server.arriving_bytes > limits.arriving_bytes:
-                self._refuse(503, "too much is being sent to this server at once; try again in a moment")
+            if not self._ledger.lets_in(parser.body_bytes, parser.body_left):
+                self._ledger.refusals += 1
+                self._refuse(503, CROWDED)
                 return
             now = self._loop.time()
             if self._wait is not _BODY:
@@ -260,8 +286,12 @@ class Connection:
 
     def _count_arriving(self, size: int) -> None:
         if size != self._arriving_bytes:
-            self._server.arriving_bytes += size - self._arriving_bytes
+            self._ledger.arriving_bytes += size - self._arriving_bytes
             self._arriving_bytes = size
+
+    def _count_owed(self, size: int) -> None:
+        self._ledger.owed_bytes += size - self._owed_bytes
+        self._owed_bytes = size
 
     def _serve(self, request: Received) -> bool:
         """Begin to answer. Whether that is done already, and the connection ready for the next."""
@@ -269,6 +299,15 @@ class Connection:
         self._wait = _ANSWER
         self._alarm.clear()
         self._count_arriving(0)
+        size = len(request.body) * COPIES
+        if size:
+            ledger = self._ledger
+            if not ledger.has_room(size):
+                ledger.refusals += 1
+                self._refuse(503, CROWDED)
+                return False
+            self._held_bytes = size
+            ledger.held_bytes += size
         server.requests += 1
         server.requests_in_flight += 1
         self._responder = responder = Responder(self, request)
@@ -312,6 +351,8 @@ class Connection:
             return False
         self._responder = None
         self._work = None
+        self._ledger.held_bytes -= self._held_bytes
+        self._held_bytes = 0
         self._server.requests_in_flight -= 1
         if self.lost:
             self._server.closed(self)
@@ -360,6 +401,7 @@ class Connection:
         """
         self._server.refusals += 1
         self._count_arriving(0)
+        self._drop_backlog()
         self._parser.forget_body()
         # Unparsed, it would keep the socket from being read.
         self._take_backlog()
@@ -403,10 +445,19 @@ class Server:
     """Listens, and answers with `application`. The counters are plain numbers for whoever exports them."""
 
     def __init__(
-        self, application: Application, limits: Limits, *, on_failure: OnFailure, on_refusal: OnRefusal
+        self,
+        application: Application,
+        limits: Limits,
+        *,
+        on_failure: OnFailure,
+        on_refusal: OnRefusal,
+        ledger: Ledger | None = None,
+        doors: Doors | None = None,
     ) -> None:
         self.application = application
         self.limits = limits
+        self.ledger = ledger if ledger is not None else Ledger()
+        self.doors = doors if doors is not None else Doors()
         self.on_failure = on_failure
         self.on_refusal = on_refusal
         self.draining = False
@@ -415,9 +466,7 @@ class Server:
         self.requests = 0
         self.requests_in_flight = 0
         self.refusals = 0
-        self.arriving_bytes = 0
-        """Of bodies that are not whole yet."""
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[asyncio.Server | SecureListener] = []
         self._open: set[Connection] = set()
         self._empty = asyncio.Event()
         self._date = b""
@@ -433,21 +482,21 @@ class Server:
             OSError: the address cannot be bound.
         """
         loop = asyncio.get_running_loop()
+        listener: asyncio.Server | SecureListener
+        if ssl is not None:
+            listener = await SecureListener.open(host, port, ssl, self._secured, limits=self.limits, doors=self.doors)
+            self._listeners.append(listener)
+            return listener.port
         # Its transports' loop only calls what a protocol has; a base class would cost each of the calls.
         protocol = cast("Callable[[], asyncio.Protocol]", lambda: Connection(self, loop))
-        listener = await loop.create_server(
-            protocol,
-            host,
-            port,
-            ssl=ssl,
-            backlog=_BACKLOG,
-            ssl_handshake_timeout=_HANDSHAKE_S if ssl else None,
-            ssl_shutdown_timeout=_SHUTDOWN_S if ssl else None,
-        )
+        listener = await loop.create_server(protocol, host, port, backlog=BACKLOG)
         unsent.bound(listener, self.limits.unsent_bytes)
         self._listeners.append(listener)
         sockets: Sequence[Any] = cast("Any", listener).sockets  # typed as a tuple, but a list in uvloop
         return int(sockets[0].getsockname()[1])
+
+    def _secured(self) -> Connection:
+        return Connection(self, asyncio.get_running_loop(), entered=True)
 
     async def drain(self, timeout_s: float) -> None:
         """Stop accepting, close what is idle, let requests in flight finish, then close the rest."""
@@ -474,16 +523,27 @@ class Server:
             return False
         return True
 
-    def opened(self, connection: Connection) -> None:
-        """For connections only."""
+    def opened(self, connection: Connection) -> str:
+        """For connections only. Why this one is one too many, if it is."""
         self._open.add(connection)
         self.connections += 1
         self.connections_accepted += 1
+        if connection.entered:
+            return ""
+        reason = self.doors.enter(connection.peer)
+        connection.entered = not reason
+        if reason:
+            self.doors.unheard += 1
+        return reason
 
     def closed(self, connection: Connection) -> None:
         """For connections only; after the last task of one has ended."""
         self._open.discard(connection)
         self.connections -= 1
+        if connection.entered:
+            self.doors.leave(connection.peer)
+        else:
+            self.doors.unheard -= 1
         if not self._open:
             self._empty.set()
 

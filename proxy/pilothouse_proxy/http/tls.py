@@ -2,6 +2,22 @@
 
 import ssl
 from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+
+class Unusable(Exception):
+    """A certificate and its key cannot be used. The text names the file and never holds what is in it."""
+
+
+class Pair(NamedTuple):
+    """A certificate with its key, ready for handshakes."""
+
+    context: ssl.SSLContext
+    names: tuple[str, ...]
+    """DNS names in it, in lower case; of a wildcard with its asterisk."""
+    ends_at: float
+    """In Unix seconds."""
 
 _NAME_IT = "put the CA that signed it, or itself if nobody did, into the caBundle"
 _OTHER_NAME = "call the server by a name that stands in its certificate, or have that issued for this name"
@@ -45,15 +61,48 @@ def fault(error: ssl.SSLError, where: str) -> str:
 def server_context(cert_file: str, key_file: str) -> ssl.SSLContext:
     """A server's certificate chain and key from PEM files.
 
-    To change the certificate of a running server call `load_cert_chain` on the context again: the next handshake uses
-    it.
-
     Raises:
-        OSError: a file cannot be read.
-        ssl.SSLError: certificate and key do not belong together, or are not PEM.
+        Unusable: a file cannot be read, is not PEM, or they do not belong together; or the key is encrypted.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # A client that speaks none of these agrees on nothing, and gets HTTP/1.1 all the same.
     context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(cert_file, key_file)
+    for file in (cert_file, key_file):
+        try:
+            open(file, "rb").close()
+        except OSError as error:
+            raise Unusable(f"{file}: {error.strerror}") from None
+    try:
+        context.load_cert_chain(cert_file, key_file, password=_no_password)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise Unusable(f"the key in {key_file} does not belong to the certificate in {cert_file}") from None
+        raise Unusable(f"{cert_file} or {key_file} is no PEM file of a certificate and of its key") from None
     return context
+
+
+def read_pair(cert_file: Path, key_file: Path) -> Pair:
+    """With what the certificate says of itself.
+
+    Raises:
+        Unusable: as with `server_context`.
+    """
+    # 15 MB, which a proxy without certificates does without.
+    from cryptography import x509  # noqa: PLC0415
+
+    context = server_context(str(cert_file), str(key_file))
+    try:
+        certificate = x509.load_pem_x509_certificate(cert_file.read_bytes())
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        hosts = tuple(name.lower() for name in names.get_values_for_type(x509.DNSName))
+    except x509.ExtensionNotFound:
+        hosts = ()
+    except (OSError, ValueError) as error:
+        raise Unusable(f"the certificate in {cert_file} cannot be read: {error}") from None
+    return Pair(context, hosts, certificate.not_valid_after_utc.timestamp())
+
+
+def _no_password() -> NoReturn:
+    """OpenSSL would ask for one at the terminal."""
+    raise Unusable("the key is encrypted; store it without a password")

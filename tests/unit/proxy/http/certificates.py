@@ -17,6 +17,13 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 
+def _alternative(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
 @dataclass
 class Leaf:
     cert_file: str
@@ -53,20 +60,16 @@ class Authority:
             .not_valid_after(end)
         )
 
-    def leaf(self, host: str, *, start: datetime.datetime = _START, end: datetime.datetime = _END) -> Leaf:
-        """For a DNS name or an IP address."""
-        try:
-            alternative: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(host))
-        except ValueError:
-            alternative = x509.DNSName(host)
+    def leaf(self, *hosts: str, start: datetime.datetime = _START, end: datetime.datetime = _END) -> Leaf:
+        """For DNS names and IP addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             self._builder(_name("leaf"), key.public_key(), start, end)
-            .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([_alternative(host) for host in hosts]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        cert_file = self._folder / f"{host}-{certificate.serial_number}.crt"
+        cert_file = self._folder / f"{certificate.serial_number}.crt"
         cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         key_file = cert_file.with_suffix(".key")
         key_file.write_bytes(

@@ -8,6 +8,8 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
+from pilothouse_proxy.http.doors import Doors
+from pilothouse_proxy.http.ledger import Ledger
 from pilothouse_proxy.http.limits import Limits
 from pilothouse_proxy.http.messages import Headers, Request
 from pilothouse_proxy.http.server import Application, Responder, Server
@@ -24,7 +26,12 @@ class Rig:
 
 @contextlib.asynccontextmanager
 async def serving(
-    application: Application, limits: Limits | None = None, context: ssl.SSLContext | None = None
+    application: Application,
+    limits: Limits | None = None,
+    context: ssl.SSLContext | None = None,
+    *,
+    ledger: Ledger | None = None,
+    doors: Doors | None = None,
 ) -> AsyncIterator[Rig]:
     failures: list[BaseException] = []
 
@@ -37,6 +44,8 @@ async def serving(
         limits or Limits(),
         on_failure=on_failure,
         on_refusal=lambda status, message: ([(b"content-type", b"text/plain")], message.encode()),
+        ledger=ledger,
+        doors=doors,
     )
     port = await server.start("127.0.0.1", 0, context)
     try:
@@ -44,6 +53,8 @@ async def serving(
     finally:
         await server.drain(0)
         assert (server.connections, server.requests_in_flight) == (0, 0)
+        assert server.ledger.total_bytes == 0
+        await until(lambda: server.doors.connections == 0)
 
 
 class Peer:

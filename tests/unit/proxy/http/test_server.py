@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from pilothouse_proxy.http.alarm import Alarm
+from pilothouse_proxy.http.ledger import Ledger
 from pilothouse_proxy.http.limits import Limits
 from pilothouse_proxy.http.messages import Request
 from pilothouse_proxy.http.parser import RequestParser
@@ -621,23 +622,23 @@ async def test_an_unused_connection_holds_no_body() -> None:
 
 async def test_bodies_that_are_on_their_way_are_bounded_together() -> None:
     begun = b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" + b"x" * 600
-    async with serving(echo, Limits(arriving_bytes=1000)) as rig:
+    async with serving(echo, ledger=Ledger(2_500)) as rig:
         async with peer(rig.port) as first:
             first.send(begun)
-            await until(lambda: rig.server.arriving_bytes == 600)
+            await until(lambda: rig.server.ledger.arriving_bytes == 600)
             async with peer(rig.port) as second:
                 second.send(begun)
                 assert (await second.answer())[0] == 503
-            assert rig.server.arriving_bytes == 600
+            assert rig.server.ledger.arriving_bytes == 600
             first.send(b"x" * 400)
             assert (await first.answer())[0] == 200
-            assert rig.server.arriving_bytes == 0
+            assert rig.server.ledger.arriving_bytes == 0
         async with peer(rig.port) as third:
             third.send(begun)
-            await until(lambda: rig.server.arriving_bytes == 600)
-        await until(lambda: rig.server.arriving_bytes == 0)
+            await until(lambda: rig.server.ledger.arriving_bytes == 600)
+        await until(lambda: rig.server.ledger.arriving_bytes == 0)
         async with peer(rig.port) as fourth:
-            fourth.send(post(b"x" * 2_000))
+            fourth.send(post(b"x" * 1_200))
             assert (await fourth.answer())[0] == 200
 
 

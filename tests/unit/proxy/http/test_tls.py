@@ -274,7 +274,7 @@ def test_a_bundle_of_nothing_is_refused() -> None:
 
 
 def test_a_key_that_does_not_fit_is_refused(authority: Authority) -> None:
-    with pytest.raises(ssl.SSLError):
+    with pytest.raises(tls.Unusable, match="does not belong to the certificate"):
         tls.server_context(authority.leaf("a").cert_file, authority.leaf("b").key_file)
 
 
