@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pilothouse_proxy.http.inbound import Inbound
     from pilothouse_proxy.main import Listen, Settings
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SIZE = re.compile(r"(\d+)(Ki|Mi|Gi)?")
+_SIZE_UNITS = {None: 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+# Behind a load balancer many callers share an address; a sidecar has one caller.
+_CONNECTIONS_PER_PEER = 2_048
 _ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\[\]:]*)):(?P<port>\d{1,5})")
 
 
@@ -23,6 +28,10 @@ def run(argv: list[str]) -> int:
     if options.role == "sidecar" and not _is_loopback(options.listen[0]):
         print("pilothouse proxy: a sidecar listens on loopback alone, for whoever reaches it is its pod:"
               f" --listen {options.listen[0]}:{options.listen[1]} is not", file=sys.stderr)  # fmt: skip
+        return 2
+    if (options.tls_cert is None) != (options.tls_key is None) or (options.tls_sni_dir and not options.tls_cert):
+        print("pilothouse proxy: --tls-cert and --tls-key go together, and --tls-sni-dir adds to them",
+              file=sys.stderr)  # fmt: skip
         return 2
     # Loaded only now, so that --help and a wrong flag are answered at once.
     from pilothouse_proxy import main  # noqa: PLC0415
@@ -49,6 +58,34 @@ def _settings(options: argparse.Namespace) -> "Settings":
         drain_timeout_s=options.drain_timeout,
         log_format=Format(options.log_format),
         access_log=options.access_log == "on",
+        inbound=_inbound(options),
+    )
+
+
+def _inbound(options: argparse.Namespace) -> "Inbound":
+    from pilothouse_proxy.http.inbound import Inbound, TLSFiles  # noqa: PLC0415
+    from pilothouse_proxy.http.limits import Limits  # noqa: PLC0415
+
+    per_peer = options.max_connections_per_peer
+    if per_peer is None:
+        per_peer = 0 if options.role == "sidecar" else _CONNECTIONS_PER_PEER
+    certificates = None
+    if options.tls_cert is not None:
+        certificates = TLSFiles(cert=options.tls_cert, key=options.tls_key, sni_dir=options.tls_sni_dir)
+    return Inbound(
+        limits=Limits(
+            body_bytes=options.max_body_size,
+            request_line_bytes=options.max_request_line_size,
+            header_bytes=options.max_header_size,
+            header_count=options.max_headers,
+            header_timeout_s=options.header_timeout,
+            body_timeout_s=options.body_timeout,
+            keep_alive_s=options.keep_alive_timeout,
+        ),
+        max_connections=options.max_connections,
+        max_connections_per_peer=per_peer,
+        budget_bytes=options.memory_budget,
+        tls=certificates,
     )
 
 
@@ -100,10 +137,65 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
          convert=_seconds, metavar="DURATION")  # fmt: skip
     flag("drain-timeout", "how long requests in flight may take at the end", convert=_seconds, default="60s",
          metavar="DURATION")  # fmt: skip
+    _inbound_flags(flag)
     flag("log-format", "how log lines look", convert=_one_of("text", "json"), default="text", metavar="text|json")
     flag("access-log", "one line a request on standard output", convert=_one_of("on", "off"), default="on",
          metavar="on|off")  # fmt: skip
     return parser
+
+
+def _inbound_flags(flag: Callable[..., None]) -> None:
+    """What the listening side puts up with; the values are those of `http/limits.py`."""
+    flag("max-body-size", "of a request", convert=_within(_bytes, "1Ki", "1Gi"), default="25Mi", metavar="SIZE")
+    flag("max-request-line-size", "of the path and query of a request", convert=_within(_bytes, "256", "1Mi"),
+         default="8Ki", metavar="SIZE")  # fmt: skip
+    flag("max-header-size", "of all headers of a request together", convert=_within(_bytes, "1Ki", "1Mi"),
+         default="32Ki", metavar="SIZE")  # fmt: skip
+    flag("max-headers", "number of headers of a request", convert=_within(_count, "10", "10000"), default="100",
+         metavar="COUNT")  # fmt: skip
+    flag("header-timeout", "from the first byte of a request to the end of its headers",
+         convert=_within(_seconds, "100ms", "1h"), default="10s", metavar="DURATION")  # fmt: skip
+    flag("body-timeout", "for a body to arrive; each 16 KiB of it buy one second more",
+         convert=_within(_seconds, "100ms", "1h"), default="30s", metavar="DURATION")  # fmt: skip
+    flag("keep-alive-timeout", "how long a connection without a request is kept",
+         convert=_within(_seconds, "100ms", "1h"), default="75s", metavar="DURATION")  # fmt: skip
+    flag("max-connections", "of callers, in all", convert=_within(_count, "1", "1000000"), default="8192",
+         metavar="COUNT")  # fmt: skip
+    flag("max-connections-per-peer", "of callers, from one IP address; 0: no limit"
+         f" (default: {_CONNECTIONS_PER_PEER}; a sidecar: 0)",
+         convert=_within(_count, "0", "1000000"), metavar="COUNT")  # fmt: skip
+    flag("memory-budget", "for all messages that are in memory (default: half of what the cgroup's limit leaves beyond"
+         " 64Mi; 256Mi without one)", convert=_within(_bytes, "16Mi", "1024Gi"), metavar="SIZE")  # fmt: skip
+    flag("tls-cert", "PEM file of the certificate and its chain: callers are served over TLS; read anew when it"
+         " changes", convert=Path, metavar="FILE")  # fmt: skip
+    flag("tls-key", "PEM file of its key", convert=Path, metavar="FILE")
+    flag("tls-sni-dir", "further pairs, NAME/tls.crt and NAME/tls.key, for callers that ask for a name in them",
+         convert=Path, metavar="DIR")  # fmt: skip
+
+
+def _within(convert: Callable[[str], float], least: str, most: str) -> Callable[[str], float]:
+    lowest, highest = convert(least), convert(most)
+
+    def bounded(text: str) -> float:
+        value = convert(text)
+        if not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not between {least} and {most}")
+        return value
+
+    return bounded
+
+
+def _bytes(text: str) -> int:
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size (65536, 64Ki, 25Mi, 1Gi)")
+    return int(found[1]) * _SIZE_UNITS[found[2]]
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
 
 
 def _one_of(*words: str) -> Callable[[str], str]:

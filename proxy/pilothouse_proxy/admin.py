@@ -3,7 +3,7 @@
 import asyncio
 import importlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pilothouse_proxy import errors
 from pilothouse_proxy.errors import GatewayError, Kind
@@ -29,6 +29,15 @@ class Figures(NamedTuple):
     connections_out: int
     in_flight: int
     shunned: dict[tuple[str, ...], float]
+    buffered: dict[tuple[str, ...], float]
+    budget_bytes: int
+    budget_refusals: int
+    connections_limit: int
+    connections_refused: dict[tuple[str, ...], float]
+    handshake_failures: int
+    certificates_end: dict[tuple[str, ...], float] | None
+    """None, as `certificates_broken`: callers come without TLS."""
+    certificates_broken: dict[tuple[str, ...], float] | None
 
 
 class Admin:
@@ -84,6 +93,7 @@ class Admin:
                 ("provider", "model"),
                 now.shunned,
             ),
+            *_inbound(gauge, now),
         ]
         if now.applied_at is not None:
             gauges.append(
@@ -98,6 +108,64 @@ class Admin:
             pieces.append(piece)
             await asyncio.sleep(0)  # requests come first
         responder.respond(200, [(b"content-type", exposition.CONTENT_TYPE)], b"".join(pieces))
+
+
+def _inbound(gauge: type[Any], now: Figures) -> list[Any]:
+    """The listening side's."""
+    found = [
+        gauge(
+            "pilothouse_buffered_bytes",
+            "Of messages in memory: bodies arriving, bodies held while they are answered, requests sent ahead, answers"
+            " owed to slow readers, answers being read whole.",
+            ("kind",),
+            now.buffered,
+        ),
+        gauge("pilothouse_buffer_budget_bytes", "How much that may be.", (), {(): float(now.budget_bytes)}),
+        gauge(
+            "pilothouse_buffer_refusals_total",
+            "Requests refused with 503 because there was no room for them.",
+            (),
+            {(): float(now.budget_refusals)},
+            kind="counter",
+        ),
+        gauge(
+            "pilothouse_connections_limit",
+            "How many connections of callers may be open.",
+            (),
+            {(): float(now.connections_limit)},
+        ),
+        gauge(
+            "pilothouse_connections_refused_total",
+            "Connections of callers refused: total = too many in all, peer = too many from one address.",
+            ("limit",),
+            now.connections_refused,
+            kind="counter",
+        ),
+    ]
+    if now.certificates_end is None or now.certificates_broken is None:
+        return found
+    return [
+        *found,
+        gauge(
+            "pilothouse_tls_handshake_failures_total",
+            "Connections of callers that ended before TLS was agreed on.",
+            (),
+            {(): float(now.handshake_failures)},
+            kind="counter",
+        ),
+        gauge(
+            "pilothouse_tls_certificate_expiry_timestamp_seconds",
+            "When a certificate that is served ends.",
+            ("certificate",),
+            now.certificates_end,
+        ),
+        gauge(
+            "pilothouse_tls_certificate_broken",
+            "1 while a certificate's files cannot be used, so that the one before is served.",
+            ("certificate",),
+            now.certificates_broken,
+        ),
+    ]
 
 
 def refuse(status: int, message: str) -> tuple[Headers, bytes]:

@@ -22,7 +22,8 @@ from pilothouse_proxy.config.applier import Applier
 from pilothouse_proxy.config.reporter import Reporter
 from pilothouse_proxy.config.role import Role
 from pilothouse_proxy.config.subscriber import Subscriber
-from pilothouse_proxy.http import client, limits, server
+from pilothouse_proxy.http import client, inbound, limits, server, tls
+from pilothouse_proxy.http.certificates import Certificates
 from pilothouse_proxy.observe.log import Format, Log
 from pilothouse_proxy.observe.metrics import Metrics
 from pilothouse_proxy.pipeline import serve
@@ -59,6 +60,8 @@ class Settings:
     drain_timeout_s: float
     log_format: Format
     access_log: bool
+    inbound: inbound.Inbound
+    """Of the callers' listener; the other one takes what it is asked by the cluster."""
 
 
 class SystemClock:
@@ -74,7 +77,7 @@ def run(settings: Settings) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(_Proxy(settings).run())
-        except OSError as error:
+        except (OSError, tls.Unusable) as error:
             logger.error("the proxy cannot start: %s", error)
             return 1
 
@@ -94,12 +97,14 @@ class _Proxy:
             dropped=self._metrics.log_lines_dropped.series(),
         )
         self._client = client.Client(limits.ClientLimits())
+        self._fitted = fitted = inbound.fit(settings.inbound)
         services = Services(
             client=self._client,
             clock=self._clock,
             rng=rng,
             metrics=self._metrics,
             access_log=self._log if settings.access_log else None,
+            ledger=fitted.ledger,
         )
         self._admin = Admin(metrics=self._metrics, figures=self._figures, unready=self._unready)
         self._pipeline = serve.Pipeline(
@@ -117,8 +122,18 @@ class _Proxy:
             clock=self._clock,
             rng=rng,
         )
-        self._server = _server(self._pipeline.handle, self._pipeline.refuse)
-        self._admin_server = _server(self._admin.handle, admin.refuse)
+        self._server = server.Server(
+            self._pipeline.handle,
+            fitted.limits,
+            on_failure=serve.on_failure,
+            on_refusal=self._pipeline.refuse,
+            ledger=fitted.ledger,
+            doors=fitted.doors,
+        )
+        self._admin_server = server.Server(
+            self._admin.handle, limits.Limits(), on_failure=serve.on_failure, on_refusal=admin.refuse
+        )
+        self._certificates: Certificates | None = None
         self._leaving = False
 
     async def run(self) -> int:
@@ -127,11 +142,23 @@ class _Proxy:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, _signalled, stop)
         self._subscriber.start_from_disk()
-        told = {"role": settings.role.value, "listen": await _start(self._server, settings.listen)}
+        parts = [self._subscriber.run, self._enforce_staleness]
+        if settings.inbound.tls is not None:
+            self._certificates = Certificates(settings.inbound.tls)
+            parts.append(self._certificates.watch)
+        told = {"role": settings.role.value, "listen": await self._listen()}
         if settings.admin_listen is not None:
-            told["admin_listen"] = await _start(self._admin_server, settings.admin_listen)
-        self._log.event("listening", **told)
-        tasks = [asyncio.create_task(part) for part in (self._subscriber.run(), self._enforce_staleness())]
+            port = await self._admin_server.start(settings.admin_listen.host, settings.admin_listen.port)
+            told["admin_listen"] = f"{settings.admin_listen.host}:{port}"
+        fitted = self._fitted
+        self._log.event(
+            "listening",
+            **told,
+            tls=self._certificates is not None,
+            max_connections=fitted.doors.most,
+            memory_budget_bytes=fitted.ledger.budget_bytes,
+        )
+        tasks = [asyncio.create_task(part()) for part in parts]
         settle = asyncio.create_task(self._settle_memory())
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -140,6 +167,13 @@ class _Proxy:
             logger.critical("a part of the proxy that never ends has ended", exc_info=task.exception())
         await self._leave([*tasks, settle, stopped])
         return 1 if broken else 0
+
+    async def _listen(self) -> str:
+        listen, certificates = self._settings.listen, self._certificates
+        port = await self._server.start(
+            listen.host, listen.port, None if certificates is None else certificates.context
+        )
+        return f"{listen.host}:{port}"
 
     async def _leave(self, tasks: Sequence[asyncio.Task[Any]]) -> None:
         """Fail the readiness probe, let requests in flight finish, close."""
@@ -180,6 +214,7 @@ class _Proxy:
         now = self._clock.monotonic()
         running, heard_at = self._applier.running, self._applier.heard_at
         healths = {} if running is None else running.records.healths
+        ledger, doors, certificates = self._fitted.ledger, self._fitted.doors, self._certificates
         return Figures(
             version="" if running is None else running.version,
             applied_at=self._applier.applied_at,
@@ -192,6 +227,14 @@ class _Proxy:
                 (provider, model or "*"): float(health.shunned_until > now)
                 for (provider, model), health in healths.items()
             },
+            buffered=ledger.kinds(),
+            budget_bytes=ledger.budget_bytes,
+            budget_refusals=ledger.refusals,
+            connections_limit=doors.most,
+            connections_refused={(reason,): float(count) for reason, count in doors.refused.items()},
+            handshake_failures=doors.handshake_failures,
+            certificates_end=None if certificates is None else certificates.expiries(),
+            certificates_broken=None if certificates is None else certificates.broken(),
         )
 
 
@@ -209,12 +252,3 @@ def _signalled(stop: asyncio.Event) -> None:
         # Asked twice: whoever asks does not want to wait for callers.
         os._exit(1)
     stop.set()
-
-
-def _server(application: server.Application, refuse: server.OnRefusal) -> server.Server:
-    return server.Server(application, limits.Limits(), on_failure=serve.on_failure, on_refusal=refuse)
-
-
-async def _start(listener: server.Server, listen: Listen) -> str:
-    port = await listener.start(listen.host, listen.port)
-    return f"{listen.host}:{port}"

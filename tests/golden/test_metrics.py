@@ -2,6 +2,7 @@
 
 from pilothouse_proxy.admin import Admin, Figures
 from pilothouse_proxy.exchange.usage import Usage
+from pilothouse_proxy.http.ledger import Ledger
 from pilothouse_proxy.http.messages import Headers, Request
 from pilothouse_proxy.observe.metrics import Metrics, RouteMeters, TargetMeters
 from tests.goldens import Goldens
@@ -32,6 +33,8 @@ def used() -> Metrics:
 
 
 def figures() -> Figures:
+    ledger = Ledger()
+    ledger.held_bytes = 1_000
     return Figures(
         version="sha256:0123",
         applied_at=1_700_000_000.0,
@@ -41,6 +44,14 @@ def figures() -> Figures:
         connections_out=2,
         in_flight=1,
         shunned={("clouds/azure", "gpt-4o"): 0.0},
+        buffered=ledger.kinds(),
+        budget_bytes=ledger.budget_bytes,
+        budget_refusals=2,
+        connections_limit=8_192,
+        connections_refused={("total",): 0.0, ("peer",): 4.0},
+        handshake_failures=1,
+        certificates_end={("main",): 1_800_000_000.0},
+        certificates_broken={("main",): 0.0},
     )
 
 

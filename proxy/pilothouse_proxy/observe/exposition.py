@@ -20,13 +20,20 @@ _ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 class Gauge:
-    """A value that is read when somebody scrapes."""
+    """A value that is read when somebody scrapes; of kind `counter` where it only grows."""
 
-    __slots__ = ("description", "labels", "name", "values")
+    __slots__ = ("description", "kind", "labels", "name", "values")
 
     def __init__(
-        self, name: str, description: str, labels: tuple[str, ...], values: Mapping[tuple[str, ...], float]
+        self,
+        name: str,
+        description: str,
+        labels: tuple[str, ...],
+        values: Mapping[tuple[str, ...], float],
+        *,
+        kind: str = "gauge",
     ) -> None:
+        self.kind = kind
         self.name = name
         self.description = description
         self.labels = labels
@@ -43,7 +50,7 @@ def render(metrics: Metrics, gauges: Iterable[Gauge]) -> Iterator[bytes]:
             yield _head(f"{family.name}_total", family.description, "counter")
             yield from _pieces(_counter(family, *series) for series in family.items())
     for gauge in gauges:
-        yield _head(gauge.name, gauge.description, "gauge")
+        yield _head(gauge.name, gauge.description, gauge.kind)
         yield from _pieces(_sample(gauge.name, _pairs(gauge.labels, at), value)
                            for at, value in sorted(gauge.values.items()))  # fmt: skip
     registry = CollectorRegistry(auto_describe=False)

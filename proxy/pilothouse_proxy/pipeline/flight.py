@@ -30,6 +30,9 @@ from pilothouse_proxy.routing import retry, table
 MAX_REPLY_BYTES = 64 << 20
 """Of a whole answer; embeddings of many texts are the largest."""
 MAX_ERROR_BYTES = 1 << 20
+COUNTED_REPLY_BYTES = 64 << 10
+"""A whole answer up to this size mostly comes in one read and leaves in the same call."""
+OVERLOADED_RETRY_S = 1.0
 ERROR_BODY_S = 10.0
 """How long the rest of an error answer may take: its status has told the most already."""
 
@@ -37,6 +40,7 @@ KEEP_ALIVE = b": keep-alive\n\n"
 """A comment of server-sent events (WHATWG HTML, section 9.2.7 recommends one every 15 seconds or so)."""
 ELSEWHERE_S = 1.0
 """When to ask again who is turned away because the proxy goes: another one is there already."""
+OVERLOADED = "the answer was given up: the gateway holds as much as its memory allows; try again in a moment"
 TOO_SLOW = "the client did not take the answer within the route's total time"
 
 _JSON = Lines(b"content-type: application/json\r\n")
@@ -110,7 +114,7 @@ class Flight:
         self._status = 0
         self._headers: messages.Headers = []
         self._parts: list[bytes] = []
-        self._size = 0
+        self._size = self._counted_bytes = 0
         self._stream: Stream | None = None
         self._sent = self._slow = False
         # Only who waits for a stream is told that there is somebody at work.
@@ -347,7 +351,7 @@ class Flight:
         transfer, pair = self._transfer, self._pair
         if transfer is None or pair is None:
             return
-        self._parts, self._size = [], 0
+        self._forget_parts()
         if not 200 <= status < 300:
             self._stage = _ERROR
             patience_s = min(ERROR_BODY_S, self._left_s())
@@ -372,10 +376,31 @@ class Flight:
 
     def _gather(self, piece: bytes) -> None:
         self._parts.append(piece)
-        self._size += len(piece)
+        self._size = size = self._size + len(piece)
         limit = MAX_REPLY_BYTES if self._stage is _WHOLE else MAX_ERROR_BYTES
-        if self._size > limit:
+        if size > limit:
             self._conclude(messages.TooLarge(f"the upstream's answer is larger than {limit} bytes"))
+        elif size > COUNTED_REPLY_BYTES:
+            ledger = self._services.ledger
+            ledger.reading_bytes += size - self._counted_bytes
+            self._counted_bytes = size
+            if not ledger.has_room():
+                self._give_up()
+
+    def _give_up(self) -> None:
+        """There is no room for the rest of the answer. What the provider did until then is billed."""
+        if self._option is not None:
+            self._option.meters.attempt(Kind.OVERLOADED)
+        self._services.ledger.refusals += 1
+        self._estimate(0)
+        error = GatewayError(Kind.OVERLOADED, OVERLOADED, retry_after_s=OVERLOADED_RETRY_S)
+        refuse(self._responder, self._outcome, error)
+        self._finish()
+
+    def _forget_parts(self) -> None:
+        self._parts, self._size = [], 0
+        self._services.ledger.reading_bytes -= self._counted_bytes
+        self._counted_bytes = 0
 
     def _halt(self, stream: Stream) -> None:
         """The stream has failed, or the client must catch up: read no further."""
@@ -542,7 +567,7 @@ class Flight:
             self._transfer.abort()
         # Bodies and the way back here are let go now, not when the collector comes by.
         self._transfer = self._stream = self._request = None
-        self._parts = []
+        self._forget_parts()
         self._responder.last_words = None
         try:
             self.settle()

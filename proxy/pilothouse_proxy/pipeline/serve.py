@@ -15,7 +15,7 @@ from pilothouse_proxy.http.messages import Headers, Request
 from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.observe.outcome import Outcome
 from pilothouse_proxy.pipeline import models
-from pilothouse_proxy.pipeline.flight import Flight
+from pilothouse_proxy.pipeline.flight import OVERLOADED_RETRY_S, Flight
 from pilothouse_proxy.pipeline.refusal import named, refuse
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.ports import Operation, Peek
@@ -28,7 +28,7 @@ NOT_CONFIGURED_RETRY_S = 1.0
 _JSON = (b"content-type", b"application/json")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 _UNLIMITED = Reservation([], now=0.0)
-_REFUSALS = {413: Kind.TOO_LARGE, 503: Kind.UNAVAILABLE}
+_REFUSALS = {413: Kind.TOO_LARGE, 503: Kind.OVERLOADED}
 _UNCHOSEN = Model(upstream=UpstreamModel(""))
 
 logger = logging.getLogger(__name__)
@@ -213,7 +213,9 @@ class Pipeline:
         kind = _REFUSALS.get(status, Kind.INVALID_REQUEST)
         outcome.status, outcome.error, outcome.note = status, kind, message
         self._services.record(outcome)
-        return [_JSON, named(outcome)], errors.body(kind, message)
+        retry_after_s = OVERLOADED_RETRY_S if kind is Kind.OVERLOADED else None
+        answer = errors.from_error(GatewayError(kind, message, retry_after_s=retry_after_s))
+        return [*answer.headers, named(outcome)], answer.body
 
     def _request_id(self, headers: Sequence[tuple[bytes, bytes]]) -> str:
         """The client's own, if it is fit for a header and a log line."""

@@ -1,10 +1,11 @@
 """What every request uses and no snapshot changes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from pilothouse_proxy import ports
 from pilothouse_proxy.http import client
+from pilothouse_proxy.http.ledger import Ledger
 from pilothouse_proxy.observe.log import Log
 from pilothouse_proxy.observe.metrics import Metrics
 from pilothouse_proxy.observe.outcome import Outcome
@@ -20,6 +21,8 @@ class Services:
     metrics: Metrics
     access_log: Log | None
     """None: requests are not logged."""
+    ledger: Ledger = field(default_factory=Ledger)
+    """The server's own."""
     beat_s: float = 15.0
     """How long a client that waits for a stream hears nothing; inf: as long as the upstream is silent."""
 

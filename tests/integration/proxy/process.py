@@ -22,12 +22,14 @@ Environment = dict[str, str]
 class Process:
     """One that runs, or has run."""
 
-    def __init__(self, flags: list[str], environment: Environment | None = None) -> None:
+    def __init__(self, flags: list[str], environment: Environment | None = None, ulimit: str = "") -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="proxy-")
         self.out = Path(self._directory.name) / "out"
         self.err = Path(self._directory.name) / "err"
         self.started = time.monotonic()
         command = [sys.executable, "-m", "pilothouse", "proxy", "--listen=127.0.0.1:0", "--log-format=json", *flags]
+        if ulimit:
+            command = ["sh", "-c", f'ulimit {ulimit} && exec "$@"', "sh", *command]
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.popen = subprocess.Popen(command, stdout=out, stderr=err, env={**os.environ, **(environment or {})})
 
@@ -97,9 +99,9 @@ class Process:
 
 
 @contextlib.contextmanager
-def process(*flags: str, environment: Environment | None = None) -> Iterator[Process]:
+def process(*flags: str, environment: Environment | None = None, ulimit: str = "") -> Iterator[Process]:
     """Running at the start of the block; gone at its end, whatever happened."""
-    running = Process(list(flags), environment)
+    running = Process(list(flags), environment, ulimit)
     try:
         yield running
     finally:

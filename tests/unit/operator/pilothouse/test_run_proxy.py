@@ -6,6 +6,8 @@ import pytest
 from pilothouse import run_proxy
 from pilothouse_proxy import main
 from pilothouse_proxy.config.role import Role
+from pilothouse_proxy.http.inbound import Inbound, TLSFiles
+from pilothouse_proxy.http.limits import Limits
 from pilothouse_proxy.observe.log import Format
 
 NEEDED = ["--control-url=https://operator:8443", "--control-token=/run/token"]
@@ -42,6 +44,44 @@ def test_what_is_not_said_has_its_default(started: list[main.Settings]) -> None:
     assert (settings.drain_timeout_s, settings.log_format, settings.access_log) == (60.0, Format.TEXT, True)
 
 
+def test_what_the_listening_side_puts_up_with_is_told_by_flags(started: list[main.Settings]) -> None:
+    flags = ["--max-body-size=1Mi", "--max-request-line-size=512", "--max-header-size=2Ki", "--max-headers=20",
+             "--header-timeout=2s", "--body-timeout=3s", "--keep-alive-timeout=4s", "--max-connections=5",
+             "--max-connections-per-peer=6", "--memory-budget=1Gi", "--tls-cert=/c", "--tls-key=/k",
+             "--tls-sni-dir=/d"]  # fmt: skip
+    assert run_proxy.run([*NEEDED, *flags]) == 0
+    (settings,) = started
+    limits = Limits(
+        body_bytes=1 << 20,
+        request_line_bytes=512,
+        header_bytes=2_048,
+        header_count=20,
+        header_timeout_s=2.0,
+        body_timeout_s=3.0,
+        keep_alive_s=4.0,
+    )
+    tls = TLSFiles(cert=Path("/c"), key=Path("/k"), sni_dir=Path("/d"))
+    assert settings.inbound == Inbound(
+        limits=limits, max_connections=5, max_connections_per_peer=6, budget_bytes=1 << 30, tls=tls
+    )
+
+
+@pytest.mark.parametrize(("role", "per_peer"), [("gateway", 2_048), ("sidecar", 0)])
+def test_what_the_listening_side_is_not_told_has_its_default(
+    role: str, per_peer: int, started: list[main.Settings]
+) -> None:
+    assert run_proxy.run([*NEEDED, f"--role={role}"]) == 0
+    assert started[0].inbound == Inbound(
+        limits=Limits(), max_connections=8_192, max_connections_per_peer=per_peer, budget_bytes=None, tls=None
+    )
+
+
+@pytest.mark.parametrize("flags", [["--tls-cert=/c"], ["--tls-key=/k"], ["--tls-sni-dir=/d"]])
+def test_half_a_certificate_is_refused(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_proxy.run([*NEEDED, *flags]) == 2
+    assert "--tls-cert and --tls-key go together" in capsys.readouterr().err
+
+
 def test_each_flag_may_stand_in_the_environment(started: list[main.Settings], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PILOTHOUSE_CONTROL_URL", "https://other")
     monkeypatch.setenv("PILOTHOUSE_CONTROL_TOKEN", "/t")
@@ -60,6 +100,18 @@ def test_each_flag_may_stand_in_the_environment(started: list[main.Settings], mo
         ("--drain-timeout=60", "duration"),
         ("--drain-timeout=-1s", "duration"),
         ("--role=router", "gateway, sidecar"),
+        ("--max-body-size=25MB", "size"),
+        ("--max-body-size=0", "between 1Ki and 1Gi"),
+        ("--max-request-line-size=2Mi", "between 256 and 1Mi"),
+        ("--max-header-size=1", "between 1Ki and 1Mi"),
+        ("--max-headers=1", "between 10 and 10000"),
+        ("--max-headers=many", "whole number"),
+        ("--header-timeout=0s", "between 100ms and 1h"),
+        ("--body-timeout=2h", "between 100ms and 1h"),
+        ("--keep-alive-timeout=1", "duration"),
+        ("--max-connections=0", "between 1 and 1000000"),
+        ("--max-connections-per-peer=-1", "whole number"),
+        ("--memory-budget=1Mi", "between 16Mi and 1024Gi"),
     ],
 )
 def test_a_wrong_flag_is_told_by_name(flag: str, complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
