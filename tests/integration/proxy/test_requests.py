@@ -452,3 +452,24 @@ async def test_a_fault_in_the_middle_of_a_stream_cuts_it_off(caplog: pytest.LogC
             with a_fault(proxy, "end"), pytest.raises(aiohttp.ClientPayloadError):
                 await proxy.chat(stream=True)
     assert "what only the log may say" in caplog.text
+
+
+async def test_an_answer_for_which_there_is_no_room_is_given_up_and_billed() -> None:
+    async with upstream(whole(completion("x" * 2_000_000))) as cloud:
+        configured = snapshot(
+            {"a": provider(cloud.url)},
+            {"r": route(target("a"))},
+            quotas={"q": quota(limit(Resource.TOKENS, 1_000_000))},
+        )
+        async with gateway(configured) as proxy:
+            proxy.services.ledger.budget_bytes = 1_000_000
+            answer = await proxy.chat()
+            assert (answer.status, answer.error["code"], answer.headers["retry-after"]) == (503, "overloaded", "1")
+            assert proxy.services.ledger.total_bytes == 0
+            proxy.services.ledger.budget_bytes = 10_000_000
+            assert (await proxy.chat()).status == 200
+            assert proxy.services.ledger.reading_bytes == 0
+            first, second = await proxy.lines()
+    assert len(cloud.received) == 2
+    assert (first["status"], first["error"], first["tokens_estimated"]) == (503, "overloaded", True)
+    assert second["status"] == 200
