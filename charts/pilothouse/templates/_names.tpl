@@ -91,3 +91,11 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 {{- end -}}
+
+{{/* How callers reach the gateway. */}}
+{{- define "pilothouse.gateway.scheme" -}}
+{{- ternary "https" "http" (not (empty .Values.gateway.tls.secretName)) -}}
+{{- end -}}
+{{- define "pilothouse.gateway.port" -}}
+{{- ternary .Values.gateway.tls.port .Values.gateway.service.port (not (empty .Values.gateway.tls.secretName)) -}}
+{{- end -}}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pilothouse import run_proxy
 from tests.cluster.controlplane.plane import ControlPlane
 
 pytestmark = pytest.mark.cluster
@@ -80,6 +81,55 @@ def test_a_gateway_waits_for_the_ca_of_its_operator(control_plane: ControlPlane)
     assert [volume["configMap"] for volume in gateway[0]["volumes"] if "configMap" in volume] == [
         {"name": "pilothouse-ca"}
     ]
+
+
+@every_values
+def test_a_gateway_s_arguments_are_ones_that_the_proxy_takes(control_plane: ControlPlane, values: Path | None) -> None:
+    for spec in pods(rendered(control_plane, values)):
+        for container in spec["containers"]:
+            if container["name"] == "proxy":
+                options = run_proxy._parser({}).parse_args(container["args"])
+                assert options.max_body_size >= 25 << 20
+
+
+def test_a_gateway_with_a_certificate_serves_over_tls_and_is_probed_without(control_plane: ControlPlane) -> None:
+    flags = ("--set=gateway.tls.secretName=main", "--set=gateway.tls.sniSecretNames={one,two}")
+    text = rendered(control_plane, None, *flags)
+    (spec,) = [spec for spec in pods(text) if spec["containers"][0]["name"] == "proxy"]
+    (container,) = spec["containers"]
+    assert {"--tls-cert=/var/run/pilothouse/tls/tls.crt", "--tls-sni-dir=/var/run/pilothouse/sni"} < {
+        *container["args"]
+    }
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    secrets = {volume["name"]: volume["secret"]["secretName"] for volume in spec["volumes"] if "secret" in volume}
+    assert {secret: mounts[name] for name, secret in secrets.items()} == {
+        "main": "/var/run/pilothouse/tls",
+        "one": "/var/run/pilothouse/sni/one",
+        "two": "/var/run/pilothouse/sni/two",
+    }
+    assert {container[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} == {
+        "admin"
+    }
+    (service,) = [
+        each for each in documents(text) if each["kind"] == "Service" and each["metadata"]["name"].endswith("gateway")
+    ]
+    assert service["spec"]["ports"] == [{"name": "https", "port": 443, "targetPort": "https", "appProtocol": "https"}]
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("gateway.limits.maxBodySize=25MB", "maxBodySize"),
+        ("gateway.limits.headerTimeout=10", "headerTimeout"),
+        ("gateway.limits.maxConnections=0", "maxConnections"),
+        ("gateway.limits.maxBodies=1", "maxBodies"),
+        ("gateway.tls.sniSecretNames={a}", "sniSecretNames"),
+    ],
+)
+def test_a_limit_that_is_none_is_refused(control_plane: ControlPlane, setting: str, complaint: str) -> None:
+    done = control_plane.helm("template", "x", str(CHART), f"--set={setting}", check=False)
+    assert done.returncode
+    assert complaint in done.stderr
 
 
 @pytest.mark.parametrize("values", VALUES, ids=values_id)
