@@ -18,6 +18,7 @@ from pilothouse_proxy.http.limits import KIB, ClientLimits, Limits
 from pilothouse_proxy.http.messages import Closed, Headers, HTTPError, ProtocolError, Request, TooLarge
 
 _METHODS = frozenset([b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"])
+_MET = (b"", b"100-continue")
 _MARKED = frozenset([b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"])
 
 # Chunk extensions and tiny chunks cost work and carry nothing: so many raw bytes are granted to a chunked body.
@@ -223,6 +224,8 @@ class RequestParser:
     # llhttp's callbacks.
 
     def on_message_begin(self) -> None:
+        if self._last:
+            raise Refused(400, "there is nothing behind the last request")  # stops llhttp; nobody is told
         self.stage = Stage.HEAD
         self._target = b""
         self._headers = []
@@ -255,7 +258,9 @@ class RequestParser:
                 raise self._refuse(501 if known else 400, "the only Transfer-Encoding accepted is chunked, once")
             self._chunked = True
         elif name == b"expect":
-            self._expect = value.lower()
+            # What cannot be met stays, whatever else is expected.
+            if self._expect in _MET:
+                self._expect = value.lower()
         else:
             self._upgrade = True
 
@@ -278,10 +283,10 @@ class RequestParser:
         self._check_target()
         if self._declared > self._limits.body_bytes:
             raise self._refuse(413, f"the body is larger than {self._limits.body_bytes} bytes")
-        self._keep_alive = llhttp.should_keep_alive()
+        self._keep_alive = llhttp.should_keep_alive() and (version == "1.1" or not _closes(self._headers))
         self.stage = Stage.BODY
         if self._expect and version == "1.1":
-            if self._expect != b"100-continue":
+            if self._expect not in _MET:
                 raise self._refuse(417, "the only expectation that can be met is 100-continue")
             self.awaits_continue = self._chunked or self._declared > 0
 
@@ -361,6 +366,14 @@ class RequestParser:
         llhttp.feed_data(b"POST / HTTP/1.1\r\nhost: h\r\n" + framing + end)
         self._method, self._target, self._headers = kept
         self._version, self._keep_alive, self.awaits_continue = answer
+
+
+def _closes(headers: Headers) -> bool:
+    """Close beats keep-alive, in HTTP/1.0 too, where llhttp sees it otherwise (RFC 9112, section 9.3)."""
+    return any(
+        name == b"connection" and b"close" in [word.strip() for word in value.lower().split(b",")]
+        for name, value in headers
+    )
 
 
 def _translated(error: httptools.HttpParserError) -> Refused:

@@ -19,6 +19,7 @@ class Pair(NamedTuple):
     ends_at: float
     """In Unix seconds."""
 
+
 _NAME_IT = "put the CA that signed it, or itself if nobody did, into the caBundle"
 _OTHER_NAME = "call the server by a name that stands in its certificate, or have that issued for this name"
 # X509_V_ERR_… of OpenSSL's x509_vfy.h.

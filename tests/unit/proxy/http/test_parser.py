@@ -10,7 +10,7 @@ from pilothouse_proxy.http.limits import ClientLimits, Limits
 from pilothouse_proxy.http.messages import Closed, HTTPError, ProtocolError, TooLarge
 from pilothouse_proxy.http.parser import RequestParser, ResponseParser, Stage
 from tests.feeding import feed_every_way
-from tests.unit.proxy.http.corpus import REFUSED, chunked, get, post
+from tests.unit.proxy.http.corpus import ACCEPTED, REFUSED, chunked, get, post
 
 SMALL = Limits(request_line_bytes=64, header_count=5, header_bytes=256, body_bytes=100)
 
@@ -34,7 +34,7 @@ def one(stream: bytes, limits: Limits = SMALL) -> tuple[object, ...]:
 @pytest.mark.parametrize("name", REFUSED)
 def test_malformed_and_smuggling_requests_are_refused_however_they_are_cut(name: str) -> None:
     stream, expected = REFUSED[name]
-    requests, status, message = feed_every_way(parse, stream)
+    requests, status, message = feed_every_way(lambda pieces: parse(pieces, Limits()), stream)
     assert (requests, status) == ([], expected), message
     assert message
 
@@ -52,6 +52,16 @@ def test_a_request_before_a_refused_one_is_still_answered(name: str) -> None:
     requests, status, _ = feed_every_way(parse, get(b"GET /first HTTP/1.1") + stream)
     assert [request[1] for request in requests] == [b"/first"]
     assert status == expected
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_odd_requests_that_are_right_get_through_however_they_are_cut(name: str) -> None:
+    stream, taken = ACCEPTED[name]
+    following = get(b"GET /next HTTP/1.1")
+    requests, status, message = feed_every_way(lambda pieces: parse(pieces, Limits()), stream + following)
+    assert status == 0, message
+    expected = [taken, (b"GET", b"/next", b"", True)] if taken[3] else [taken]
+    assert [(request[0], request[1], request[4], request[6]) for request in requests] == expected
 
 
 def test_a_request_is_read_with_names_in_lower_case_and_values_trimmed() -> None:
@@ -226,10 +236,11 @@ def test_nobody_waits_for_leave_without_a_body_or_once_it_has_come() -> None:
     assert parser.awaits_continue is False
 
 
-def test_a_parser_holds_no_body_of_a_request_that_is_complete() -> None:
+@pytest.mark.parametrize("header", [b"", b"Connection: x\r\n"], ids=["plain", "by llhttp"])
+def test_a_parser_holds_no_body_of_a_request_that_is_complete(header: bytes) -> None:
     parser = RequestParser(Limits(), "")
-    parser.feed(post(b"Content-Length: 1000\r\n"))
-    parser.feed(b"x" * 1000)
+    parser.feed(post(b"%bContent-Length: 1000\r\n" % header))
+    parser.feed(bytes(1000))
     body, lone = parser.completed.popleft().body, bytes(1000)
     assert sys.getrefcount(body) == sys.getrefcount(lone)
 

@@ -11,8 +11,8 @@ from pilothouse_proxy.http.limits import Limits
 from pilothouse_proxy.http.messages import Request
 from pilothouse_proxy.http.parser import RequestParser
 from pilothouse_proxy.http.server import Connection, NoAnswer, Responder
-from tests.unit.proxy.http.corpus import REFUSED
-from tests.unit.proxy.http.rig import WAIT_S, echo, peer, serving, until
+from tests.unit.proxy.http.corpus import ACCEPTED, REFUSED
+from tests.unit.proxy.http.rig import WAIT_S, Peer, echo, peer, serving, until
 
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 HEAD = b"HEAD /a HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -304,6 +304,152 @@ async def test_refused_requests_get_their_status_and_the_connection_ends(name: s
         assert body
         assert await client.rest() == b""
         assert (rig.server.requests, rig.server.refusals) == (1, 1)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_refused_requests_that_come_byte_by_byte_get_their_status(name: str) -> None:
+    request, status = REFUSED[name]
+    async with serving(echo, Limits(linger_s=0.01)) as rig, peer(rig.port) as client:
+        await trickled(client, request + GET)
+        assert (await client.answer())[0] == status
+        assert (rig.server.requests, rig.server.refusals) == (0, 1)
+
+
+@pytest.mark.parametrize("trickle", [False, True])
+@pytest.mark.parametrize("name", ACCEPTED)
+async def test_odd_requests_that_are_right_are_answered_and_so_is_the_next(name: str, trickle: bool) -> None:
+    request, (method, path, body, kept) = ACCEPTED[name]
+    async with serving(echo) as rig, peer(rig.port) as client:
+        sent = request + GET if kept else request
+        if trickle:
+            await trickled(client, sent)
+        else:
+            client.send(sent)
+        status, headers = await client.head()
+        if status == 100:
+            status, headers = await client.head()
+        assert status == 200
+        if method != b"HEAD":
+            told = b"%b %b " % (method, path) + body
+            assert await client.exactly(int(headers["content-length"])) == told
+        asked = None if b"HTTP/1.1" in request else "keep-alive"
+        assert headers.get("connection") == (asked if kept else "close")
+        if kept:
+            assert (await client.answer())[2] == b"GET /a "
+        else:
+            assert await client.rest() == b""
+
+
+async def trickled(client: Peer, data: bytes) -> None:
+    for at in range(len(data)):
+        client.send(data[at : at + 1])
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("bad", ["two different lengths", "no chunk size", "obs-fold", "HTTP/2.0", "CONNECT"])
+async def test_a_bad_request_amid_pipelined_ones_ends_the_answers_in_order(bad: str) -> None:
+    request, status = REFUSED[bad]
+    gate = asyncio.Event()
+
+    async def gated(request: Request, responder: Responder) -> None:
+        await gate.wait()
+        await echo(request, responder)
+
+    async with serving(gated, Limits(linger_s=0.01)) as rig, peer(rig.port) as client:
+        client.send(post(b"1") + GET + request + post(b"never"))
+        await until(lambda: rig.server.requests == 1)
+        gate.set()
+        assert (await client.answer())[2] == b"POST /p 1"
+        assert (await client.answer())[2] == b"GET /a "
+        seen, headers, _ = await client.answer()
+        assert (seen, headers["connection"]) == (status, "close")
+        assert await client.rest() == b""
+        assert rig.server.requests == 2
+
+
+async def test_pipelined_requests_of_every_kind_are_answered_in_order() -> None:
+    async with serving(echo) as rig, peer(rig.port) as client:
+        options = b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n"
+        chunks = b"PUT /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+        client.send((options + HEAD + chunks + b"\r\n" + post(b"b") + GET) * 50)
+        for _ in range(50):
+            assert (await client.answer())[2] == b"OPTIONS * "
+            assert (await client.head())[1]["content-length"] == "8"
+            assert (await client.answer())[2] == b"PUT /c x"
+            assert (await client.answer())[2] == b"POST /p b"
+            assert (await client.answer())[2] == b"GET /a "
+        assert rig.server.requests == 250
+
+
+async def test_streams_are_pipelined_in_order_too() -> None:
+    async with serving(stream) as rig, peer(rig.port) as client:
+        client.send(GET * 3)
+        assert [(await client.answer())[2] for _ in range(3)] == [b"onetwo"] * 3
+
+
+async def test_what_follows_a_request_that_closes_is_not_answered() -> None:
+    async with serving(echo) as rig, peer(rig.port) as client:
+        client.send(GET + CLOSE + GET)
+        assert [(await client.answer())[1].get("connection") for _ in range(2)] == [None, "close"]
+        assert await client.rest() == b""
+        assert rig.server.requests == 2
+
+
+async def test_each_of_two_clients_that_wait_on_one_connection_is_told_to_go_on() -> None:
+    waits = b"POST /p HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    async with serving(echo) as rig, peer(rig.port) as client:
+        for _ in range(2):
+            client.send(waits)
+            assert await client.head() == (100, {})
+            client.send(b"a")
+            client.send(b"b")
+            assert (await client.answer())[2] == b"POST /p ab"
+
+
+async def test_a_client_that_does_not_wait_although_it_said_so_hears_nothing_of_it() -> None:
+    async with serving(echo) as rig, peer(rig.port) as client:
+        client.send(b"POST /p HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab" + GET)
+        assert (await client.answer())[2] == b"POST /p ab"
+        assert (await client.answer())[2] == b"GET /a "
+
+
+async def test_a_client_that_waits_behind_another_request_is_told_to_go_on_in_its_turn() -> None:
+    gate = asyncio.Event()
+
+    async def gated(request: Request, responder: Responder) -> None:
+        await gate.wait()
+        await echo(request, responder)
+
+    async with serving(gated) as rig, peer(rig.port) as client:
+        client.send(GET + b"POST /p HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        await until(lambda: rig.server.requests == 1)
+        gate.set()
+        assert (await client.answer())[2] == b"GET /a "
+        assert await client.head() == (100, {})
+        client.send(b"ab")
+        assert (await client.answer())[2] == b"POST /p ab"
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HT", post(b"abc")[:-1], b"\r\n"])
+async def test_a_client_that_half_closes_before_its_request_is_whole_is_closed(begun: bytes) -> None:
+    async with serving(echo) as rig, peer(rig.port) as client:
+        client.send(begun)
+        client.writer.write_eof()
+        assert await client.rest() == b""
+        await until(lambda: rig.server.connections == 0)
+    assert rig.server.requests == 0
+
+
+async def test_a_client_that_half_closes_at_once_still_gets_what_can_be_answered_at_once() -> None:
+    def at_once(request: Request, responder: Responder) -> None:
+        responder.respond(200, [], request.body)
+        responder.done()
+
+    async with serving(at_once) as rig, peer(rig.port) as client:
+        client.send(post(b"ab") + GET)
+        client.writer.write_eof()
+        assert [(await client.answer())[2] for _ in range(2)] == [b"ab", b""]
+        assert await client.rest() == b""
 
 
 async def test_a_refusal_reaches_a_client_that_is_still_sending() -> None:
