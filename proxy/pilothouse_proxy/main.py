@@ -24,6 +24,7 @@ from pilothouse_proxy.config.role import Role
 from pilothouse_proxy.config.subscriber import Subscriber
 from pilothouse_proxy.http import client, inbound, limits, server, tls
 from pilothouse_proxy.http.certificates import Certificates
+from pilothouse_proxy.http.doors import Doors
 from pilothouse_proxy.observe.log import Format, Log
 from pilothouse_proxy.observe.metrics import Metrics
 from pilothouse_proxy.pipeline import serve
@@ -32,6 +33,8 @@ from pilothouse_proxy.quota.stores.memory import Store
 
 STDOUT = 1
 ADMIN_DRAIN_S = 1.0
+ADMIN_CONNECTIONS = 32
+"""Of kubelets and Prometheus."""
 # Requests make little garbage that only the collector finds; its default would visit the whole configuration for them.
 GC_THRESHOLDS = (50_000, 20, 50)
 
@@ -131,7 +134,11 @@ class _Proxy:
             doors=fitted.doors,
         )
         self._admin_server = server.Server(
-            self._admin.handle, limits.Limits(), on_failure=serve.on_failure, on_refusal=admin.refuse
+            self._admin.handle,
+            limits.Limits(),
+            on_failure=serve.on_failure,
+            on_refusal=admin.refuse,
+            doors=Doors(most=ADMIN_CONNECTIONS),
         )
         self._certificates: Certificates | None = None
         self._leaving = False

@@ -12,8 +12,8 @@ BASE_BYTES = 64 * MIB
 LEAST_BUDGET_BYTES = 16 * MIB
 UNLIMITED_BUDGET_BYTES = 256 * MIB
 """Of messages, where nothing limits the memory."""
-_SPARE_DESCRIPTORS = 64 + LINGERING
-"""For listeners, logs, files that are read anew, the control stream; and for who is told that there is no place."""
+_SPARE_DESCRIPTORS = 96 + LINGERING
+"""For listeners, probes, logs, files read anew, the control stream; and for who is told that there is no place."""
 _V1_UNLIMITED = 1 << 60
 
 

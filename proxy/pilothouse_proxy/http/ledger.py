@@ -1,9 +1,11 @@
 """How much of the messages of all connections is in memory at a time, against one budget. Pure."""
 
-from pilothouse_proxy.http.limits import MIB
+from pilothouse_proxy.http.limits import KIB, MIB
 
 COPIES = 2
 """Of a request's body, while it is being answered."""
+SMALL_BYTES = 2 * KIB
+"""Up to this size a body that has come whole is neither counted nor refused: most chats are worth no addition."""
 
 
 class Ledger:

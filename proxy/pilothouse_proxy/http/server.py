@@ -12,7 +12,7 @@ from pilothouse_proxy.http import heads, unsent
 from pilothouse_proxy.http.alarm import Alarm
 from pilothouse_proxy.http.doors import LINGERING, Doors
 from pilothouse_proxy.http.flow import WriteFlow
-from pilothouse_proxy.http.ledger import COPIES, Ledger
+from pilothouse_proxy.http.ledger import COPIES, SMALL_BYTES, Ledger
 from pilothouse_proxy.http.limits import Limits
 from pilothouse_proxy.http.messages import Headers, Lines, Request
 from pilothouse_proxy.http.parser import Received, RequestParser, Stage
@@ -299,8 +299,9 @@ class Connection:
         self._wait = _ANSWER
         self._alarm.clear()
         self._count_arriving(0)
-        size = len(request.body) * COPIES
-        if size:
+        size = len(request.body)
+        if size > SMALL_BYTES:
+            size *= COPIES
             ledger = self._ledger
             if not ledger.has_room(size):
                 ledger.refusals += 1
@@ -351,8 +352,9 @@ class Connection:
             return False
         self._responder = None
         self._work = None
-        self._ledger.held_bytes -= self._held_bytes
-        self._held_bytes = 0
+        if self._held_bytes:
+            self._ledger.held_bytes -= self._held_bytes
+            self._held_bytes = 0
         self._server.requests_in_flight -= 1
         if self.lost:
             self._server.closed(self)

@@ -784,7 +784,7 @@ async def test_bodies_that_are_on_their_way_are_bounded_together() -> None:
             await until(lambda: rig.server.ledger.arriving_bytes == 600)
         await until(lambda: rig.server.ledger.arriving_bytes == 0)
         async with peer(rig.port) as fourth:
-            fourth.send(post(b"x" * 1_200))
+            fourth.send(post(b"x" * 2_000))
             assert (await fourth.answer())[0] == 200
 
 
