@@ -18,7 +18,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SIZE = re.compile(r"(\d+)(Ki|Mi|Gi)?")
 _SIZE_UNITS = {None: 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 # Behind a load balancer many callers share an address; a sidecar has one caller.
-_CONNECTIONS_PER_PEER = 2_048
+_CONNECTIONS_PER_PEER = 4_096
 _ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\[\]:]*)):(?P<port>\d{1,5})")
 
 
@@ -159,8 +159,8 @@ def _inbound_flags(flag: Callable[..., None]) -> None:
          convert=_within(_seconds, "100ms", "1h"), default="30s", metavar="DURATION")  # fmt: skip
     flag("keep-alive-timeout", "how long a connection without a request is kept",
          convert=_within(_seconds, "100ms", "1h"), default="75s", metavar="DURATION")  # fmt: skip
-    flag("max-connections", "of callers, in all", convert=_within(_count, "1", "1000000"), default="8192",
-         metavar="COUNT")  # fmt: skip
+    flag("max-connections", "of callers, in all (default: as many as the limit of open files is good for, up to 16384)",
+         convert=_within(_count, "1", "1000000"), metavar="COUNT")  # fmt: skip
     flag("max-connections-per-peer", "of callers, from one IP address; 0: no limit"
          f" (default: {_CONNECTIONS_PER_PEER}; a sidecar: 0)",
          convert=_within(_count, "0", "1000000"), metavar="COUNT")  # fmt: skip

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import os
-import resource
 import signal
 import time
 from collections.abc import Sequence
@@ -76,7 +75,6 @@ class SystemClock:
 
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, then drain. The exit code."""
-    _allow_many_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(_Proxy(settings).run())
@@ -243,15 +241,6 @@ class _Proxy:
             certificates_end=None if certificates is None else certificates.expiries(),
             certificates_broken=None if certificates is None else certificates.broken(),
         )
-
-
-def _allow_many_files() -> None:
-    """Each connection is one. Many systems allow 1,024 to who does not ask, because some programs use select."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    except (OSError, ValueError) as error:
-        logger.warning("the limit of open files stays as it is: %s", error)
 
 
 def _signalled(stop: asyncio.Event) -> None:

@@ -7,8 +7,6 @@ LINGERING = 32
 class Doors:
     """Counts connections in and out. Plain numbers for whoever exports them; a limit of 0 is none."""
 
-    __slots__ = ("_peers", "connections", "handshake_failures", "most", "most_a_peer", "refused", "unheard")
-
     def __init__(self, *, most: int = 0, most_a_peer: int = 0) -> None:
         self.most = most
         self.most_a_peer = most_a_peer

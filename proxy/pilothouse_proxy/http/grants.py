@@ -1,6 +1,7 @@
 """What the system grants this process: memory and descriptors."""
 
 import contextlib
+import logging
 import resource
 from pathlib import Path
 
@@ -15,6 +16,8 @@ UNLIMITED_BUDGET_BYTES = 256 * MIB
 _SPARE_DESCRIPTORS = 96 + LINGERING
 """For listeners, probes, logs, files read anew, the control stream; and for who is told that there is no place."""
 _V1_UNLIMITED = 1 << 60
+
+logger = logging.getLogger(__name__)
 
 
 def budget_bytes(root: Path = Path("/")) -> int:
@@ -64,11 +67,12 @@ def raise_descriptors() -> int:
     Each may need another one to a provider.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        # Some systems allow less than they tell.
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
+    try:
+        # Many systems allow 1,024 to who does not ask, because some programs use select.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    except (OSError, ValueError) as error:
+        logger.warning("the limit of open files stays %d: %s", soft, error)
     if soft == resource.RLIM_INFINITY:
         return 1 << 30
     return max(1, (soft - _SPARE_DESCRIPTORS) // 2)

@@ -9,6 +9,9 @@ from pilothouse_proxy.http.doors import Doors
 from pilothouse_proxy.http.ledger import Ledger
 from pilothouse_proxy.http.limits import Limits
 
+CONNECTIONS = 16_384
+"""Of callers; the limit where none is set, if there are open files for so many."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -27,7 +30,8 @@ class Inbound:
     """As configured."""
 
     limits: Limits = field(default_factory=Limits)
-    max_connections: int = 8_192
+    max_connections: int | None = None
+    """None: what the limit of open files is good for, up to `CONNECTIONS`."""
     max_connections_per_peer: int = 0
     """0: no limit."""
     budget_bytes: int | None = None
@@ -57,13 +61,13 @@ def fit(told: Inbound) -> Fitted:
             ledger.body_limit_bytes,
         )
         limits = replace(limits, body_bytes=ledger.body_limit_bytes)
-    most, possible = told.max_connections, grants.raise_descriptors()
+    possible = grants.raise_descriptors()
+    most = min(CONNECTIONS, possible) if told.max_connections is None else told.max_connections
     if most > possible:
         logger.warning(
-            "the limit of open files is good for %d connections of callers, not for %d: raise it, or lower"
-            " --max-connections",
+            "the limit of open files is good for %d connections of callers, each with one to a provider, not for %d:"
+            " raise it, or lower --max-connections",
             possible,
             most,
         )
-        most = possible
     return Fitted(limits=limits, ledger=ledger, doors=Doors(most=most, most_a_peer=told.max_connections_per_peer))

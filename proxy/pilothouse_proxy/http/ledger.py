@@ -15,16 +15,6 @@ class Ledger:
     passing. So the budget is to leave as much again for those, and for what the allocator keeps.
     """
 
-    __slots__ = (
-        "ahead_bytes",
-        "arriving_bytes",
-        "budget_bytes",
-        "held_bytes",
-        "owed_bytes",
-        "reading_bytes",
-        "refusals",
-    )
-
     def __init__(self, budget_bytes: int = 256 * MIB) -> None:
         self.budget_bytes = budget_bytes
         self.arriving_bytes = 0

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ssl import SSLContext
 from typing import Protocol, cast
 
+from pilothouse_proxy.http import unsent
 from pilothouse_proxy.http.doors import Doors
 from pilothouse_proxy.http.limits import Limits
 
@@ -80,6 +81,7 @@ class SecureListener:
             for each in sockets:
                 each.close()
             raise
+        unsent.bound(sockets, limits.unsent_bytes)
         return cls(sockets, context, guest, limits=limits, doors=doors)
 
     def close(self) -> None:

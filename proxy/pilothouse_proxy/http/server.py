@@ -403,7 +403,6 @@ class Connection:
         """
         self._server.refusals += 1
         self._count_arriving(0)
-        self._drop_backlog()
         self._parser.forget_body()
         # Unparsed, it would keep the socket from being read.
         self._take_backlog()
@@ -492,9 +491,9 @@ class Server:
         # Its transports' loop only calls what a protocol has; a base class would cost each of the calls.
         protocol = cast("Callable[[], asyncio.Protocol]", lambda: Connection(self, loop))
         listener = await loop.create_server(protocol, host, port, backlog=BACKLOG)
-        unsent.bound(listener, self.limits.unsent_bytes)
-        self._listeners.append(listener)
         sockets: Sequence[Any] = cast("Any", listener).sockets  # typed as a tuple, but a list in uvloop
+        unsent.bound(sockets, self.limits.unsent_bytes)
+        self._listeners.append(listener)
         return int(sockets[0].getsockname()[1])
 
     def _secured(self) -> Connection:

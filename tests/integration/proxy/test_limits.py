@@ -110,7 +110,7 @@ def test_one_connection_too_many_from_an_address_hears_503_and_when_to_come_back
 def test_a_proxy_takes_no_more_connections_than_its_open_files_allow(cloud: Upstream) -> None:
     with proxy_of(cloud, ulimit="-n 200") as proxy:
         assert proxy.event("listening")["max_connections"] == 36
-        assert "good for 36 connections of callers, not for 8192" in proxy.err.read_text()
+        assert proxy.err.read_text() == ""
         callers = [Caller(proxy.port) for _ in range(150)]
         for caller in callers[:36]:
             caller.send(chat(b"Ahoy"))

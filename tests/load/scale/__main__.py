@@ -16,6 +16,7 @@ from tests.integration.proxy.process import process
 from tests.load.scale import measure
 
 IDLE = 10_000
+FLAGS = ("--access-log=off", "--max-connections=20000", "--max-connections-per-peer=0")
 STREAMS, EVENTS, PAUSE_S = 1_000, 20, 0.25
 READERS = 200
 LEAVING = 50
@@ -41,7 +42,7 @@ def run() -> None:
 
 @contextlib.contextmanager
 def _proxy() -> Iterator[Stand]:
-    with ControlServer(None) as control, process(*control.flags, "--access-log=off") as running:
+    with ControlServer(None) as control, process(*control.flags, *FLAGS) as running:
         yield Stand(control, running)
 
 

@@ -66,13 +66,13 @@ def test_what_the_listening_side_puts_up_with_is_told_by_flags(started: list[mai
     )
 
 
-@pytest.mark.parametrize(("role", "per_peer"), [("gateway", 2_048), ("sidecar", 0)])
+@pytest.mark.parametrize(("role", "per_peer"), [("gateway", 4_096), ("sidecar", 0)])
 def test_what_the_listening_side_is_not_told_has_its_default(
     role: str, per_peer: int, started: list[main.Settings]
 ) -> None:
     assert run_proxy.run([*NEEDED, f"--role={role}"]) == 0
     assert started[0].inbound == Inbound(
-        limits=Limits(), max_connections=8_192, max_connections_per_peer=per_peer, budget_bytes=None, tls=None
+        limits=Limits(), max_connections=None, max_connections_per_peer=per_peer, budget_bytes=None, tls=None
     )
 
 

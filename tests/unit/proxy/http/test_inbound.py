@@ -21,10 +21,19 @@ def test_bodies_are_no_larger_than_what_may_arrive(caplog: pytest.LogCaptureFixt
     assert "lower --max-body-size" in line
 
 
-def test_there_are_no_more_connections_than_open_files_allow(
+@pytest.mark.parametrize(("possible", "most"), [(100, 100), (1_000_000, 16_384)])
+def test_there_are_as_many_connections_as_open_files_are_good_for(
+    possible: int, most: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(grants, "raise_descriptors", lambda: possible)
+    assert inbound.fit(Inbound()).doors.most == most
+    assert caplog.messages == []
+
+
+def test_a_limit_of_open_files_that_is_too_low_for_what_is_asked_is_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(grants, "raise_descriptors", lambda: 100)
-    assert inbound.fit(Inbound(max_connections=8_192)).doors.most == 100
+    assert inbound.fit(Inbound(max_connections=8_192)).doors.most == 8_192
     (line,) = caplog.messages
-    assert "good for 100 connections of callers, not for 8192" in line
+    assert "good for 100 connections of callers" in line
