@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pilothouse_api.snapshot.routes import Timeouts
 from pilothouse_proxy.http.limits import KIB, MIB
 from tests.integration.proxy.configurations import KEY, provider, route, snapshot, target
 from tests.integration.proxy.control import ControlServer
@@ -25,7 +26,8 @@ CHAT = b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer 
 
 @contextlib.contextmanager
 def proxy_of(cloud: Upstream, *flags: str, ulimit: str = "") -> Iterator[Process]:
-    configured = snapshot({"a": provider(cloud.url)}, {"r": route(target("a"))})
+    patient = Timeouts(first_token_ms=60_000, idle_ms=60_000, total_ms=60_000)
+    configured = snapshot({"a": provider(cloud.url)}, {"r": route(target("a"), timeouts=patient)})
     with ControlServer(configured) as control, process(*control.flags, *flags, ulimit=ulimit) as running:
         running.event("configuration applied")
         yield running
@@ -35,7 +37,7 @@ class Caller:
     """A socket, and one answer after the other from it."""
 
     def __init__(self, port: int, address: str = "127.0.0.1") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(address, 0))
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(address, 0))
 
     def __enter__(self) -> "Caller":
         return self
