@@ -121,7 +121,7 @@ class _Served:
 
     def check_end(self) -> None:
         server = self.server
-        assert (server.connections, server.requests_in_flight, server.arriving_bytes) == (0, 0, 0)
+        assert (server.connections, server.requests_in_flight, server.ledger.total_bytes) == (0, 0, 0)
         assert not self.failures, self.failures
 
     def _on_failure(self, request: Request, failure: BaseException) -> tuple[int, Headers, bytes]:
