@@ -168,7 +168,8 @@ def _mark(known: "_Line", head: Head) -> bool:
             return False
         head.length = int(value)
     elif name == b"host":
-        if head.host:
+        # An empty one is none, but the next would be the second.
+        if head.host or not value:
             return False
         head.host = value
     elif name == b"transfer-encoding":

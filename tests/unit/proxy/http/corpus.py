@@ -183,6 +183,8 @@ REFUSED: dict[str, tuple[bytes, int]] = {
     "a Host with a user": (get(headers=b"Host: u@h\r\n"), 400),
     "a Host with a blank": (get(headers=b"Host: h x\r\n"), 400),
     "two Hosts in HTTP/1.0": (get(b"GET / HTTP/1.0", _HOST + _HOST), 400),
+    "an empty Host, then another": (get(headers=b"Host:\r\nHost: h\r\n"), 400),
+    "a Host, then an empty one": (get(headers=b"Host: h\r\nHost:\r\n"), 400),
     "two Hosts in two cases": (get(headers=b"Host: h\r\nhOST: x\r\n"), 400),
     "two Hosts in one line": (get(headers=b"Host: h, h\r\n"), 400),
     "a Host of blanks": (get(headers=b"Host:   \r\n"), 400),

@@ -309,7 +309,7 @@ async def test_refused_requests_get_their_status_and_the_connection_ends(name: s
 @pytest.mark.parametrize("name", REFUSED)
 async def test_refused_requests_that_come_byte_by_byte_get_their_status(name: str) -> None:
     request, status = REFUSED[name]
-    async with serving(echo, Limits(linger_s=0.01)) as rig, peer(rig.port) as client:
+    async with serving(echo) as rig, peer(rig.port) as client:
         await trickled(client, request + GET)
         assert (await client.answer())[0] == status
         assert (rig.server.requests, rig.server.refusals) == (0, 1)
