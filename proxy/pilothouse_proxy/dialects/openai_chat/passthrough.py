@@ -14,7 +14,7 @@ from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.ports import Answer, Call, StreamRelay
 
 _reply = msgspec.json.Decoder(views.Reply)
-_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+_options: msgspec.json.Decoder[dict[str, msgspec.Raw] | None] = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _TRUE = msgspec.Raw(b"true")
 
 
@@ -28,7 +28,8 @@ class PassThrough:
             return members.renamed(call.body, peek.members, call.upstream)
         options: dict[str, msgspec.Raw] = {}
         if "stream_options" in peek.members:
-            options = members.value(peek.members, "stream_options", _options) or {}
+            sent = members.value(peek.members, "stream_options", _options)
+            options = {} if sent is None else sent
         options["include_usage"] = _TRUE
         return members.replaced(peek.members, model=call.upstream, stream_options=options)
 

@@ -9,9 +9,9 @@ from pilothouse_proxy.ports import Peek
 
 _LIST = ord("[")
 
-_switch = msgspec.json.Decoder(bool | None)
+_switch: msgspec.json.Decoder[bool | None] = msgspec.json.Decoder(bool | None)
 _count: msgspec.json.Decoder[int | None] = msgspec.json.Decoder(int | None)
-_stream_options = msgspec.json.Decoder(views.StreamOptions | None)
+_stream_options: msgspec.json.Decoder[views.StreamOptions | None] = msgspec.json.Decoder(views.StreamOptions | None)
 _some = msgspec.json.Decoder(list[msgspec.Raw])
 
 
