@@ -14,7 +14,7 @@ $(PEERS)/portkey/.installed: tests/load/peers/portkey/package.json tests/load/pe
 	cd $(PEERS)/portkey && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
 	touch $@
 
-bench-peers: setup peers ## The same beside LiteLLM, Portkey, and AGENTGATEWAY=/path/to/agentgateway
+bench-peers: compiled peers ## The same beside LiteLLM, Portkey, and AGENTGATEWAY=/path/to/agentgateway
 	$(BIN)/python -m tests.load.peers
 
 peers-lock: setup ## Pin the peers anew from tests/load/peers/*/requirements.in and package.json

@@ -78,7 +78,7 @@ class Responder:
             return
         size = len(data)
         length = _SIZES[size] if size < _SIZES_MADE else b"%x\r\n" % size
-        connection.transport.write(b"".join((head, length, data, b"\r\n")))
+        connection.transport.write(length + data + b"\r\n" if not head else b"".join((head, length, data, b"\r\n")))
 
     @property
     def streams(self) -> bool:

@@ -63,6 +63,11 @@ class Transfer:
         if self._connection is not None:
             self._connection.allow(phase, seconds, told_s)
 
+    def watch(self, idle_s: float, within_s: float) -> None:
+        """Pieces may come at most so far apart, and all must have come within so long."""
+        if self._connection is not None:
+            self._connection.watch(idle_s, within_s)
+
     def quiet(self) -> None:
         """Nobody waits for what comes next."""
         if self._connection is not None:

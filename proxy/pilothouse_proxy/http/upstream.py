@@ -84,6 +84,8 @@ class UpstreamConnection:
         self._told_s = self._left_s = 0.0
         self._beat_s = math.inf
         self._received = self._answered = self._paused = self._unread = False
+        self._watching = self._heard = False
+        self._silent_s = self._step_s = self._ends = 0.0
         self.born = self.unused_since = loop.time()
         self.exchanges = 0
         self.idle_s = limits.idle_s
@@ -130,6 +132,7 @@ class UpstreamConnection:
         """How long what comes next may take. `told_s` is what an error names."""
         self._phase = phase
         self._told_s = told_s
+        self._watching = False
         beat_s = self._beat_s
         if seconds > beat_s:
             self._left_s = seconds - beat_s
@@ -137,6 +140,20 @@ class UpstreamConnection:
         else:
             self._left_s = 0.0
         self._alarm.set(seconds)
+
+    def watch(self, idle_s: float, within_s: float) -> None:
+        """From now on pieces may come at most so far apart, and all must have come within so long.
+
+        Nothing is done for a piece but to note that there was one: the time between them is known to a quarter.
+        """
+        self._phase = Phase.IDLE
+        self._told_s = idle_s
+        self._watching = True
+        self._heard = True
+        self._silent_s = 0.0
+        self._ends = self._loop.time() + within_s
+        self._step_s = min(idle_s, self._beat_s) / 4
+        self._alarm.set(min(self._step_s, within_s))
 
     def quiet(self) -> None:
         """It may take as long as it likes: nobody waits for it now."""
@@ -171,7 +188,7 @@ class UpstreamConnection:
             # An answer to nothing: whatever it is, it must not be taken for the next request's.
             self.transport.abort()
             return
-        self._received = True
+        self._received = self._heard = True
         parser = self._parser
         error: HTTPError | None = None
         try:
@@ -267,6 +284,9 @@ class UpstreamConnection:
         if receiver is None:
             self.transport.close()
             return
+        if self._watching:
+            self._look(receiver)
+            return
         left_s = self._left_s
         if left_s > 0:
             # First, for `waited` may set another time.
@@ -277,6 +297,22 @@ class UpstreamConnection:
         else:
             self.transport.abort()
             self._fail(TimedOut(self._phase, self._told_s))
+
+    def _look(self, receiver: Receiver) -> None:
+        """What has become of the pieces that are watched for."""
+        step_s = self._step_s
+        left_s = self._ends - self._loop.time()
+        silent_s = 0.0 if self._heard else self._silent_s + step_s
+        self._heard = False
+        self._silent_s = silent_s
+        # The loop's clock has a resolution of 1 ms.
+        if silent_s >= self._told_s or left_s <= 0.001:
+            self.transport.abort()
+            self._fail(TimedOut(Phase.IDLE, self._told_s))
+            return
+        self._alarm.set(min(step_s, left_s))
+        if silent_s and silent_s % self._beat_s < step_s / 2:
+            receiver.waited()
 
     def _silent(self) -> bool:
         """Nothing to read: no end of the stream that the loop has not seen yet, and no data out of turn."""

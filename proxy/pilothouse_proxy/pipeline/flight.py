@@ -182,9 +182,8 @@ class Flight:
             if stream is None:
                 self._gather(piece)
             elif stream.receive(piece):
-                patience_s = stream.patience_s()
                 if self._transfer is not None:
-                    self._transfer.allow(messages.Phase.IDLE, patience_s, patience_s)
+                    stream.wait(self._transfer)
             else:
                 self._halt(stream)
         except Exception:
@@ -367,8 +366,7 @@ class Flight:
                 unseen_until=self._ends,
                 deadline=self._deadline,
             )
-            patience_s = stream.patience_s()
-            transfer.allow(messages.Phase.IDLE, patience_s, patience_s)
+            stream.wait(transfer)
         else:
             self._stage = _WHOLE
             patience_s = self._left_s()
@@ -419,8 +417,8 @@ class Flight:
         self._slow = False
         if self._stage is _STREAM and stream is not None and transfer is not None:
             transfer.resume()
-            patience_s = stream.patience_s()
-            transfer.allow(messages.Phase.IDLE, patience_s, patience_s)
+            stream.watched = False
+            stream.wait(transfer)
 
     def _conclude(self, broken: messages.HTTPError | None) -> None:
         """The answer is whole, or will not become so."""

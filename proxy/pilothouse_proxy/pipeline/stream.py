@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from pilothouse_proxy import ports
 from pilothouse_proxy.errors import Failure
+from pilothouse_proxy.http.client import Transfer
+from pilothouse_proxy.http.messages import Phase
 from pilothouse_proxy.http.responder import Responder
 
 TAIL_S = 5.0
@@ -40,6 +42,8 @@ class Stream:
         self._until = unseen_until
         self._held = b""
         self.shown = False
+        self.watched = False
+        """Whether the upstream's connection keeps an eye on the time between pieces."""
 
     def receive(self, chunk: bytes) -> bool:
         """What has arrived. False: it has failed, or the client must catch up first."""
@@ -51,12 +55,18 @@ class Stream:
             self._responder.write(passed)
         return relay.failure is None and not self._responder.paused
 
-    def patience_s(self) -> float:
-        """How long the next piece may take."""
+    def wait(self, transfer: Transfer) -> None:
+        """Let `transfer` know how long the next pieces may take, where that is not known yet."""
         if self.relay.complete:
-            return TAIL_S
-        left_s = self._until - self._now()
-        return self._idle_s if self._idle_s < left_s else max(0.0, left_s)
+            transfer.allow(Phase.IDLE, TAIL_S, TAIL_S)
+        elif not self.watched:
+            left_s = max(0.0, self._until - self._now())
+            if self.shown:
+                self.watched = True
+                transfer.watch(self._idle_s, left_s)
+            else:
+                patience_s = min(self._idle_s, left_s)
+                transfer.allow(Phase.IDLE, patience_s, patience_s)
 
     def end(self) -> Failure | None:
         """The upstream has ended: the last events, and all that was held of a stream without content."""

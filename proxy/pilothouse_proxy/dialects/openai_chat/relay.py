@@ -5,6 +5,7 @@ can only be the member itself. Everything else is decoded, in part.
 """
 
 import re
+from typing import Final
 
 import msgspec
 
@@ -28,6 +29,10 @@ _chunk = msgspec.json.Decoder(views.Chunk)
 _CONTENT = b'"content":"'
 _is_plain = re.compile(rb'[^"\\\x00-\x1f]*').fullmatch
 """Text in a JSON string that is written as it is."""
+_SHORT: Final = 64
+_QUOTE: Final = 0x22
+_BACKSLASH: Final = 0x5C
+_BLANK: Final = 0x20
 _LESSONS = 4
 """A server that writes no two chunks alike need not be studied for longer."""
 
@@ -48,7 +53,15 @@ class _Mould:
         head, tail = self._head, self._tail
         if not head or not received.startswith(head) or not received.endswith(tail):
             return False
-        return _is_plain(received, len(head), len(received) - len(tail)) is not None
+        end = len(received) - len(tail)
+        if end - len(head) > _SHORT:
+            return _is_plain(received, len(head), end) is not None
+        # Byte by byte: once compiled, a quarter of what it costs to ask a pattern.
+        for at in range(len(head), end):
+            byte = received[at]
+            if byte in (_QUOTE, _BACKSLASH) or byte < _BLANK:
+                return False
+        return end >= len(head)
 
     def learn(self, raw: bytes) -> None:
         """From an event that was found ordinary."""

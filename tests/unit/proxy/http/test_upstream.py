@@ -167,6 +167,39 @@ async def test_silence_is_measured_by_what_was_allowed_last() -> None:
     assert (error.phase, "0.02" in str(error)) == (Phase.IDLE, True)
 
 
+async def test_pieces_that_are_watched_may_come_for_as_long_as_they_come_often_enough() -> None:
+    listener = Listener()
+
+    async def script(server: Peer) -> None:
+        await request_of(server)
+        server.send(CHUNKED + chunk(b"one"))
+        for _ in range(8):
+            await asyncio.sleep(0.05)
+            server.send(chunk(b"more"))
+        await server.rest()
+
+    async with upstream(script) as server:
+        with client() as sender:
+            ask(sender, server.port, listener)
+            await until(lambda: b"one" in listener.told)
+            listener.transfer.watch(0.2, WAIT_S)
+            await until(lambda: listener.over)
+    assert listener.told[2:-1] == [b"more"] * 8
+    error = listener.told[-1]
+    assert isinstance(error, TimedOut)
+    assert (error.phase, "0.2" in str(error)) == (Phase.IDLE, True)
+
+
+async def test_pieces_that_are_watched_must_all_have_come_in_time_and_silence_has_its_beat() -> None:
+    listener = Listener(beat_s=0.04)
+    async with asked(CHUNKED + chunk(b"one"), listener):
+        await until(lambda: b"one" in listener.told)
+        listener.transfer.watch(60, 0.2)
+        await until(lambda: listener.over)
+    assert isinstance(listener.told[-1], TimedOut)
+    assert 2 <= listener.beats <= 5
+
+
 async def test_who_has_a_beat_hears_it_while_nothing_comes_and_the_time_still_runs_out() -> None:
     listener = Listener(beat_s=0.02)
     async with asked(b"", listener, first_byte_s=0.11):
