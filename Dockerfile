@@ -6,7 +6,7 @@ ENV PYTHONSAFEPATH=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS
 # An environment of its own for the installer, so that nothing of it reaches the images.
 RUN python3 -m venv /installer && /installer/bin/pip install --no-cache-dir uv==0.13.9
 WORKDIR /source
-COPY pyproject.toml requirements.lock README.md LICENSE ./
+COPY pyproject.toml hatch_build.py requirements.lock README.md LICENSE ./
 COPY crds/pilothouse_api crds/pilothouse_api
 COPY operator operator
 COPY proxy proxy
@@ -16,7 +16,10 @@ RUN python3 -m venv --without-pip /opt/pilothouse \
     && /installer/bin/uv pip install --no-cache --compile-bytecode --python /opt/pilothouse/bin/python \
         --constraint requirements.lock '.[operator]'
 
+# The request path is compiled here; the image gets the libraries, not the compiler.
 FROM build AS build-proxy
+ENV PILOTHOUSE_COMPILE=1
+RUN command -v cc || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; }
 RUN python3 -m venv --without-pip /opt/pilothouse \
     && /installer/bin/uv pip install --no-cache --compile-bytecode --python /opt/pilothouse/bin/python \
         --constraint requirements.lock '.[proxy]' \

@@ -43,7 +43,7 @@ sizes: setup ## Show file and function sizes by room (more than 500 or 50 lines 
 	@$(BIN)/python tests/sizes.py
 
 ##@ Tests
-test: lint test-units test-cluster test-clients ## Everything: lint, types, import rules, unit, golden, integration, real API server, foreign clients
+test: lint test-units test-compiled test-cluster test-clients ## Everything: lint, types, import rules, unit, golden, integration, compiled, real API server, foreign clients
 
 test-quick: setup ## The inner loop: unit and golden tests (under a minute)
 	$(BIN)/pytest tests/unit tests/golden -q -x -n 2

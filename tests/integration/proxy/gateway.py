@@ -134,13 +134,20 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def gateway(snapshot: Snapshot | None, *, resident: Subject | None = None) -> AsyncIterator[Gateway]:
+async def gateway(
+    snapshot: Snapshot | None, *, resident: Subject | None = None, beat_s: float = 15.0
+) -> AsyncIterator[Gateway]:
     """A running one. Without a snapshot it has no configuration."""
     metrics, store = Metrics(), Store()
     descriptor, path = tempfile.mkstemp(prefix="access-", suffix=".log")
     log = Log(descriptor=descriptor, form=Format.JSON, wall=time.time, dropped=Counter())
     services = Services(
-        client=client.Client(limits.ClientLimits()), clock=Clock(), rng=Random(7), metrics=metrics, access_log=log
+        client=client.Client(limits.ClientLimits()),
+        clock=Clock(),
+        rng=Random(7),
+        metrics=metrics,
+        access_log=log,
+        beat_s=beat_s,
     )
     pipeline = serve.Pipeline(services, elsewhere={})
     listener = server.Server(pipeline.handle, limits.Limits(), on_failure=serve.on_failure, on_refusal=pipeline.refuse)

@@ -473,3 +473,29 @@ async def test_an_answer_for_which_there_is_no_room_is_given_up_and_billed() -> 
     assert len(cloud.received) == 2
     assert (first["status"], first["error"], first["tokens_estimated"]) == (503, "overloaded", True)
     assert second["status"] == 200
+
+
+async def test_a_stream_whose_provider_thinks_is_kept_alive_and_still_fails_over_unseen() -> None:
+    async with upstream(hang()) as mute, upstream(stream(words("A", "hoy"))) as cloud:
+        configured = snapshot(
+            {"a": provider(mute.url), "b": provider(cloud.url)},
+            {"r": route(target("a"), target("b", priority=1), timeouts=Timeouts(first_token_ms=300))},
+        )
+        async with gateway(configured, beat_s=0.05) as proxy:
+            answer = await proxy.chat(stream=True)
+    assert (answer.status, answer.body.startswith(b": keep-alive\n\n"), b"Ahoy" in answer.body) == (200, True, False)
+    assert answer.body.replace(b": keep-alive\n\n", b"").startswith(b"data: {")
+    assert answer.body.endswith(b"data: [DONE]\n\n")
+
+
+async def test_a_stream_that_was_kept_alive_tells_its_failure_in_an_event() -> None:
+    async with upstream(hang()) as mute:
+        configured = snapshot(
+            {"a": provider(mute.url)}, {"r": route(target("a"), timeouts=Timeouts(first_token_ms=200))}
+        )
+        async with gateway(configured, beat_s=0.05) as proxy:
+            streamed = await proxy.chat(stream=True)
+            whole_answer = await proxy.chat()
+    told = streamed.body.replace(b": keep-alive\n\n", b"")
+    assert (streamed.status, told.count(b"data: "), b'"code":"timeout"' in told) == (200, 1, True)
+    assert whole_answer.status == 504
