@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pilothouse_api.names import CONTROL_AUDIENCE
-from pilothouse_api.snapshot.snapshot import SCHEMA
+from pilothouse_api.snapshot.snapshot import schema_of
 from tests.cluster import manifests
 from tests.cluster.conftest import CRDS, install_crds
 from tests.cluster.controlplane.gate import Gate
@@ -320,7 +320,7 @@ def test_a_sidecars_token_opens_its_own_namespaces_scope_whatever_it_asks_for(fl
     assert said[0]["scope"] == "sidecar/strange"
     assert said[0]["subject"] == {"namespace": "strange", "service_account": "app"}
     # No route, no credential, nothing of who may call.
-    assert said[1]["snapshot"] == {"schema": SCHEMA, "scope": "sidecar/strange", "identity": {}}
+    assert said[1]["snapshot"] == {"schema": schema_of({}), "scope": "sidecar/strange", "identity": {}}
 
 
 def test_the_token_of_a_deleted_pod_opens_nothing(fleet: Fleet, tmp_path: Path) -> None:
