@@ -14,8 +14,6 @@ class UpstreamResponse:
     Call `abort` in a finally-block: it has no effect once the body has arrived, and else ends the exchange at once.
     """
 
-    transfer: Transfer
-
     def __init__(self, loop: asyncio.AbstractEventLoop, *, buffer_bytes: int) -> None:
         self._loop = loop
         self._buffer_bytes = buffer_bytes
@@ -24,6 +22,8 @@ class UpstreamResponse:
         self._buffered = 0
         self._ended = False
         self._error: HTTPError | None = None
+        self.transfer: Transfer | None = None
+        """What has brought it here, until it has ended: beyond that the two would keep each other, and a connection."""
         self.status = 0
         self.headers: Headers = []
         self.beat_s = math.inf
@@ -59,7 +59,7 @@ class UpstreamResponse:
             Closed: the connection ended within the body.
             ProtocolError: the body's framing is broken.
         """
-        if not self._parts and not self._ended:
+        if not self._parts and self.transfer is not None:
             self.transfer.allow(Phase.IDLE, idle_timeout_s, idle_timeout_s)
             await self._arrival()
         if self._parts:
@@ -86,7 +86,7 @@ class UpstreamResponse:
                     self.abort()
                     raise TooLarge(f"the upstream's answer is larger than {limit_bytes} bytes")
                 taken.append(part)
-            elif not self._ended:
+            elif self.transfer is not None:
                 self.transfer.allow(Phase.TOTAL, deadline - self._loop.time(), timeout_s)
                 await self._arrival()
             elif self._error is not None:
@@ -96,9 +96,10 @@ class UpstreamResponse:
 
     def abort(self) -> None:
         """Give up: the connection is closed at once, so that the upstream stops working for nobody."""
-        if not self._ended:
+        transfer = self.transfer
+        if transfer is not None:
             self._end(Closed("the exchange was given up"))
-            self.transfer.abort()
+            transfer.abort()
         self._parts.clear()
 
     # The connection's calls.
@@ -112,7 +113,7 @@ class UpstreamResponse:
         self._parts.append(piece)
         self._buffered += len(piece)
         # Even if somebody waits: the loop may read many times before that task's turn.
-        if self._buffered > self._buffer_bytes:
+        if self._buffered > self._buffer_bytes and self.transfer is not None:
             self.transfer.hold()
         self._wake()
 
@@ -123,7 +124,7 @@ class UpstreamResponse:
         """Never called, without a beat."""
 
     def broke(self, error: HTTPError) -> None:
-        if not (isinstance(error, Stale) and self.transfer.again()):
+        if not (isinstance(error, Stale) and self.transfer is not None and self.transfer.again()):
             self._end(error)
 
     # Inside.
@@ -131,6 +132,7 @@ class UpstreamResponse:
     def _end(self, error: HTTPError | None) -> None:
         self._ended = True
         self._error = error
+        self.transfer = None
         self._wake()
 
     async def _arrival(self) -> None:
@@ -142,7 +144,7 @@ class UpstreamResponse:
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
-            if not self._ended:
+            if self.transfer is not None:
                 self.transfer.quiet()
             if not waiter.done():
                 waiter.set_result(None)
@@ -152,6 +154,6 @@ class UpstreamResponse:
         taken = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
         self._buffered = 0
-        if not self._ended:
+        if self.transfer is not None:
             self.transfer.resume()
         return taken

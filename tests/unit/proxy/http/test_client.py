@@ -1,10 +1,11 @@
 import asyncio
 import contextlib
+import gc
 import gzip
 import socket
 import struct
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
@@ -22,6 +23,8 @@ from pilothouse_proxy.http.messages import (
     TooLarge,
     UpstreamRequest,
 )
+from pilothouse_proxy.http.transfer import Transfer
+from pilothouse_proxy.http.upstream import UpstreamConnection
 from tests.unit.proxy.http.rig import WAIT_S, Peer, Script, request_of, until, upstream
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -854,3 +857,40 @@ async def test_a_body_without_a_length_is_bounded_too() -> None:
             with pytest.raises(TooLarge):
                 await response.read(999_999, WAIT_S)
             await until(lambda: sender.connections == 0)
+
+
+async def read_whole(sender: Client, port: int) -> None:
+    assert await call(sender, to(port)) == b"whole"
+
+
+async def left_before_the_head(sender: Client, port: int) -> None:
+    asked = asyncio.create_task(call(sender, to(port)))
+    await asyncio.sleep(0)
+    asked.cancel()
+    await asyncio.wait([asked])
+
+
+async def left_within_the_body(sender: Client, port: int) -> None:
+    (await sender.send(to(port), first_byte_timeout_s=WAIT_S)).abort()
+
+
+@pytest.mark.parametrize("exchange", [read_whole, left_before_the_head, left_within_the_body])
+async def test_an_exchange_that_is_over_is_freed_without_the_garbage_collector(
+    exchange: Callable[[Client, int], Awaitable[None]],
+) -> None:
+    """With TLS each holds the memory of its connection, which the collector does not see."""
+
+    def alive() -> int:
+        return sum(isinstance(it, UpstreamConnection | UpstreamResponse | Transfer) for it in gc.get_objects())
+
+    async with upstream(answers_and_closes(length(b"whole"))) as server:
+        with client() as sender:
+            gc.collect()
+            gc.disable()
+            try:
+                before = alive()
+                await exchange(sender, server.port)
+                await until(lambda: sender.connections == 0)
+                await until(lambda: alive() == before)
+            finally:
+                gc.enable()
