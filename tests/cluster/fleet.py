@@ -77,7 +77,7 @@ class Running:
 
     def probe(self, path: str) -> int:
         """The status of a GET on the health port, 0 where nobody answers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=20)
         try:
             connection.request("GET", path)
             return connection.getresponse().status

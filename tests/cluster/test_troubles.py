@@ -69,7 +69,7 @@ def ask(proxy: Running, model: str, text: str = "hello") -> tuple[int, str]:
     request.add_header("authorization", f"Bearer {manifests.API_KEY}")
     request.add_header("content-type", "application/json")
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as refused:
         return refused.code, refused.read().decode()
@@ -77,7 +77,7 @@ def ask(proxy: Running, model: str, text: str = "hello") -> tuple[int, str]:
 
 def metric(running: Running, name: str) -> float:
     """One sample of the operator's metrics, 0 before it is there."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{running.admin_port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.admin_port}/metrics", timeout=20) as answer:
         found = re.search(rf"^pilothouse_operator_{re.escape(name)} (\S+)$", answer.read().decode(), re.MULTILINE)
     return float(found[1]) if found else 0.0
 
@@ -85,7 +85,7 @@ def metric(running: Running, name: str) -> float:
 def page(running: Running, path: str) -> str:
     """The text of a health page, whatever its status."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{running.admin_port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{running.admin_port}{path}", timeout=20) as answer:
             return str(answer.read().decode())
     except urllib.error.HTTPError as refused:
         return refused.read().decode()
@@ -136,7 +136,7 @@ def test_an_edit_made_while_the_api_server_is_away_is_live_when_it_returns(
             taken = traffic.reset()
             return bool(taken.providers) and {name.rsplit("/")[-1] for name in taken.providers} == {"azure"}
 
-        until("the edit is live", only_azure, seconds=10)
+        until("the edit is live", only_azure, seconds=30)
     assert traffic.tally.failed == 0, traffic.tally.failures
     until(
         "status says so",
@@ -236,7 +236,7 @@ def test_a_secret_rotated_a_hundred_times_in_a_moment_makes_no_storm(fleet: Flee
     rotations = [f"a-passing-key-{number}" for number in range(99)] + [credentials.AZURE_API_KEY_2]
     storm = "\n---\n".join(json.dumps(azure_secret(apiKey=key.encode())) for key in rotations)
     fleet.plane.kubectl("replace", "-f", "-", f"--namespace={NAMESPACE}", stdin=storm)
-    until("the last one is in use", lambda: ask(gateway, "gpt")[0] == 200, seconds=10)
+    until("the last one is in use", lambda: ask(gateway, "gpt")[0] == 200, seconds=30)
     assert metric(operator, published) - before < 50
     assert metric(operator, 'status_writes_total{outcome="ok"}') - written < 10
     fleet.apply(manifests.azure_secret())

@@ -37,9 +37,9 @@ def cloud() -> Iterator[Upstream]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
-    assert ready.wait(5)
+    assert ready.wait(30)
     yield found[0]
     loop.call_soon_threadsafe(done.set)
-    thread.join(5)
+    thread.join(30)
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()

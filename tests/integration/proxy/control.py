@@ -74,7 +74,7 @@ class ControlServer:
             self._lines.append(msgspec.json.encode(publication) + b"\n")
             self._changed.notify_all()
 
-    def wait_for_ack(self, version: SnapshotVersion, *, timeout_s: float = 10.0) -> Ack:
+    def wait_for_ack(self, version: SnapshotVersion, *, timeout_s: float = 30.0) -> Ack:
         """The first acknowledgement of a version."""
         with self._changed:
             found = self._changed.wait_for(

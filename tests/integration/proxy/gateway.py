@@ -171,7 +171,7 @@ async def gateway(
             await asyncio.sleep(0)
 
 
-async def until(condition: Callable[[], object], *, seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], object], *, seconds: float = 20.0) -> None:
     """Return as soon as it holds; fail when it never does."""
     for _ in range(int(seconds / 0.01)):
         if condition():

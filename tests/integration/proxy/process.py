@@ -17,6 +17,8 @@ from tests.integration.proxy.configurations import KEY
 from tests.integration.proxy.gateway import Answer
 
 Environment = dict[str, str]
+PATIENCE_S = 30.0
+"""For what comes at once on a machine that has nothing else to do."""
 
 
 class Process:
@@ -45,7 +47,7 @@ class Process:
         whole = self.out.read_bytes().rpartition(b"\n")[0].splitlines()
         return [line for line in map(json.loads, whole) if line["event"] == name]
 
-    def event(self, name: str, *, count: int = 1, seconds: float = 10.0) -> dict[str, Any]:
+    def event(self, name: str, *, count: int = 1, seconds: float = PATIENCE_S) -> dict[str, Any]:
         """The count-th such line of its output, as soon as it is there."""
         self.until(lambda: len(self.events(name)) >= count, f"no {name!r} number {count}", seconds=seconds)
         return self.events(name)[count - 1]
@@ -61,7 +63,7 @@ class Process:
         self.until(there, f"no request {named!r}")
         return found[0]
 
-    def until(self, condition: Callable[[], object], complaint: str, *, seconds: float = 10.0) -> None:
+    def until(self, condition: Callable[[], object], complaint: str, *, seconds: float = PATIENCE_S) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"{complaint}\n{self.told()}"
@@ -75,7 +77,7 @@ class Process:
         self, method: str = "POST", path: str = "/v1/chat/completions", body: Any = None, *, port: int | None = None
     ) -> Answer:
         """One request over a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=PATIENCE_S)
         with contextlib.closing(connection):
             encoded = None if body is None else json.dumps(body).encode()
             connection.request(method, path, encoded, {"authorization": f"Bearer {KEY}"})
@@ -86,7 +88,7 @@ class Process:
     def chat(self, **more: Any) -> Answer:
         return self.ask(body={"model": "chat", "messages": [{"role": "user", "content": "Ahoy"}], **more})
 
-    def end(self, number: int = signal.SIGTERM, *, seconds: float = 10.0) -> int:
+    def end(self, number: int = signal.SIGTERM, *, seconds: float = PATIENCE_S) -> int:
         """Its exit code after a signal."""
         self.popen.send_signal(number)
         return self.popen.wait(seconds)

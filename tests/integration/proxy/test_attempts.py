@@ -112,28 +112,28 @@ async def test_the_log_says_why_a_target_could_not_be_reached() -> None:
 
 async def test_a_target_that_does_not_answer_in_time_is_given_up() -> None:
     async with upstream(hang()) as first, upstream() as second:
-        answer = await ask_two(first, second, timeouts=Timeouts(first_token_ms=100, idle_ms=100, total_ms=5_000))
-        async with asyncio.timeout(5):
+        answer = await ask_two(first, second, timeouts=Timeouts(first_token_ms=500, idle_ms=500, total_ms=10_000))
+        async with asyncio.timeout(20):
             await first.disconnected.wait()
     assert (answer.status, answer.headers["x-pilothouse-provider"]) == (200, "clouds/b")
 
 
 async def test_one_target_cannot_use_up_the_time_of_the_next() -> None:
     async with upstream(hang()) as first, upstream() as second:
-        answer = await ask_two(first, second, timeouts=Timeouts(first_token_ms=5_000, idle_ms=100, total_ms=400))
+        answer = await ask_two(first, second, timeouts=Timeouts(first_token_ms=5_000, idle_ms=5_000, total_ms=1_500))
     assert (answer.status, answer.headers["x-pilothouse-provider"]) == (200, "clouds/b")
 
 
 async def test_nor_can_one_that_begins_an_answer_and_never_ends_it() -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"
     async with upstream(hang(head)) as first, upstream() as second:
-        answer = await ask_two(first, second, timeouts=Timeouts(first_token_ms=5_000, idle_ms=5_000, total_ms=800))
+        answer = await ask_two(first, second, timeouts=Timeouts(first_token_ms=5_000, idle_ms=5_000, total_ms=1_500))
     assert (answer.status, answer.headers["x-pilothouse-provider"]) == (200, "clouds/b")
 
 
 async def test_nor_one_that_streams_without_a_word() -> None:
     async with upstream(stream([ROLE], end="open")) as first, upstream(stream(words("word"))) as second:
-        timeouts = Timeouts(first_token_ms=5_000, idle_ms=5_000, total_ms=800)
+        timeouts = Timeouts(first_token_ms=5_000, idle_ms=5_000, total_ms=1_500)
         answer = await ask_two(first, second, request={"stream": True}, timeouts=timeouts)
     assert (answer.status, answer.text) == (200, "word")
 
@@ -232,7 +232,7 @@ ERROR_EVENT = {"error": {"message": "overloaded", "type": "server_error", "code"
 )
 async def test_a_stream_that_fails_before_its_first_content_is_replaced_unseen(broken: Any) -> None:
     async with upstream(broken) as first, upstream(stream(words("whole"))) as second:
-        timeouts = Timeouts(first_token_ms=300, idle_ms=100, total_ms=5_000)
+        timeouts = Timeouts(first_token_ms=1_000, idle_ms=500, total_ms=10_000)
         answer = await ask_two(
             first, second, request={"stream": True}, timeouts=timeouts, fallback_on=tuple(FailureClass)
         )
@@ -254,7 +254,7 @@ async def test_a_stream_that_fails_before_its_first_content_is_replaced_unseen(b
 )
 async def test_a_stream_that_fails_after_content_ends_with_an_error_event_and_in_order(broken: Any, code: str) -> None:
     async with upstream(broken) as first, upstream(stream(words("no"))) as second:
-        timeouts = Timeouts(first_token_ms=300, idle_ms=100, total_ms=5_000)
+        timeouts = Timeouts(first_token_ms=1_000, idle_ms=500, total_ms=10_000)
         answer = await ask_two(first, second, request={"stream": True}, timeouts=timeouts)
     assert (answer.status, answer.text) == (200, "half")
     assert answer.events[-1]["error"]["code"] == code
@@ -295,7 +295,7 @@ async def test_a_reader_who_takes_nothing_is_given_up_at_the_deadline_and_the_pr
             await writer.drain()
 
     async with upstream(pour) as cloud:
-        configured = one(cloud, timeouts=Timeouts(first_token_ms=500, idle_ms=500, total_ms=500))
+        configured = one(cloud, timeouts=Timeouts(first_token_ms=1_000, idle_ms=1_000, total_ms=1_000))
         async with gateway(configured) as proxy:
             request = {"model": "chat", "messages": [{"role": "user", "content": "x"}], "stream": True}
             url = f"{proxy.url}/v1/chat/completions"

@@ -126,7 +126,7 @@ async def test_a_silent_operator_is_left_and_found_again(monkeypatch: pytest.Mon
     monkeypatch.setattr("tests.integration.proxy.control.HEARTBEAT_S", 30.0)
     with ControlServer(weighing(1)) as control:
         async with listening(control):
-            await until(lambda: control.streams >= 3, seconds=10)
+            await until(lambda: control.streams >= 3, seconds=30)
 
 
 class Recording(Random):
@@ -178,7 +178,7 @@ async def test_a_refused_token_is_told_without_it_and_tried_again(caplog: pytest
         async with listening(control) as proxy:
             await until(lambda: "401" in caplog.text)
             control.token = accepted
-            await until(lambda: proxy.version is not None, seconds=10)
+            await until(lambda: proxy.version is not None, seconds=30)
     assert accepted not in caplog.text
 
 
@@ -189,7 +189,7 @@ async def test_missing_files_are_told_by_name(caplog: pytest.LogCaptureFixture) 
         async with listening(control) as proxy:
             await until(lambda: str(control.directory / "token") in caplog.text)
             (control.directory / "token").write_bytes(token)
-            await until(lambda: proxy.version is not None, seconds=10)
+            await until(lambda: proxy.version is not None, seconds=30)
 
 
 async def test_a_state_directory_that_cannot_be_written_does_not_stop_it(
@@ -217,7 +217,7 @@ async def test_a_line_that_is_none_of_the_stream_ends_it_and_the_next_one_is_rea
 
         monkeypatch.setattr(control, "lines", once)
         async with listening(control) as proxy:
-            await until(lambda: proxy.version is not None, seconds=10)
+            await until(lambda: proxy.version is not None, seconds=30)
     assert "control stream" in caplog.text
 
 

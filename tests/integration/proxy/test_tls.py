@@ -46,7 +46,7 @@ def proxy_of(cloud: Upstream, *more: str) -> Iterator[Process]:
 
 def chat(proxy: Process, context: ssl.SSLContext) -> int:
     """The status of a request to `localhost`."""
-    connection = http.client.HTTPSConnection("localhost", proxy.port, timeout=10, context=context)
+    connection = http.client.HTTPSConnection("localhost", proxy.port, timeout=30, context=context)
     with contextlib.closing(connection):
         connection.request("POST", "/v1/chat/completions", ASKED, {"authorization": f"Bearer {KEY}"})
         return connection.getresponse().status
@@ -61,7 +61,7 @@ def test_callers_are_served_over_tls_and_the_kubelet_is_not(
         assert proxy.event("listening")["tls"] is True
         assert chat(proxy, context) == 200
         assert proxy.ask("GET", "/readyz", port=proxy.admin_port).status == 200
-        with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as plain:
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=30) as plain:
             plain.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
             with contextlib.suppress(ConnectionError):
                 while plain.recv(1_000):
@@ -105,7 +105,7 @@ def test_without_a_usable_pair_it_does_not_start_and_says_why(
     put(authority, tmp_path / "main", "localhost")
     (tmp_path / "main/tls.key").write_text("no key")
     with ControlServer(None) as control, process(*control.flags, *flags(tmp_path / "main")) as proxy:
-        assert proxy.popen.wait(10) == 1
+        assert proxy.popen.wait(30) == 1
         (line,) = proxy.err.read_text().splitlines()
     assert "cannot start" in line
     assert str(tmp_path / "main/tls.key") in line

@@ -132,7 +132,7 @@ def test_a_caller_that_leaves_is_told_to_the_provider(stand: Stand, first: Cloud
 
 def test_a_provider_that_shakes_no_hands_is_given_up(stand: Stand, second: Cloud) -> None:
     with Cloud() as mute:
-        stand.serve(mute.port, second.port, connect_timeout_ms=300, **TRUST)
+        stand.serve(mute.port, second.port, connect_timeout_ms=1_000, **TRUST)
         with calling(stand.process.port) as caller:
             caller.ask()
             mute.accept()

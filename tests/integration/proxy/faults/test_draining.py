@@ -65,7 +65,7 @@ def test_an_answer_during_a_drain_says_that_its_connection_ends(leaving: Stand, 
         # Its head had not gone out yet.
         assert streaming.answer().events[-1] == "[DONE]"
         assert streaming.ended() == b""
-        assert leaving.process.popen.wait(10) == 0
+        assert leaving.process.popen.wait(30) == 0
 
 
 def test_who_comes_or_idles_during_a_drain_is_turned_away_at_once(leaving: Stand, both: Crowd) -> None:
@@ -83,7 +83,7 @@ def test_who_comes_or_idles_during_a_drain_is_turned_away_at_once(leaving: Stand
             socket.create_connection(("127.0.0.1", leaving.process.port))
         assert leaving.process.ask("GET", "/readyz", port=leaving.process.admin_port).status == 503
         assert caller.rest().endswith(b"data: [DONE]\n\n")
-    assert leaving.process.popen.wait(10) == 0
+    assert leaving.process.popen.wait(30) == 0
 
 
 def test_readers_who_take_nothing_do_not_hold_it_beyond_the_drain_s_time(hurried: Stand, both: Crowd) -> None:
