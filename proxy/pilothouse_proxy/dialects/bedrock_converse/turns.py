@@ -62,7 +62,7 @@ def encode(
                 param = f"messages[{turn.at}].content"
                 raise refusal.invalid(param, f"`{param}` is blank; models on Amazon Bedrock need some text")
             continue
-        _append(gathered, message)
+        _append(gathered, message, system)
     pairing.close()
     _check_ends(gathered, caps)
     messages = [converse for message in gathered for converse in _finished(message, caps)]
@@ -92,14 +92,21 @@ def _add_part(message: _Message, part: Part, encoded: list[Block]) -> None:
     message.documents = message.documents or isinstance(part, Document)
 
 
-def _append(gathered: list[_Message], message: _Message) -> None:
-    if gathered and gathered[-1].role == message.role:
-        last = gathered[-1]
-        last.tools += message.tools
-        last.others += message.others
-        last.documents = last.documents or message.documents
-    else:
+def _append(gathered: list[_Message], message: _Message, system: list[Block]) -> None:
+    """Joins it to the turn before if that is of the same side: instructions between the two go to `system`."""
+    at = len(gathered) - 1
+    while at >= 0 and gathered[at].role == "system":
+        at -= 1
+    if at < 0 or gathered[at].role != message.role:
         gathered.append(message)
+        return
+    last, between = gathered[at], gathered[at + 1 :]
+    del gathered[at + 1 :]
+    for instructions in between:
+        system += instructions.others
+    last.tools += message.tools
+    last.others += message.others
+    last.documents = last.documents or message.documents
 
 
 def _check_ends(gathered: list[_Message], caps: Capabilities) -> None:

@@ -92,6 +92,27 @@ def test_any_conversation_becomes_one_that_converse_takes_or_is_refused_by_name(
         assert not any("toolUse" in block or "toolResult" in block for block in blocks)
 
 
+def test_instructions_between_two_turns_of_one_side_do_not_keep_these_from_being_one() -> None:
+    said = [
+        ("user", "a"),
+        ("assistant", "b"),
+        ("system", "c"),
+        ("system", "C"),
+        ("assistant", "d"),
+        ("system", "e"),
+        ("user", "f"),
+    ]
+    messages = [{"role": role, "content": text} for role, text in said]
+    body = sent("anthropic.claude-opus-5-5", messages=messages)
+    assert body["system"] == [{"text": "c"}, {"text": "C"}]
+    assert body["messages"] == [
+        {"role": "user", "content": [{"text": "a"}]},
+        {"role": "assistant", "content": [{"text": "b"}, {"text": "d"}]},
+        {"role": "system", "content": [{"text": "e"}]},
+        {"role": "user", "content": [{"text": "f"}]},
+    ]
+
+
 @given(st.sampled_from(MODELS), CONVERSATION)
 def test_no_word_of_the_user_is_lost_and_their_order_stays(upstream: str, messages: list[dict[str, object]]) -> None:
     try:
