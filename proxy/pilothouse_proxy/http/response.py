@@ -20,7 +20,6 @@ class UpstreamResponse:
         self._waiter: asyncio.Future[None] | None = None
         self._parts: list[bytes] = []
         self._buffered = 0
-        self._ended = False
         self._error: HTTPError | None = None
         self.transfer: Transfer | None = None
         """What has brought it here, until it has ended: beyond that the two would keep each other, and a connection."""
@@ -31,7 +30,7 @@ class UpstreamResponse:
     @property
     def complete(self) -> bool:
         """Whether nothing more will arrive: what `chunk` returns next is the last of the body, or its error."""
-        return self._ended
+        return self.transfer is None
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header (name in lower case)."""
@@ -46,7 +45,7 @@ class UpstreamResponse:
         Raises:
             HTTPError: there will be none.
         """
-        if not self.status and not self._ended:
+        if not self.status and self.transfer is not None:
             await self._arrival()
         if self._error is not None and not self.status:
             raise self._error
@@ -130,7 +129,6 @@ class UpstreamResponse:
     # Inside.
 
     def _end(self, error: HTTPError | None) -> None:
-        self._ended = True
         self._error = error
         self.transfer = None
         self._wake()

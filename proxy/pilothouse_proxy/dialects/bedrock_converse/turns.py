@@ -100,10 +100,10 @@ def _append(gathered: list[_Message], message: _Message, system: list[Block]) ->
     if at < 0 or gathered[at].role != message.role:
         gathered.append(message)
         return
-    last, between = gathered[at], gathered[at + 1 :]
-    del gathered[at + 1 :]
-    for instructions in between:
+    for instructions in gathered[at + 1 :]:
         system += instructions.others
+    del gathered[at + 1 :]
+    last = gathered[at]
     last.tools += message.tools
     last.others += message.others
     last.documents = last.documents or message.documents
