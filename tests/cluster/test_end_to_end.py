@@ -172,7 +172,7 @@ def test_a_rotated_secret_is_live_without_a_failed_request(
 ) -> None:
     with Traffic([gateway.port for gateway in gateways], rate=50, model="gpt") as traffic:
         fleet.apply(manifests.azure_secret(credentials.AZURE_API_KEY_2))
-        until("the new key is in use", lambda: keys_in_use(clouds) == {"key2"}, seconds=30)
+        until("the new key is in use", lambda: keys_in_use(clouds) == {"key2"})
         admin(clouds, "PUT", "/credentials", {"azure": {credentials.AZURE_API_KEY_2: "key2"}})
         until("requests went on with it", lambda: traffic.tally.requests > 200)
     admin(

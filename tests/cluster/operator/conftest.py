@@ -74,7 +74,7 @@ async def running(*parts: object) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def until(holds: Callable[[], bool], *, within_s: float) -> None:
+async def until(holds: Callable[[], bool], *, within_s: float = 30) -> None:
     """Waits for what must come true; fails when it does not."""
     deadline = time.monotonic() + within_s
     while not holds():

@@ -73,13 +73,13 @@ async def test_a_secret_is_read_rotated_deleted_and_recreated(control_plane: Con
             def holds(value: str) -> bool:
                 return secrets.read(namespace, "s") == SecretContent(values={"key": Secret(value)})
 
-            await until(lambda: holds("one"), within_s=30)
+            await until(lambda: holds("one"))
             await kubectl(control_plane, "apply", "-f-", stdin=secret("s", namespace, key="two"))
-            await until(lambda: holds("two"), within_s=30)
+            await until(lambda: holds("two"))
             await kubectl(control_plane, "delete", "secret", "s", f"--namespace={namespace}")
-            await until(lambda: isinstance(secrets.read(namespace, "s"), SecretAbsent), within_s=30)
+            await until(lambda: isinstance(secrets.read(namespace, "s"), SecretAbsent))
             await kubectl(control_plane, "apply", "-f-", stdin=secret("s", namespace, key="three"))
-            await until(lambda: holds("three"), within_s=30)
+            await until(lambda: holds("three"))
 
 
 async def test_the_right_to_one_secret_by_name_is_enough(
@@ -95,16 +95,16 @@ async def test_the_right_to_one_secret_by_name_is_enough(
         secrets = store(api)
         async with running(secrets.run(lambda: None)):
             secrets.want(frozenset({(namespace, "mine"), (namespace, "other")}))
-            await until(lambda: isinstance(secrets.read(namespace, "mine"), SecretContent), within_s=30)
+            await until(lambda: isinstance(secrets.read(namespace, "mine"), SecretContent))
 
             def refused() -> bool:
                 found = secrets.read(namespace, "other")
                 return isinstance(found, SecretAbsent) and found.state is SecretState.FORBIDDEN
 
-            await until(refused, within_s=30)
+            await until(refused)
             await kubectl(control_plane, "apply", "-f-", stdin=secret("mine", namespace, key="two"))
             rotated = SecretContent(values={"key": Secret("two")})
-            await until(lambda: secrets.read(namespace, "mine") == rotated, within_s=30)
+            await until(lambda: secrets.read(namespace, "mine") == rotated)
 
 
 async def test_callers_are_the_clusters_signers_and_labelled_secrets(
@@ -113,7 +113,7 @@ async def test_callers_are_the_clusters_signers_and_labelled_secrets(
     async with connected(control_plane.kubeconfig) as (_, api):
         callers = ClusterCallers(api=api, scope=WatchScope(namespaces=(namespace,)), rng=random.Random(1))
         async with running(callers.run(lambda: None)):
-            await until(lambda: callers.identity is not None, within_s=30)
+            await until(lambda: callers.identity is not None)
             assert callers.identity is not None
             assert callers.problems == ()
             (issuer,) = callers.identity.issuers
@@ -125,7 +125,7 @@ async def test_callers_are_the_clusters_signers_and_labelled_secrets(
                 *("label", "secret", "ana", "pilothouse.dev/type=api-key", "pilothouse.dev/team=red"),
                 f"--namespace={namespace}",
             )
-            await until(lambda: bool(callers.identity and callers.identity.api_keys), within_s=30)
+            await until(lambda: bool(callers.identity and callers.identity.api_keys))
             assert [holder.team for holder in callers.identity.api_keys.values()] == ["red"]
 
 
@@ -145,7 +145,7 @@ async def test_one_replica_leads_and_hands_over_when_it_ends(control_plane: Cont
     async with connected(control_plane.kubeconfig) as (_, api):
         first, second = elector(api, namespace, "first"), elector(api, namespace, "second")
         async with running(first.run()):
-            await until(lambda: first.is_leader, within_s=30)
+            await until(lambda: first.is_leader)
             async with running(second.run()):
                 await asyncio.sleep(5)
                 assert (first.is_leader, second.is_leader) == (True, False)
@@ -249,7 +249,7 @@ async def test_an_identical_apply_is_no_write(control_plane: ControlPlane, names
             """A replica that knows nothing of what others wrote."""
             fleet = Fleet(control_plane, api, connection, scope, Release(namespace, "rel"))
             async with running(fleet.source.run(lambda: None), fleet.writer.run(), fleet.show_for_ever(ALL)):
-                await until(lambda: fleet.source.world is not None, within_s=30)
+                await until(lambda: fleet.source.world is not None)
                 wait = ("--for=condition=Ready", "--timeout=60s", f"--namespace={namespace}")
                 await kubectl(control_plane, "wait", "usagequota/q", *wait)
                 await asyncio.sleep(2)

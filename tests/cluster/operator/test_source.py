@@ -90,11 +90,11 @@ async def test_applied_edited_and_deleted_resources_are_seen(control_plane: Cont
         await synced(seen)
         assert seen.names(namespace) == {"before"}
         await kubectl(control_plane, "apply", "-f-", stdin=quota("later", namespace))
-        await until(lambda: seen.amount("later", namespace) == 5, within_s=30)
+        await until(lambda: seen.amount("later", namespace) == 5)
         await kubectl(control_plane, "apply", "-f-", stdin=quota("later", namespace, 6))
-        await until(lambda: seen.amount("later", namespace) == 6, within_s=30)
+        await until(lambda: seen.amount("later", namespace) == 6)
         await kubectl(control_plane, "delete", "usagequota", "before", f"--namespace={namespace}")
-        await until(lambda: seen.names(namespace) == {"later"}, within_s=30)
+        await until(lambda: seen.names(namespace) == {"later"})
 
 
 async def test_a_process_whose_user_has_no_name_watches_all_the_same(
@@ -110,7 +110,7 @@ async def test_a_process_whose_user_has_no_name_watches_all_the_same(
     async with watching(control_plane.kubeconfig) as seen:
         await synced(seen)
         await kubectl(control_plane, "apply", "-f-", stdin=quota("nameless", namespace))
-        await until(lambda: seen.amount("nameless", namespace) == 5, within_s=30)
+        await until(lambda: seen.amount("nameless", namespace) == 5)
         assert not seen.metric("source_restarts_total", reason="KeyError")
 
 
@@ -118,7 +118,7 @@ async def test_labels_of_namespaces_are_seen(control_plane: ControlPlane, namesp
     async with watching(control_plane.kubeconfig) as seen:
         await synced(seen)
         await kubectl(control_plane, "label", "namespace", namespace, "team=red")
-        await until(lambda: seen.world.namespaces[namespace].get("team") == "red", within_s=30)
+        await until(lambda: seen.world.namespaces[namespace].get("team") == "red")
 
 
 async def test_what_is_held_by_a_finalizer_counts_as_deleted(control_plane: ControlPlane, namespace: str) -> None:
@@ -129,7 +129,7 @@ async def test_what_is_held_by_a_finalizer_counts_as_deleted(control_plane: Cont
         await synced(seen)
         assert seen.names(namespace) == {"held"}
         await kubectl(control_plane, "delete", "usagequota", "held", f"--namespace={namespace}", "--wait=false")
-        await until(lambda: not seen.names(namespace), within_s=30)
+        await until(lambda: not seen.names(namespace))
     release = json.dumps({"metadata": {"finalizers": None}})
     await kubectl(
         control_plane, "patch", "usagequota", "held", f"--namespace={namespace}", "--type=merge", f"--patch={release}"
@@ -147,11 +147,11 @@ async def test_only_the_selected_resources_are_ours(control_plane: ControlPlane,
         await kubectl(
             control_plane, "label", "--overwrite", "usagequota", "mine", f"--namespace={namespace}", "release=b"
         )
-        await until(lambda: not seen.names(namespace), within_s=30)
+        await until(lambda: not seen.names(namespace))
         await kubectl(
             control_plane, "label", "--overwrite", "usagequota", "theirs", f"--namespace={namespace}", "release=a"
         )
-        await until(lambda: seen.names(namespace) == {"theirs"}, within_s=30)
+        await until(lambda: seen.names(namespace) == {"theirs"})
 
 
 async def test_watching_writes_nothing_into_the_users_objects(control_plane: ControlPlane, namespace: str) -> None:
@@ -160,7 +160,7 @@ async def test_watching_writes_nothing_into_the_users_objects(control_plane: Con
     async with watching(control_plane.kubeconfig) as seen:
         await synced(seen)
         await kubectl(control_plane, "apply", "-f-", stdin=quota("other", namespace))
-        await until(lambda: "other" in seen.names(namespace), within_s=30)
+        await until(lambda: "other" in seen.names(namespace))
     after = await asyncio.to_thread(control_plane.get, "usagequota", "untouched", f"--namespace={namespace}")
     assert after == before
 
@@ -178,7 +178,7 @@ async def test_the_echo_of_a_status_is_no_change(control_plane: ControlPlane, na
             *("--subresource=status", "--type=merge", f"--patch={status}"),
         )
         key = ResourceKey(Kind.QUOTA, namespace, "quiet")
-        await until(lambda: seen.world.resources[key].status.get("used") == "10%", within_s=30)
+        await until(lambda: seen.world.resources[key].status.get("used") == "10%")
         assert seen.changes == before
 
 
@@ -212,7 +212,7 @@ async def test_what_was_deleted_while_the_watch_expired_is_gone(
         await asyncio.to_thread(hostile_plane.start_apiserver)
         assert seen.names(hostile_namespace) == {"a", "b", "c"}
         gate.open()
-        await until(lambda: seen.names(hostile_namespace) == {"d"}, within_s=30)
+        await until(lambda: seen.names(hostile_namespace) == {"d"})
 
 
 async def test_an_api_server_that_restarts_costs_nothing(
@@ -242,11 +242,11 @@ async def test_a_deleted_crd_takes_nothing_along_and_may_come_back(
         await until(lambda: seen.metric("source_held", kind="UsageQuota") == 1, within_s=20)
         assert seen.names(hostile_namespace) == {"a", "b"}
         await kubectl(hostile_plane, "create", "namespace", f"{hostile_namespace}-x")
-        await until(lambda: f"{hostile_namespace}-x" in seen.world.namespaces, within_s=30)
+        await until(lambda: f"{hostile_namespace}-x" in seen.world.namespaces)
         await kubectl(hostile_plane, "apply", "--server-side", "-f", str(crd))
         await kubectl(hostile_plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(crd))
         await kubectl(hostile_plane, "apply", "-f-", stdin=quota("a", hostile_namespace, 9))
-        await until(lambda: seen.amount("a", hostile_namespace) == 9, within_s=30)
+        await until(lambda: seen.amount("a", hostile_namespace) == 9)
         assert seen.names(hostile_namespace) == {"a", "b"}
         await until(lambda: seen.names(hostile_namespace) == {"a"}, within_s=60)
         assert seen.source.missing == ()
@@ -259,13 +259,13 @@ async def test_without_rights_it_lives_and_names_what_is_missing(
     made = await asyncio.to_thread(control_plane.kubectl, "create", "token", "poor", f"--namespace={namespace}")
     kubeconfig = control_plane.kubeconfig_for(token=made.stdout.strip(), path=tmp_path / "poor")
     async with watching(kubeconfig) as seen:
-        await until(lambda: any("the right to list and watch" in text for text in seen.source.missing), within_s=30)
+        await until(lambda: any("the right to list and watch" in text for text in seen.source.missing))
         assert seen.source.world is None
         await kubectl(
             control_plane,
             *("create", "clusterrolebinding", namespace, "--clusterrole=cluster-admin"),
             f"--serviceaccount={namespace}:poor",
         )
-        await until(lambda: seen.source.world is not None, within_s=30)
+        await until(lambda: seen.source.world is not None)
         assert seen.source.missing == ()
     await kubectl(control_plane, "delete", "clusterrolebinding", namespace)

@@ -19,6 +19,7 @@ from pilothouse_api.snapshot import canonical
 from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_api.snapshot.stream import Ack, Heartbeat, Hello, Publication, Report, Subject
 from pilothouse_operator.distribution import certificates
+from tests.integration.proxy.process import PATIENCE_S
 
 TOKEN = "control-token-of-a-pod"
 HEARTBEAT_S = 1.0
@@ -74,11 +75,11 @@ class ControlServer:
             self._lines.append(msgspec.json.encode(publication) + b"\n")
             self._changed.notify_all()
 
-    def wait_for_ack(self, version: SnapshotVersion, *, timeout_s: float = 30.0) -> Ack:
+    def wait_for_ack(self, version: SnapshotVersion) -> Ack:
         """The first acknowledgement of a version."""
         with self._changed:
             found = self._changed.wait_for(
-                lambda: next((ack for ack in self.acks if ack.version == version), None), timeout_s
+                lambda: next((ack for ack in self.acks if ack.version == version), None), PATIENCE_S
             )
         assert found is not None, f"no acknowledgement of {version}, only {self.acks}"
         return found

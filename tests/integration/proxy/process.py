@@ -91,6 +91,10 @@ class Process:
     def end(self, number: int = signal.SIGTERM, *, seconds: float = PATIENCE_S) -> int:
         """Its exit code after a signal."""
         self.popen.send_signal(number)
+        return self.ended(seconds=seconds)
+
+    def ended(self, *, seconds: float = PATIENCE_S) -> int:
+        """Its exit code, as soon as it has one."""
         return self.popen.wait(seconds)
 
     def close(self) -> None:

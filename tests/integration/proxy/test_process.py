@@ -232,7 +232,7 @@ def test_it_comes_back_to_an_operator_that_was_away_with_a_new_certificate_and_t
         proxy.event("configuration applied")
         changed = one(cloud, quotas={"q": quota(limit(Resource.REQUESTS, 1_000))})
         control.renew(token=TOKEN + "-rotated", snapshot=changed)
-        assert proxy.event("configuration applied", count=2, seconds=30)["quotas"] == 1
+        assert proxy.event("configuration applied", count=2)["quotas"] == 1
         assert proxy.chat().status == 200
 
 
@@ -249,7 +249,7 @@ def test_a_drain_finishes_what_is_under_way_and_exits_in_order(cloud: Upstream) 
         proxy.event("draining")
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=1)
-        assert proxy.popen.wait(30) == 0
+        assert proxy.ended() == 0
         caller.join()
         assert (answers[0].text, answers[0].events[-1]) == ("slow", "[DONE]")
         assert [event["event"] for event in map(json.loads, proxy.out.read_text().splitlines())][-1] == "stopped"
@@ -376,7 +376,7 @@ def test_an_address_that_is_taken_is_told(cloud: Upstream) -> None:
         ControlServer(one(cloud)) as control,
         process(*control.flags, f"--listen=127.0.0.1:{taken.getsockname()[1]}") as proxy,
     ):
-        assert proxy.popen.wait(30) == 1
+        assert proxy.ended() == 1
         (line,) = proxy.err.read_text().splitlines()
     assert "cannot start" in line
 

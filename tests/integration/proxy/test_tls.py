@@ -105,7 +105,7 @@ def test_without_a_usable_pair_it_does_not_start_and_says_why(
     put(authority, tmp_path / "main", "localhost")
     (tmp_path / "main/tls.key").write_text("no key")
     with ControlServer(None) as control, process(*control.flags, *flags(tmp_path / "main")) as proxy:
-        assert proxy.popen.wait(30) == 1
+        assert proxy.ended() == 1
         (line,) = proxy.err.read_text().splitlines()
     assert "cannot start" in line
     assert str(tmp_path / "main/tls.key") in line

@@ -47,13 +47,13 @@ def publish(stand: Stand, changes: Iterator[Snapshot]) -> SnapshotVersion:
 
 
 def applied(stand: Stand, version: SnapshotVersion) -> None:
-    stand.control.wait_for_ack(version, timeout_s=30)
+    stand.control.wait_for_ack(version)
 
 
 def answered(stand: Stand, running: Load, more: int) -> None:
     """So many more requests have been answered."""
     begun = len(running.results)
-    stand.process.until(lambda: len(running.results) >= begun + more, "no request is answered", seconds=30)
+    stand.process.until(lambda: len(running.results) >= begun + more, "no request is answered")
 
 
 def test_no_request_fails_while_configurations_change_one_by_one(stand: Stand, changes: Iterator[Snapshot]) -> None:

@@ -42,7 +42,7 @@ def test_no_request_that_has_reached_a_provider_is_lost(leaving: Stand, both: Cr
     with load(leaving.process.port, callers=40, events=20, pause_s=0.02) as running:
         leaving.process.until(lambda: both.answered >= 80, "no request is answered")
         leaving.process.popen.send_signal(signal.SIGTERM)
-        assert leaving.process.popen.wait(30) == 0
+        assert leaving.process.ended() == 0
     sent = set(both.names)
     assert not [result for result in running.failures if result.name in sent]
     # A caller whose connection is closed before a byte of its request was read may send it elsewhere.
@@ -65,7 +65,7 @@ def test_an_answer_during_a_drain_says_that_its_connection_ends(leaving: Stand, 
         # Its head had not gone out yet.
         assert streaming.answer().events[-1] == "[DONE]"
         assert streaming.ended() == b""
-        assert leaving.process.popen.wait(30) == 0
+        assert leaving.process.ended() == 0
 
 
 def test_who_comes_or_idles_during_a_drain_is_turned_away_at_once(leaving: Stand, both: Crowd) -> None:
@@ -83,7 +83,7 @@ def test_who_comes_or_idles_during_a_drain_is_turned_away_at_once(leaving: Stand
             socket.create_connection(("127.0.0.1", leaving.process.port))
         assert leaving.process.ask("GET", "/readyz", port=leaving.process.admin_port).status == 503
         assert caller.rest().endswith(b"data: [DONE]\n\n")
-    assert leaving.process.popen.wait(30) == 0
+    assert leaving.process.ended() == 0
 
 
 def test_readers_who_take_nothing_do_not_hold_it_beyond_the_drain_s_time(hurried: Stand, both: Crowd) -> None:
@@ -93,5 +93,5 @@ def test_readers_who_take_nothing_do_not_hold_it_beyond_the_drain_s_time(hurried
         reader.ask(stream=True, play=play("poured", events=1_000_000, size=20_000))
         reader.head()
     hurried.process.popen.send_signal(signal.SIGTERM)
-    assert hurried.process.popen.wait(30) == 0
+    assert hurried.process.ended() == 0
     assert hurried.process.events("stopped")

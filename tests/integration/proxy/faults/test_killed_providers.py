@@ -16,8 +16,9 @@ from pilothouse_api.snapshot.routes import Retry, Timeouts
 from tests.integration.proxy.faults import doomed
 from tests.integration.proxy.faults.speakers import OPENAI
 from tests.integration.proxy.faults.stand import LONG, NO_RETRY, Stand
-from tests.integration.proxy.faults.wire import PATIENCE_S, Caller, Cloud, calling
+from tests.integration.proxy.faults.wire import Caller, Cloud, calling
 from tests.integration.proxy.gateway import Answer
+from tests.integration.proxy.process import PATIENCE_S
 from tests.integration.proxy.upstream import completion
 
 WHOLE = ("before the body", "within the body")

@@ -14,8 +14,8 @@ from typing import Any
 
 from tests.integration.proxy.configurations import KEY
 from tests.integration.proxy.gateway import Answer
+from tests.integration.proxy.process import PATIENCE_S
 
-PATIENCE_S = 30.0
 EVENTS = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 HELLO = [{"role": "user", "content": "Ahoy"}]
 # struct tcp_info of linux/tcp.h.
