@@ -38,6 +38,9 @@ class Reason(enum.StrEnum):
     SECRET_MALFORMED = "SecretMalformed"
     SECRET_FORBIDDEN = "SecretForbidden"
     STORE_UNAVAILABLE = "StoreUnavailable"
+    IDENTITY_NOT_PERMITTED = "IdentityNotPermitted"
+    SIGN_IN_REFUSED = "SignInRefused"
+    SIGN_IN_UNAVAILABLE = "SignInUnavailable"
     RESOLVED_REFS = "ResolvedRefs"
     REF_NOT_PERMITTED = "RefNotPermitted"
     PROVIDER_NOT_FOUND = "ProviderNotFound"
@@ -88,7 +91,12 @@ OUTCOMES: Mapping[ConditionType, Mapping[tuple[ConditionStatus, Reason], str]] =
         (_FALSE, Reason.SECRET_KEY_MISSING): "The Secret lacks the key.",
         (_FALSE, Reason.SECRET_MALFORMED): "The value cannot be a credential of that kind.",
         (_FALSE, Reason.SECRET_FORBIDDEN): "The operator may not read the Secret.",
-        (_FALSE, Reason.STORE_UNAVAILABLE): "Secrets cannot be read at the moment.",
+        (_FALSE, Reason.STORE_UNAVAILABLE): "Secrets cannot be read at the moment; the message says since when.",
+        (_FALSE, Reason.IDENTITY_NOT_PERMITTED): "The operator's own identity is not for this namespace, or not for an "
+        "endpoint that the manifest names.",
+        (_FALSE, Reason.SIGN_IN_REFUSED): "The cloud has refused to issue a credential. The last one serves until it "
+        "ends, if there is one.",
+        (_FALSE, Reason.SIGN_IN_UNAVAILABLE): "The cloud's sign-in does not answer, or asks us to slow down.",
         (_UNKNOWN, Reason.PENDING): "The Secrets have not been read yet, or the resource is not accepted.",
     },
     ConditionType.RESOLVED_REFS: {

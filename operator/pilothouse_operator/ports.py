@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NewType, Protocol
 
-from pilothouse_api.conditions import Problem
-from pilothouse_api.names import Scope
+from pilothouse_api.conditions import Problem, Reason
+from pilothouse_api.names import ProviderKey, Scope
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.stream import LimitUse, Subject
-from pilothouse_operator.compile.world import ResourceKey, SecretRef, SignIn, Verdict, World
+from pilothouse_operator.compile.identities import Address, Grant
+from pilothouse_operator.compile.world import Reference, ResourceKey, SignIn, Verdict, World
 
 FieldPath = NewType("FieldPath", str)
 """Where in a resource: `spec.targets[1].model`."""
@@ -73,6 +74,139 @@ class SecretStore(Protocol):
         ...
 
 
+class Fault(Exception):
+    """Why a store or a cloud did not give what was asked. Its text is for a condition: no value, no token.
+
+    `field` is a member of the sign-in or the reference (`roles[1].roleArn`), or empty. `throttled`: it asks us to slow
+    down, for `retry_after_s` where it says so. `passing`: it may be over at the next try; otherwise somebody has to
+    mend something first, and it is tried rarely.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: Reason,
+        passing: bool,
+        field: str = "",
+        throttled: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+        self.passing = passing
+        self.field = field
+        self.throttled = throttled
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What a store holds: text (a JSON object where it has members), and which version of it."""
+
+    value: Secret
+    version: str
+
+
+class Store(Protocol):
+    """One kind of store outside the cluster."""
+
+    async def fetch(self, address: Address, sign_in: Mapping[str, Secret], *, known: str | None) -> Fetched | None:
+        """None: the version is `known` still. `sign_in` as `address.identity` names its values. Raises Fault."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A secret to hold, however many refer to it: asked for every `refresh_s`, signed in with `sign_in`."""
+
+    address: Address
+    refresh_s: int
+    sign_in: tuple[tuple[str, Secret], ...] = ()
+
+
+class StoredSecrets(Protocol):
+    """Secrets of the stores outside the cluster: those that are wished for are polled, nothing else enters memory."""
+
+    def want(self, wishes: frozenset[Wish]) -> None:
+        """What to hold from now on. Of wishes that differ in `refresh_s` alone the shortest counts."""
+        ...
+
+    def read(self, address: Address, sign_in: tuple[tuple[str, Secret], ...]) -> "Stored":
+        """As last fetched, without I/O."""
+        ...
+
+    async def run(self, changed: Changed) -> None:
+        """Until cancelled. `changed`: a value is another, or a fault came or went."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Either, both or (not asked yet) neither. A fault beside a value: the last good one, since `since` (Unix s)."""
+
+    value: Secret | None = None
+    fault: Fault | None = None
+    since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """What a cloud is asked to issue, and the values that signing in there takes, by field name."""
+
+    grant: Grant
+    values: Mapping[str, Secret]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A credential that ends, and when (Unix s). `note` as of CredentialState."""
+
+    credential: Credential
+    expires_at: float
+    note: str = ""
+
+
+class CredentialService(Protocol):
+    """One cloud's issue of credentials."""
+
+    async def issue(self, application: Application) -> Issued:
+        """Raises Fault. Never waits longer than some seconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brokered:
+    """Either, both or (not asked yet) neither. A fault beside a credential: it serves until it ends."""
+
+    issued: Issued | None = None
+    issued_at: float = 0.0
+    fault: Fault | None = None
+    since: float = 0.0
+    """Unix seconds of the first failure in a row."""
+
+
+class Broker(Protocol):
+    """Keeps a credential for every application, and renews it ahead of its end."""
+
+    def want(self, applications: Mapping[ProviderKey, Application]) -> None:
+        """From now on. What another application had issued is forgotten."""
+        ...
+
+    def read(self, provider: ProviderKey) -> Brokered:
+        """As it stands, without I/O. A credential past its end is none."""
+        ...
+
+    def refused(self, provider: ProviderKey, fingerprint: str) -> None:
+        """A provider refuses this credential: another is issued at once, unless it has been replaced already."""
+        ...
+
+    async def run(self, changed: Changed, renewed: Callable[[ProviderKey], None]) -> None:
+        """Until cancelled. `renewed`: another credential in place of a good one. `changed`: all else."""
+        ...
+
+
 class CallerDirectory(Protocol):
     """Who may call a shared gateway: issuers of ServiceAccount tokens, and API keys from labelled Secrets."""
 
@@ -94,7 +228,7 @@ class CallerDirectory(Protocol):
 class Issuer(Protocol):
     """Turns what Secrets hold into a credential that a proxy may have."""
 
-    def issue(self, sign_in: SignIn, read: Callable[[SecretRef, FieldPath], Secret | Problem]) -> Credential | Problem:
+    def issue(self, sign_in: SignIn, read: Callable[[Reference, FieldPath], Secret | Problem]) -> Credential | Problem:
         """`read` finds the value of one reference, or says what is wrong with the field that holds it."""
         ...
 

@@ -320,7 +320,7 @@ def test_a_sidecars_token_opens_its_own_namespaces_scope_whatever_it_asks_for(fl
     assert said[0]["scope"] == "sidecar/strange"
     assert said[0]["subject"] == {"namespace": "strange", "service_account": "app"}
     # No route, no credential, nothing of who may call.
-    assert said[1]["snapshot"] == {"schema": schema_of({}), "scope": "sidecar/strange", "identity": {}}
+    assert said[1]["snapshot"] == {"schema": schema_of({}, {}), "scope": "sidecar/strange", "identity": {}}
 
 
 def test_the_token_of_a_deleted_pod_opens_nothing(fleet: Fleet, tmp_path: Path) -> None:

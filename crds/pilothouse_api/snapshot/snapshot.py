@@ -5,22 +5,27 @@ from collections.abc import Mapping
 import msgspec
 
 from pilothouse_api.names import ProviderKey, QuotaKey, RouteKey, Scope
-from pilothouse_api.snapshot.credentials import Credential, ProxyCredential
+from pilothouse_api.snapshot.credentials import APIKey, Credential, ProxyCredential
+from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.providers import Provider
 from pilothouse_api.snapshot.quotas import Quota
 from pilothouse_api.snapshot.routes import Route
 
-SCHEMA = 2
+SCHEMA = 3
 """The newest that this code understands.
 
 Raised when a proxy must understand a new field to act rightly; a mere addition does not raise it.
-1: the first. 2: `connection.proxy`, past which nothing may be connected to.
+1: the first. 2: `connection.proxy`, past which nothing may be connected to. 3: credentials that come as renewals, and
+Bedrock with an API key.
 """
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Tables by key. A provider without an entry in `credentials` cannot be signed in to and is not used."""
+    """Tables by key.
+
+    A provider without an entry in `credentials` is signed in to with what renewals brought; without that, not at all.
+    """
 
     schema: int
     scope: Scope
@@ -33,10 +38,15 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     identity: Identity = Identity()
 
 
-def schema_of(providers: Mapping[ProviderKey, Provider]) -> int:
+def schema_of(providers: Mapping[ProviderKey, Provider], credentials: Mapping[ProviderKey, Credential]) -> int:
     """The lowest schema whose proxies act rightly on a snapshot with these.
 
     A snapshot says no higher one than it needs, so that proxies that are older than the operator serve on until
     something is configured that they do not know.
     """
+    if providers.keys() - credentials.keys() or any(
+        isinstance(provider.endpoint, BedrockEndpoint) and isinstance(credentials[key], APIKey)
+        for key, provider in providers.items()
+    ):
+        return 3
     return 2 if any(provider.connection.proxy is not None for provider in providers.values()) else 1

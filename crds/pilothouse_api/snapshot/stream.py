@@ -1,7 +1,7 @@
 """The control stream between operator and proxy.
 
-`GET /v1/snapshots` (NDJSON, these lines), `POST /v1/acks`, `POST /v1/reports`. Bodies are JSON of these structs. The
-operator learns who speaks (pod, namespace, scope) from the token alone.
+`GET /v1/snapshots` (NDJSON, these lines), `POST /v1/acks`, `POST /v1/reports`, `POST /v1/refusals`. Bodies are JSON of
+these structs. The operator learns who speaks (pod, namespace, scope) from the token alone.
 """
 
 import enum
@@ -9,7 +9,8 @@ from typing import Annotated
 
 import msgspec
 
-from pilothouse_api.names import QuotaKey, Scope, SnapshotVersion
+from pilothouse_api.names import ProviderKey, QuotaKey, Scope, SnapshotVersion
+from pilothouse_api.snapshot.credentials import Credential
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """What a status can hold: a reader of JSON may take it for a double."""
@@ -45,11 +46,21 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     seen: dict[str, str] = {}
 
 
+class Renewal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="renewal"):
+    """Credentials that end, as they were issued: each takes the place of its provider's former one.
+
+    They are in no snapshot. Those that a snapshot needs come before it; those of providers that it has not are dropped
+    when it is applied. Replicas issue for themselves, so that two may send different ones, both good.
+    """
+
+    credentials: dict[ProviderKey, Credential]
+
+
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="heartbeat"):
     """Nothing has changed; the line is alive."""
 
 
-StreamLine = Hello | Publication | Heartbeat
+StreamLine = Hello | Renewal | Publication | Heartbeat
 
 
 class AckState(enum.StrEnum):
@@ -66,6 +77,16 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: AckState
     path: str = ""
     reason: str = ""
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A provider has refused a renewed credential as expired or not valid (any more): another is needed.
+
+    `fingerprint` says which (`canonical.fingerprint`): one that has been replaced meanwhile is no reason.
+    """
+
+    provider: ProviderKey
+    fingerprint: Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class LimitUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -120,7 +120,7 @@ class Scopes:
                 if backend.state.proxy is not None:
                     proxy_credentials[key] = backend.state.proxy
         return Snapshot(
-            schema=schema_of(providers),
+            schema=schema_of(providers, credentials),
             scope=scope,
             providers=providers,
             credentials=credentials,

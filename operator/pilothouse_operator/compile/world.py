@@ -10,6 +10,7 @@ from pilothouse_api.names import ProviderKey, Scope
 from pilothouse_api.snapshot.credentials import Credential, ProxyCredential
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.snapshot import Snapshot
+from pilothouse_operator.compile.identities import Address, Grant
 
 
 class Kind(enum.StrEnum):
@@ -76,33 +77,72 @@ class SecretRef:
     key: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRef:
+    """One value of one secret in a store outside the cluster. `key`: a member of its JSON object; empty = all of it.
+
+    `sign_in` by the value's name in `address.identity`: Secrets that signing in to the store takes. Its path is
+    `sign_in_path`. `refresh_s`: how often the store is asked.
+    """
+
+    address: Address
+    key: str = ""
+    refresh_s: int = 300
+    sign_in: tuple[tuple[str, SecretRef], ...] = ()
+    sign_in_path: str = ""
+
+
+Reference = SecretRef | StoredRef
+
+
 class SignInKind(enum.StrEnum):
     """How a provider is signed in to; the values are the manifest's."""
 
     ACCESS_KEY = "accessKey"
     API_KEY = "apiKey"
+    DEFAULT = "default"
+    SERVICE_PRINCIPAL = "servicePrincipal"
+    MANAGED_IDENTITY = "managedIdentity"
+    WORKLOAD_IDENTITY = "workloadIdentity"
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
-    """A provider's `auth` without its manifest: the kind, and which Secret key holds which value.
+    """A provider's `auth` without its manifest: the kind, and where each value is kept.
 
-    `values` by field name: `accessKeyId`, `secretAccessKey`, `sessionToken`; `apiKey`. `path` is the field path of
-    the kind (`spec.bedrock.auth.accessKey`). `uid` is the provider's: a recreated one inherits no credential.
+    `values` by field name: `accessKeyId`, `secretAccessKey`, `sessionToken`; `apiKey`; `clientSecret`, `certificate`,
+    `password`. `path` is the field path of the kind (`spec.bedrock.auth.accessKey`). `uid` is the provider's: a
+    recreated one inherits no credential.
     """
 
     uid: str
     kind: SignInKind
     path: str = ""
-    values: Mapping[str, SecretRef] = field(default_factory=dict)
-    proxy: Mapping[str, SecretRef] = field(default_factory=dict)
+    values: Mapping[str, Reference] = field(default_factory=dict)
+    proxy: Mapping[str, Reference] = field(default_factory=dict)
     """What the forward proxy asks for: `username` and `password`, or nothing."""
+    grant: Grant | None = None
+    """What a cloud is asked to issue; None where `values` are sent as they stand."""
+    problem: Problem | None = None
+    """Why it may not be signed in so: the namespace must not use the operator's own identity."""
 
     @property
-    def secrets(self) -> frozenset[tuple[str, str]]:
-        """Namespace and name of every Secret that it needs."""
-        return frozenset((ref.namespace, ref.name) for ref in (*self.values.values(), *self.proxy.values()))
+    def references(self) -> tuple[Reference, ...]:
+        """Every value that it needs, the proxy's too."""
+        return (*self.values.values(), *self.proxy.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityAccess:
+    """Who may make use of what the operator itself is to the clouds.
+
+    `namespaces` whose providers may; None = all. `endpoints`: URLs (scheme, host, port) beside the clouds' public ones
+    that may be shown the operator's identity or what was issued with it; None = all that a manifest names.
+    """
+
+    namespaces: frozenset[str] | None = None
+    endpoints: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +153,10 @@ class CredentialState:
     problem: Problem | None = None
     proxy: ProxyCredential | None = None
     """Beside a credential: what the forward proxy asks for, if it does."""
+    issued: bool = False
+    """The credential ends, and another will take its place: it travels beside the snapshot, never in it."""
+    note: str = ""
+    """What the reader should know of a good credential: that it opens more than was asked for, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,3 +188,5 @@ class Compiled:
 
     snapshots: Mapping[Scope, Snapshot]
     verdicts: Mapping[ResourceKey, Verdict]
+    renewed: Mapping[Scope, frozenset[ProviderKey]] = field(default_factory=dict)
+    """The providers of each scope whose credentials travel beside the snapshot."""

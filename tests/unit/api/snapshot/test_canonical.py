@@ -1,4 +1,5 @@
 import json
+import re
 
 import msgspec
 import pytest
@@ -8,19 +9,27 @@ from hypothesis import strategies as st
 from pilothouse_api.names import ProviderKey, RouteKey, Scope, UpstreamModel
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot import canonical
-from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Basic, NoCredential
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Basic, BearerToken, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.providers import Connection, Model, Provider, Proxy
 from pilothouse_api.snapshot.routes import FailureClass, Retry, Route, Target
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
+from pilothouse_api.snapshot.stream import Renewal
 
 words = st.text(st.characters(codec="utf-8"), max_size=8)
 keys = words.map(ProviderKey)
 secrets = words.map(Secret)
 credentials = st.one_of(
-    st.builds(AccessKey, access_key_id=words, secret_access_key=secrets, session_token=st.none() | secrets),
+    st.builds(
+        AccessKey,
+        access_key_id=words,
+        secret_access_key=secrets,
+        session_token=st.none() | secrets,
+        expires_at=st.none() | st.integers(0, 2**53),
+    ),
+    st.builds(BearerToken, token=secrets, expires_at=st.none() | st.integers(0, 2**53)),
     st.builds(APIKey, key=secrets),
     st.just(NoCredential()),
 )
@@ -98,7 +107,7 @@ def test_bytes_are_sorted_json_without_blanks_and_defaults() -> None:
 
 
 def test_fields_of_a_newer_version_are_ignored() -> None:
-    assert canonical.decode(b'{"schema":2,"scope":"gateway","invented":{"x":1}}') == SMALL
+    assert canonical.decode(b'{"schema":3,"scope":"gateway","invented":{"x":1}}') == SMALL
 
 
 @pytest.mark.parametrize(
@@ -116,3 +125,15 @@ def test_what_does_not_fit_is_refused_with_its_path(encoded: bytes, place: str) 
 def test_what_is_no_json_is_refused() -> None:
     with pytest.raises(msgspec.DecodeError):
         canonical.decode(b"{")
+
+
+@given(st.dictionaries(keys, credentials, max_size=3))
+def test_a_renewal_comes_out_of_its_line_as_it_went_in(issued: dict[ProviderKey, Credential]) -> None:
+    assert canonical.decode_line(canonical.encode_renewal(Renewal(credentials=issued))) == Renewal(credentials=issued)
+
+
+@given(credentials, credentials)
+def test_a_fingerprint_tells_credentials_apart_and_holds_nothing_of_them(one: Credential, other: Credential) -> None:
+    print_of_one = canonical.fingerprint(one)
+    assert (print_of_one == canonical.fingerprint(other)) == (one == other)
+    assert re.fullmatch("[0-9a-f]{16}", print_of_one)

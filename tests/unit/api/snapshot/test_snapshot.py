@@ -1,13 +1,26 @@
 from pilothouse_api.names import ProviderKey
+from pilothouse_api.secret import Secret
+from pilothouse_api.snapshot.credentials import APIKey, NoCredential
+from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.providers import Connection, Provider, Proxy
 from pilothouse_api.snapshot.snapshot import SCHEMA, schema_of
 
-ENDPOINT = OpenAIEndpoint(url="https://api.openai.com/v1")
+DIRECT = Provider(endpoint=OpenAIEndpoint(url="https://api.openai.com/v1"))
+THROUGH = Provider(endpoint=DIRECT.endpoint, connection=Connection(proxy=Proxy(url="http://proxy:3128")))
+BEDROCK = Provider(endpoint=BedrockEndpoint(url="https://bedrock-runtime.eu-west-1.amazonaws.com", region="eu-west-1"))
+ONE, OTHER = ProviderKey("a/b"), ProviderKey("a/c")
 
 
 def test_a_snapshot_says_no_higher_schema_than_it_needs() -> None:
-    direct = Provider(endpoint=ENDPOINT)
-    through = Provider(endpoint=ENDPOINT, connection=Connection(proxy=Proxy(url="http://proxy:3128")))
-    assert schema_of({}) == schema_of({ProviderKey("a/b"): direct}) == 1
-    assert schema_of({ProviderKey("a/b"): direct, ProviderKey("a/c"): through}) == SCHEMA == 2
+    free = {ONE: NoCredential(), OTHER: NoCredential()}
+    assert schema_of({}, {}) == schema_of({ONE: DIRECT}, free) == 1
+    assert schema_of({ONE: DIRECT, OTHER: THROUGH}, free) == 2
+
+
+def test_only_a_proxy_that_knows_of_renewals_may_run_a_provider_whose_credential_comes_so() -> None:
+    assert schema_of({ONE: DIRECT, OTHER: THROUGH}, {OTHER: NoCredential()}) == SCHEMA == 3
+
+
+def test_only_a_proxy_that_can_send_an_api_key_to_bedrock_may_get_one() -> None:
+    assert schema_of({ONE: BEDROCK}, {ONE: APIKey(key=Secret("key"))}) == SCHEMA
