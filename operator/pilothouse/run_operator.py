@@ -8,11 +8,14 @@ import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import uvloop
 
 from pilothouse.clock import SystemClock
+from pilothouse_api.resources import urls
 from pilothouse_operator import main
+from pilothouse_operator.compile.world import IdentityAccess
 from pilothouse_operator.distribution.identity import ServiceAccount
 from pilothouse_operator.kube.connection import ProxyEnv
 from pilothouse_operator.kube.errors import KubeError
@@ -63,6 +66,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--watch-namespaces", metavar="A,B", type=_names, default=(), help="only these (default: all)")
     add("--selector", default="", help="only resources with these labels, such as env=prod")
+    add(
+        "--identity-namespace",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a namespace whose providers may use the operator's own identity to the clouds; * for all (repeatable; "
+        "default: the release's own)",
+    )
+    add(
+        "--identity-endpoint",
+        metavar="URL",
+        type=_origin,
+        action="append",
+        default=[],
+        help="an endpoint beside the clouds' public ones that may be shown that identity, such as a Vault; * for all "
+        "(repeatable)",
+    )
     add("--kubeconfig", type=Path, help="sign in by this file (default: as a pod, else the user's own)")
     add("--context", help="of the kubeconfig")
     add("--use-proxy-env", action="store_true", help="reach the API server through HTTPS_PROXY")
@@ -85,6 +105,10 @@ def _settings(options: argparse.Namespace) -> main.Settings:
         gateways=frozenset(options.gateway_service_account),
         watch_namespaces=options.watch_namespaces,
         selector=options.selector,
+        access=IdentityAccess(
+            namespaces=_unless_all(options.identity_namespace or [options.namespace]),
+            endpoints=_unless_all(options.identity_endpoint),
+        ),
         kubeconfig=options.kubeconfig,
         context=options.context,
         proxy_env=ProxyEnv.USE if options.use_proxy_env else ProxyEnv.IGNORE,
@@ -96,6 +120,17 @@ def _address(text: str) -> tuple[str, int]:
     if not colon or not port.isdigit() or int(port) > 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, such as 0.0.0.0:8443")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - asked for by `:8443`
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    if text != "*" and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")):
+        raise argparse.ArgumentTypeError(f"{text!r} is no URL of scheme and host, such as https://vault:8200")
+    return text if text == "*" else urls.normalised(text)
+
+
+def _unless_all(names: list[str]) -> frozenset[str] | None:
+    return None if "*" in names else frozenset(names)
 
 
 def _service_account(text: str) -> ServiceAccount:

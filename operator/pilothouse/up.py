@@ -33,11 +33,13 @@ from pilothouse_api.names import GATEWAY_SCOPE
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.identity import KeyHolder
 from pilothouse_api.snapshot.stream import Subject
+from pilothouse_operator.compile.world import IdentityAccess
 from pilothouse_operator.distribution import certificates
 from pilothouse_operator.distribution.hub import Hub
 from pilothouse_operator.distribution.identity import RunToken
 from pilothouse_operator.distribution.server import ControlServer
 from pilothouse_operator.observe import Metrics
+from pilothouse_operator.outside import outside
 from pilothouse_operator.ports import ProxyIdentity
 from pilothouse_operator.reconciler import Reconciler, Sources
 from pilothouse_operator.sources.directory import Directory
@@ -137,17 +139,27 @@ async def _up(settings: Settings) -> int:
         # Without a key only whoever is on this machine is let in.
         anonymous = KeyHolder(namespace=_NAMESPACE, user="local") if _is_loopback(settings.host) else None
         directory = Directory(root=settings.root, environ=os.environ, clock=clock, anonymous=anonymous)
+        metrics = Metrics()
+        # Whoever writes the manifests here may use whatever this user's own identity opens.
+        beyond = outside(clock=clock, rng=SystemRandom(), metrics=metrics)
         terminal = Terminal(
             directory=directory, root=settings.root, url=settings.url, hub=hub, clock=clock, write=to_stdout
         )
         logging.getLogger().addHandler(LogLines(terminal))
         logging.getLogger(DIRECTORY_LOG).setLevel(logging.INFO)
         reconciler = Reconciler(
-            sources=Sources(resources=directory.source, secrets=directory.secrets, callers=directory.callers),
+            sources=Sources(
+                resources=directory.source,
+                secrets=directory.secrets,
+                stored=beyond.stored,
+                broker=beyond.broker,
+                callers=directory.callers,
+                access=IdentityAccess(),
+            ),
             distribution=hub,
             status=terminal,
             clock=clock,
-            metrics=Metrics(),
+            metrics=metrics,
         )
         children = Children(output=terminal.child_line)
         _end_on_signals(ended, children, terminal.line)
@@ -160,6 +172,8 @@ async def _up(settings: Settings) -> int:
         async with (
             _running(directory.source.run(reconciler.changed), failed),
             _running(reconciler.run(), failed),
+            _running(beyond.stored.run(reconciler.changed), failed),
+            _running(beyond.broker.run(reconciler.changed, reconciler.renewed), failed),
             _control(hub, state) as flags,
             contextlib.AsyncExitStack() as companions,
         ):

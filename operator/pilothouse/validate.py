@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import SystemRandom
 
 from pilothouse.clock import SystemClock
 from pilothouse_api.conditions import Condition, ConditionStatus, ConditionType, Reason
@@ -14,13 +15,27 @@ from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey
 from pilothouse_api.snapshot.credentials import NoCredential
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_operator.compile import compiler, sign_ins
-from pilothouse_operator.compile.world import CredentialState, Inputs, Kind, ResourceKey, Verdict, World
+from pilothouse_operator.compile.world import (
+    CredentialState,
+    IdentityAccess,
+    Inputs,
+    Kind,
+    ResourceKey,
+    Verdict,
+    World,
+)
 from pilothouse_operator.credentials.gather import Credentials
+from pilothouse_operator.credentials.reading import Values
+from pilothouse_operator.observe import Metrics
+from pilothouse_operator.outside import outside
 from pilothouse_operator.reconciler import ISSUERS
 from pilothouse_operator.sources.directory import Directory
 
 _ABSENT = frozenset({Reason.SECRET_NOT_FOUND, Reason.SECRET_KEY_MISSING})
 """What a repository rightly lacks: its Secrets come from elsewhere."""
+
+_UNASKED = frozenset({Reason.PENDING})
+"""What only a store or a cloud could tell."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -89,8 +104,11 @@ def _findings(directory: Directory, world: World) -> Iterator[Finding]:
     for problem in directory.problems:
         place = problem.field or "."
         yield Finding(place, problem.message.removeprefix(f"{place}: "))
-    wanted = sign_ins.sign_ins(world)
-    credentials = Credentials(store=directory.secrets, issuers=ISSUERS).gather(wanted)
+    wanted = sign_ins.sign_ins(world, IdentityAccess())
+    # Neither is run: no store and no cloud is asked.
+    beyond = outside(clock=SystemClock(), rng=SystemRandom(), metrics=Metrics())
+    values = Values(secrets=directory.secrets, stored=beyond.stored)
+    credentials = Credentials(values=values, broker=beyond.broker, issuers=ISSUERS).gather(wanted)
     compiled = compiler.compile_world(
         Inputs(
             world=world,
@@ -103,7 +121,7 @@ def _findings(directory: Directory, world: World) -> Iterator[Finding]:
         place = directory.location(key) or "."
         yield from (Finding(place, f"{key}: {text}") for text in _refusals(verdict))
     for provider, state in credentials.items():
-        if state.problem is not None:
+        if state.problem is not None and state.problem.reason not in _UNASKED:
             namespace, _, name = provider.partition("/")
             key = ResourceKey(Kind.PROVIDER, namespace, name)
             message = f"{key}: {state.problem.message}"

@@ -16,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, GCCollector, ProcessCollector
 
 from pilothouse_api.names import GATEWAY_SCOPE
 from pilothouse_api.secret import Secret
+from pilothouse_operator.compile.world import IdentityAccess
 from pilothouse_operator.distribution.hub import Hub
 from pilothouse_operator.distribution.identity import ServiceAccount, TokenReviewVerifier
 from pilothouse_operator.distribution.keyring import Keyring
@@ -27,6 +28,7 @@ from pilothouse_operator.kube.errors import KubeError
 from pilothouse_operator.kube.requests import Api
 from pilothouse_operator.leader import Elector
 from pilothouse_operator.observe import Metrics
+from pilothouse_operator.outside import outside
 from pilothouse_operator.ports import Clock
 from pilothouse_operator.reconciler import Elsewhere, Reconciler, Sources
 from pilothouse_operator.secretstores.kubernetes import KubernetesSecrets
@@ -60,6 +62,7 @@ class Settings:
     gateways: frozenset[ServiceAccount]
     watch_namespaces: tuple[str, ...]
     selector: str
+    access: IdentityAccess
     kubeconfig: Path | None
     context: str | None
     proxy_env: ProxyEnv
@@ -110,6 +113,7 @@ class _Operator:
             api=self._api, connection=connection, scope=scope, clock=clock, rng=self._rng, metrics=self._metrics
         )
         self._secrets = KubernetesSecrets(api=self._api, rng=self._rng, metrics=self._metrics)
+        self._outside = outside(clock=clock, rng=self._rng, metrics=self._metrics)
         self._callers = ClusterCallers(api=self._api, scope=scope, rng=self._rng)
         self._status = StatusWriter(
             api=self._api,
@@ -152,7 +156,14 @@ class _Operator:
 
     def _make_reconciler(self) -> Reconciler:
         return Reconciler(
-            sources=Sources(resources=self._source, secrets=self._secrets, callers=self._callers),
+            sources=Sources(
+                resources=self._source,
+                secrets=self._secrets,
+                stored=self._outside.stored,
+                broker=self._outside.broker,
+                callers=self._callers,
+                access=self._settings.access,
+            ),
             distribution=self._hub,
             status=self._status,
             clock=self._clock,
@@ -180,6 +191,8 @@ class _Operator:
         rooms: dict[str, Callable[[], Awaitable[None]]] = {
             "source": lambda: self._source.run(changed),
             "secrets": lambda: self._secrets.run(changed),
+            "stores": lambda: self._outside.stored.run(changed),
+            "broker": lambda: self._outside.broker.run(changed, self._reconciler.renewed),
             "callers": lambda: self._callers.run(changed),
             "reconciler": self._reconciler.run,
             "status": self._status.run,

@@ -6,17 +6,41 @@ Whatever goes wrong in one pass is logged and tried again; what was published be
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, Scope
+from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_operator.compile import compiler, sign_ins
-from pilothouse_operator.compile.world import Compiled, Inputs, ResourceKey, SignIn, SignInKind, Verdict, World
+from pilothouse_operator.compile.world import (
+    Compiled,
+    CredentialState,
+    IdentityAccess,
+    Inputs,
+    Kind,
+    ResourceKey,
+    SignIn,
+    SignInKind,
+    Verdict,
+    World,
+)
 from pilothouse_operator.credentials.api_key import APIKeyIssuer, NoSignIn
 from pilothouse_operator.credentials.aws import AccessKeyIssuer
 from pilothouse_operator.credentials.gather import Credentials
+from pilothouse_operator.credentials.reading import Values
 from pilothouse_operator.distribution import fleet, hub, usage
 from pilothouse_operator.observe import Metrics
-from pilothouse_operator.ports import CallerDirectory, Clock, Issuer, Observation, SecretStore, Source, StatusSink
+from pilothouse_operator.ports import (
+    Broker,
+    CallerDirectory,
+    Clock,
+    Issuer,
+    Observation,
+    SecretStore,
+    Source,
+    StatusSink,
+    StoredSecrets,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -43,11 +67,18 @@ ISSUERS: Mapping[SignInKind, Issuer] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """All that a pass is made of, as last seen: resources, Secrets, callers."""
+    """All that a pass is made of, as last seen.
+
+    `stored`: Secrets in other stores; `broker`: what clouds have issued. `access`: who may make use of the operator's
+    own identity.
+    """
 
     resources: Source
     secrets: SecretStore
+    stored: StoredSecrets
+    broker: Broker
     callers: CallerDirectory
+    access: IdentityAccess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +118,18 @@ class Reconciler:
         self._metrics = metrics
         self._elsewhere = elsewhere
         self._reporting = reporting
-        self._credentials = Credentials(store=sources.secrets, issuers=ISSUERS)
+        self._broker = sources.broker
+        self._access = sources.access
+        self._credentials = Credentials(
+            values=Values(secrets=sources.secrets, stored=sources.stored), broker=sources.broker, issuers=ISSUERS
+        )
         self._changed = asyncio.Event()
         self._moved = asyncio.Event()
         self._barrier_ends: float | None = None
         self._awaited: tuple[str, ...] = ()
         self._remind_at = 0.0
         self._outcome: _Outcome | None = None
-        distribution.notify(wanted=self.changed, moved=self._moved.set)
+        distribution.notify(wanted=self.changed, moved=self._moved.set, refused=sources.broker.refused)
 
     @property
     def synced(self) -> bool:
@@ -114,6 +149,13 @@ class Reconciler:
     def changed(self) -> None:
         """Something may have changed. Call it on the loop that runs this."""
         self._changed.set()
+
+    def renewed(self, provider: ProviderKey) -> None:
+        """A cloud has issued another credential in place of a good one: it goes out alone, nothing is compiled."""
+        credential = self._credentials.issued(provider)
+        if credential is not None:
+            self._hub.renew(provider, credential)
+            self._moved.set()
 
     def moved(self) -> None:
         """What other replicas say has changed."""
@@ -155,7 +197,7 @@ class Reconciler:
         world = self._source.world
         if world is None:
             return False
-        wanted = sign_ins.sign_ins(world)
+        wanted = sign_ins.sign_ins(world, self._access)
         self._credentials.want(wanted)
         identity, now = self._callers.identity, self._clock.monotonic()
         self._hub.forget(now)
@@ -163,9 +205,10 @@ class Reconciler:
             # Without its callers a gateway would refuse everybody: whatever replica knew them serves on meanwhile.
             self._await(_CALLERS_UNKNOWN if identity is None else _SECRETS_UNREAD)
             return False
+        credentials = self._credentials.gather(wanted)
         inputs = Inputs(
             world=world,
-            credentials=self._credentials.gather(wanted),
+            credentials=credentials,
             identity=identity,
             scopes=self._hub.scopes(now, elsewhere=_with_streams(self._elsewhere().fleets)),
         )
@@ -173,12 +216,22 @@ class Reconciler:
         with self._metrics.compile_seconds.time():
             compiled, prepared = await asyncio.to_thread(_compile, inputs)
         for scope, snapshot in prepared.items():
-            if self._hub.publish(snapshot, dict(world.seen)):
+            renewed = self._renewed(compiled.renewed.get(scope, frozenset()), credentials)
+            if self._hub.publish(snapshot, dict(world.seen), renewed):
                 self._metrics.published.labels("gateway" if scope == GATEWAY_SCOPE else "sidecar").inc()
                 _log.info("published %s to %s", snapshot.version, scope)
         self._outcome, self._awaited = _Outcome(world, compiled.verdicts), (_NOT_MADE,)
         self._moved.set()
         return True
+
+    def _renewed(
+        self, providers: Iterable[ProviderKey], gathered: Mapping[ProviderKey, CredentialState]
+    ) -> dict[ProviderKey, Credential]:
+        """What goes beside a snapshot, as it is now: another may have been issued while this was compiled."""
+        newest = {
+            provider: self._credentials.issued(provider) or gathered[provider].credential for provider in providers
+        }
+        return {provider: credential for provider, credential in newest.items() if credential is not None}
 
     def _must_wait(self, wanted: Mapping[ProviderKey, SignIn]) -> bool:
         now = self._clock.monotonic()
@@ -207,6 +260,16 @@ class Reconciler:
                 _log.exception("status could not be made up; the next change tries again")
             await asyncio.sleep(_REPORT_DEBOUNCE_S)
 
+    def _with_life(self, key: ResourceKey, verdict: Verdict) -> Verdict:
+        """Adds when a provider's credential was issued and when it ends: that changes without a compilation."""
+        if key.kind is not Kind.PROVIDER or "credential" not in verdict.facts:
+            return verdict
+        brokered = self._broker.read(ProviderKey(f"{key.namespace}/{key.name}"))
+        if brokered.issued is None:
+            return verdict
+        life = {"renewedAt": _moment(brokered.issued_at), "expiresAt": _moment(brokered.issued.expires_at)}
+        return replace(verdict, facts={**verdict.facts, "credential": {**verdict.facts["credential"], **life}})
+
     def _observe(self, outcome: _Outcome) -> Observation:
         now = self._clock.monotonic()
         elsewhere = self._elsewhere()
@@ -215,7 +278,7 @@ class Reconciler:
         reports = usage.newest([self._hub.reports(now), *elsewhere.reports])
         return Observation(
             world=outcome.world,
-            verdicts=outcome.verdicts,
+            verdicts={key: self._with_life(key, verdict) for key, verdict in outcome.verdicts.items()},
             rollouts=fleet.rollouts(
                 histories=self._hub.histories,
                 views=[self._hub.fleet(), *elsewhere.fleets],
@@ -223,6 +286,10 @@ class Reconciler:
             ),
             usage=usage.usage(reports),
         )
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _with_streams(fleets: Iterable[fleet.FleetView]) -> frozenset[Scope]:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import AccessKey, Credential
-from pilothouse_operator.compile.world import SecretRef, SignIn
+from pilothouse_operator.compile.world import Reference, SignIn
+from pilothouse_operator.credentials.reading import described
 from pilothouse_operator.ports import FieldPath
 
 _KEY_ID = re.compile(r"[A-Za-z0-9_]{16,128}")
@@ -19,7 +20,7 @@ _TEMPORARY = "ASIA"
 class AccessKeyIssuer:
     """Joins key id, secret and session token, and refuses what AWS would refuse with a less helpful answer."""
 
-    def issue(self, sign_in: SignIn, read: Callable[[SecretRef, FieldPath], Secret | Problem]) -> Credential | Problem:
+    def issue(self, sign_in: SignIn, read: Callable[[Reference, FieldPath], Secret | Problem]) -> Credential | Problem:
         """The key, or the first thing that is wrong with it."""
         found: dict[str, Secret] = {}
         for name, reference in sign_in.values.items():
@@ -29,8 +30,7 @@ class AccessKeyIssuer:
             found[name] = value
         token = found.get("sessionToken")
         key_id = found["accessKeyId"].reveal()
-        where = sign_in.values["accessKeyId"]
-        which = f"Secret {where.namespace}/{where.name}, key {where.key!r}"
+        which = described(sign_in.values["accessKeyId"])
         if _KEY_ID.fullmatch(key_id) is None:
             return Problem(
                 reason=Reason.SECRET_MALFORMED,

@@ -1,4 +1,4 @@
-"""The credential of every provider, from what the store holds now; a good one outlives its Secret."""
+"""The credential of every provider, from what is known now; a good one outlives the value that it was made of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,126 +7,142 @@ from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import Basic, Credential, ProxyCredential
-from pilothouse_operator.compile.world import CredentialState, SecretRef, SignIn, SignInKind
-from pilothouse_operator.ports import FieldPath, Issuer, SecretAbsent, SecretState, SecretStore
-
-_REASONS = {
-    SecretState.PENDING: Reason.PENDING,
-    SecretState.NOT_FOUND: Reason.SECRET_NOT_FOUND,
-    SecretState.FORBIDDEN: Reason.SECRET_FORBIDDEN,
-    SecretState.UNAVAILABLE: Reason.STORE_UNAVAILABLE,
-}
+from pilothouse_operator.compile.identities import Grant
+from pilothouse_operator.compile.world import CredentialState, Reference, SignIn, SignInKind
+from pilothouse_operator.credentials.reading import Values, described, fault_problem
+from pilothouse_operator.ports import Application, Broker, FieldPath, Issuer
 
 _PROXY = "spec.connection.proxy.auth.basic"
 
-# Servers take header fields of 8 to 16 KiB in all.
-_LONGEST = 8_192
+_LONG_VALUES = frozenset({"certificate"})
+"""Those that are never sent as they stand, and may have several lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class _LastGood:
+    """What the values of a sign-in were made into: a static credential, or what a cloud is to be asked with."""
+
     sign_in: SignIn
-    credential: Credential
+    credential: Credential | None
+    application: Application | None
     proxy: ProxyCredential | None
 
 
 class Credentials:
-    """Remembers the last good credential of each provider for as long as its sign-in stays as it was.
+    """Remembers the last good values of each provider for as long as its sign-in stays as it was.
 
     Another uid or other references mean another sign-in, which inherits nothing.
     """
 
-    def __init__(self, *, store: SecretStore, issuers: Mapping[SignInKind, Issuer]) -> None:
-        self._store = store
+    def __init__(self, *, values: Values, broker: Broker, issuers: Mapping[SignInKind, Issuer]) -> None:
+        self._values = values
+        self._broker = broker
         self._issuers = issuers
         self._last_good: dict[ProviderKey, _LastGood] = {}
+        self._faults: dict[ProviderKey, Problem] = {}
 
     def want(self, sign_ins: Mapping[ProviderKey, SignIn]) -> None:
-        """Tells the store which Secrets to hold."""
-        self._store.want(frozenset().union(*(sign_in.secrets for sign_in in sign_ins.values())))
+        """Has the stores hold the values, and clouds issue what can be asked for with those that are there."""
+        self._values.want(reference for sign_in in sign_ins.values() for reference in sign_in.references)
+        self._renew_last_good(sign_ins)
+        self._broker.want({key: last.application for key, last in self._last_good.items() if last.application})
 
     def pending(self, sign_ins: Mapping[ProviderKey, SignIn]) -> bool:
-        """Whether some Secret has not been looked at yet: a snapshot made now would lack its provider."""
-        references = {reference for sign_in in sign_ins.values() for reference in sign_in.secrets}
-        contents = (self._store.read(namespace, name) for namespace, name in references)
-        return any(isinstance(c, SecretAbsent) and c.state is SecretState.PENDING for c in contents)
+        """Whether some value or credential has not been looked at yet: a snapshot made now would lack its provider."""
+        if self._values.pending(reference for sign_in in sign_ins.values() for reference in sign_in.references):
+            return True
+        asked = (self._broker.read(key) for key, last in self._last_good.items() if last.application)
+        return any(brokered.issued is None and brokered.fault is None for brokered in asked)
 
     def gather(self, sign_ins: Mapping[ProviderKey, SignIn]) -> dict[ProviderKey, CredentialState]:
-        """Without I/O. A provider whose Secret is at fault keeps what last worked, with the fault beside it."""
+        """Without I/O. A provider whose values are at fault keeps what last worked, with the fault beside it."""
+        self._renew_last_good(sign_ins)
+        return {provider: self._state(provider, sign_in) for provider, sign_in in sign_ins.items()}
+
+    def issued(self, provider: ProviderKey) -> Credential | None:
+        """What the provider's cloud has issued last, if it is good still."""
+        issued = self._broker.read(provider).issued
+        return None if issued is None else issued.credential
+
+    def _renew_last_good(self, sign_ins: Mapping[ProviderKey, SignIn]) -> None:
         kept: dict[ProviderKey, _LastGood] = {}
-        states: dict[ProviderKey, CredentialState] = {}
+        self._faults = {}
         for provider, sign_in in sign_ins.items():
             last = self._last_good.get(provider)
-            if last is not None and last.sign_in != sign_in:
-                last = None
-            issued = self._issued(sign_in)
-            if not isinstance(issued, Problem):
-                last = issued
-                states[provider] = CredentialState(credential=issued.credential, proxy=issued.proxy)
-            elif last is not None:
-                states[provider] = CredentialState(credential=last.credential, proxy=last.proxy, problem=issued)
-            else:
-                states[provider] = CredentialState(credential=None, problem=issued)
-            if last is not None:
+            if last is not None and last.sign_in == sign_in:
                 kept[provider] = last
+            made = self._made(sign_in)
+            if isinstance(made, Problem):
+                self._faults[provider] = made
+            else:
+                kept[provider] = made
         self._last_good = kept
-        return states
 
-    def _issued(self, sign_in: SignIn) -> _LastGood | Problem:
-        credential = self._issuers[sign_in.kind].issue(sign_in, self._read)
+    def _state(self, provider: ProviderKey, sign_in: SignIn) -> CredentialState:
+        last, problem = self._last_good.get(provider), self._faults.get(provider)
+        if last is None:
+            return CredentialState(credential=None, problem=problem)
+        problem = problem or self._stale(sign_in)
+        if last.application is None:
+            return CredentialState(credential=last.credential, proxy=last.proxy, problem=problem)
+        brokered = self._broker.read(provider)
+        if brokered.fault is not None and not (brokered.issued and brokered.fault.throttled):
+            problem = problem or fault_problem(brokered.fault, brokered.since, FieldPath(sign_in.path))
+        issued = brokered.issued
+        if issued is None:
+            return CredentialState(credential=None, problem=problem or _not_issued(sign_in), issued=True)
+        return CredentialState(
+            credential=issued.credential, proxy=last.proxy, problem=problem, issued=True, note=issued.note
+        )
+
+    def _made(self, sign_in: SignIn) -> _LastGood | Problem:
+        if sign_in.problem is not None:
+            return sign_in.problem
+        proxy = self._proxy_credential(sign_in) if sign_in.proxy else None
+        if sign_in.grant is not None:
+            application = self._application(sign_in, sign_in.grant)
+            if isinstance(application, Problem):
+                return application
+            return proxy if isinstance(proxy, Problem) else _LastGood(sign_in, None, application, proxy)
+        credential = self._issuers[sign_in.kind].issue(sign_in, self._values.read)
         if isinstance(credential, Problem):
             return credential
-        proxy = self._proxy_credential(sign_in) if sign_in.proxy else None
-        return proxy if isinstance(proxy, Problem) else _LastGood(sign_in, credential, proxy)
+        return proxy if isinstance(proxy, Problem) else _LastGood(sign_in, credential, None, proxy)
+
+    def _application(self, sign_in: SignIn, grant: Grant) -> Application | Problem:
+        values: dict[str, Secret] = {}
+        for name, reference in sign_in.values.items():
+            read = self._values.read_text if name in _LONG_VALUES else self._values.read
+            value = read(reference, FieldPath(f"{sign_in.path}.{name}"))
+            if isinstance(value, Problem):
+                return value
+            values[name] = value
+        return Application(grant=grant, values=values)
 
     def _proxy_credential(self, sign_in: SignIn) -> ProxyCredential | Problem:
-        read = {name: self._read(ref, FieldPath(f"{_PROXY}.{name}")) for name, ref in sign_in.proxy.items()}
+        read = {name: self._values.read(ref, FieldPath(f"{_PROXY}.{name}")) for name, ref in sign_in.proxy.items()}
         username, password = read["username"], read["password"]
         if isinstance(username, Problem):
             return username
         if isinstance(password, Problem):
             return password
         if ":" in username.reveal():
-            where = sign_in.proxy["username"]
             return Problem(
                 reason=Reason.SECRET_MALFORMED,
                 field=f"{_PROXY}.username",
-                message=f"Secret {where.namespace}/{where.name}, key {where.key!r}, has a colon, which no user of HTTP "
-                "Basic can have. Does it hold user and password together?",
+                message=f"{described(sign_in.proxy['username'])}, has a colon, which no user of HTTP Basic can have. "
+                "Does it hold user and password together?",
             )
         return Basic(username=username, password=password)
 
-    def _read(self, reference: SecretRef, field: FieldPath) -> Secret | Problem:
-        content = self._store.read(reference.namespace, reference.name)
-        if isinstance(content, SecretAbsent):
-            return Problem(reason=_REASONS[content.state], message=content.message, field=field)
-        which = f"Secret {reference.namespace}/{reference.name}"
-        if reference.key not in content.values:
-            return Problem(
-                reason=Reason.SECRET_KEY_MISSING,
-                message=f"{which} has no key {reference.key!r}: add it to the Secret, or name another in {field}.",
-                field=field,
-            )
-        value = content.values[reference.key]
-        fault = "is not UTF-8 text" if value is None else _fault(value)
-        if fault or value is None:
-            return Problem(
-                reason=Reason.SECRET_MALFORMED,
-                message=f"{which}, key {reference.key!r}, {fault}: write the value again.",
-                field=field,
-            )
-        return Secret(value.reveal().strip())
+    def _stale(self, sign_in: SignIn) -> Problem | None:
+        named: list[tuple[Reference, str]] = [
+            *((reference, f"{sign_in.path}.{name}") for name, reference in sign_in.values.items()),
+            *((reference, f"{_PROXY}.{name}") for name, reference in sign_in.proxy.items()),
+        ]
+        found = (self._values.stale(reference, FieldPath(field)) for reference, field in named)
+        return next((problem for problem in found if problem is not None), None)
 
 
-def _fault(value: Secret) -> str:
-    """What keeps the value out of an HTTP header; white space around it (an editor's last newline) does not."""
-    text = value.reveal().strip()
-    if not text:
-        return "is empty"
-    if len(text) > _LONGEST:
-        return f"is longer than any credential: more than {_LONGEST} characters"
-    if not text.isascii():
-        return "has a character outside ASCII, which no credential has"
-    if not text.isprintable():
-        return "has a line break or control character inside; does it hold more than one value?"
-    return ""
+def _not_issued(sign_in: SignIn) -> Problem:
+    return Problem(reason=Reason.PENDING, message="no credential has been issued yet", field=sign_in.path)

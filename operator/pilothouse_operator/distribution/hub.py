@@ -1,20 +1,23 @@
 """Scopes, their published lines, and the proxies that read them. No I/O and no clock: `now` is an argument.
 
 Publishing puts one shared `bytes` object before every stream of the scope; a stream that is slow finds the newest one
-when it comes back, never a queue.
+when it comes back, never a queue. Credentials that end go beside it, in lines of their own: a stream gets those that
+have come since it last took some.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
-from pilothouse_api.names import GATEWAY_SCOPE, Scope, SnapshotVersion
+from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, Scope, SnapshotVersion
 from pilothouse_api.snapshot import canonical
+from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.snapshot import Snapshot
-from pilothouse_api.snapshot.stream import Ack, AckState, Publication, Report
+from pilothouse_api.snapshot.stream import Ack, AckState, Publication, Refusal, Report
 from pilothouse_operator.distribution.fleet import FleetView, ProxyView, ReportsView
+from pilothouse_operator.distribution.handing import Handing
 from pilothouse_operator.distribution.history import ScopeHistory
 from pilothouse_operator.ports import ProxyIdentity
 
@@ -43,13 +46,23 @@ def prepare(snapshot: Snapshot) -> Prepared:
     return Prepared(snapshot=snapshot, version=canonical.version(encoded), encoded=encoded)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What goes down a stream next. `lines` end in a newline each; `handed`: the credentials in them, for the audit."""
+
+    lines: tuple[bytes, ...] = field(repr=False)
+    handed: Mapping[ProviderKey, Credential] = field(repr=False)
+
+
 class Subscription:
     """One stream's place in its scope. `wake` is called when `take` has something new."""
 
-    def __init__(self, identity: ProxyIdentity, wake: Callable[[], None]) -> None:
+    def __init__(self, identity: ProxyIdentity, handing: Handing, wake: Callable[[], None]) -> None:
         self.identity = identity
         self.wake = wake
         self.closed = False
+        self._handing = handing
+        self._handed = 0
         self._pending: bytes | None = None
 
     def put(self, line: bytes) -> None:
@@ -57,10 +70,13 @@ class Subscription:
         self._pending = line
         self.wake()
 
-    def take(self) -> bytes | None:
-        """The newest line, once."""
+    def take(self) -> Taken | None:
+        """What is new since it was asked last. Renewals come first: the snapshot may need them."""
+        since, self._handed = self._handed, self._handing.number
         line, self._pending = self._pending, None
-        return line
+        renewal = self._handing.renewal(since)
+        lines = tuple(each for each in (renewal, line) if each is not None)
+        return Taken(lines, self._handing.handed(since)) if lines else None
 
 
 @dataclass(slots=True)
@@ -69,6 +85,7 @@ class _Channel:
     seen: dict[str, str] = field(default_factory=dict)
     encoded: bytes = field(default=b"", repr=False)
     line: bytes | None = field(default=None, repr=False)
+    handing: Handing = field(default_factory=Handing, repr=False)
     streams: set[Subscription] = field(default_factory=set)
     idle_since: float | None = None
 
@@ -105,10 +122,21 @@ class Hub:
         self._revision = 0
         self._wanted: Callable[[], None] = lambda: None
         self._moved: Callable[[], None] = lambda: None
+        self._refused: Callable[[ProviderKey, str], None] = lambda provider, fingerprint: None
 
-    def notify(self, *, wanted: Callable[[], None], moved: Callable[[], None]) -> None:
-        """`wanted`: a scope without a snapshot has been asked for. `moved`: acks, streams or reports have changed."""
-        self._wanted, self._moved = wanted, moved
+    def notify(
+        self,
+        *,
+        wanted: Callable[[], None],
+        moved: Callable[[], None],
+        refused: Callable[[ProviderKey, str], None] = lambda provider, fingerprint: None,
+    ) -> None:
+        """What it tells.
+
+        `wanted`: a scope without a snapshot has been asked for. `moved`: acks, streams or reports have changed.
+        `refused`: a provider does not take the credential of this fingerprint, which is the newest here.
+        """
+        self._wanted, self._moved, self._refused = wanted, moved, refused
 
     @property
     def open(self) -> bool:
@@ -132,10 +160,18 @@ class Hub:
                 del self._channels[scope]
         return frozenset({GATEWAY_SCOPE, *self._channels})
 
-    def publish(self, prepared: Prepared, seen: dict[str, str]) -> bool:
-        """Sends it to the scope's streams unless they have this version already. True if it was new."""
+    def publish(
+        self, prepared: Prepared, seen: dict[str, str], renewed: Mapping[ProviderKey, Credential] | None = None
+    ) -> bool:
+        """Sends it to the scope's streams unless they have this version already. True if it was new.
+
+        `renewed` are the credentials that go beside it: all that the scope may have from now on.
+        """
         scope = prepared.snapshot.scope
         channel = self._channel(scope)
+        if channel.handing.replace(static=prepared.snapshot.credentials, renewed=renewed or {}):
+            for stream in channel.streams:
+                stream.wake()
         if channel.history.current == prepared.version:
             if channel.seen != seen:
                 # The same snapshot from a later view: only streams that open from now on need to hear of it.
@@ -150,10 +186,24 @@ class Hub:
         self._change()
         return True
 
+    def renew(self, provider: ProviderKey, credential: Credential) -> None:
+        """Sends another credential to the scopes whose snapshots need this provider's."""
+        for channel in self._channels.values():
+            if channel.handing.renew(provider, credential):
+                for stream in channel.streams:
+                    stream.wake()
+
+    def refuse(self, identity: ProxyIdentity, refusal: Refusal) -> None:
+        """A proxy's word that a credential is not taken. One that was replaced, or is not the proxy's, says nothing."""
+        channel = self._channels.get(identity.scope)
+        current = channel.handing.renewed.get(refusal.provider) if channel is not None else None
+        if current is not None and canonical.fingerprint(current) == refusal.fingerprint:
+            self._refused(refusal.provider, refusal.fingerprint)
+
     def attach(self, identity: ProxyIdentity, *, wake: Callable[[], None], now: float) -> Subscription:
         """A new stream, with the present line in it if there is one."""
-        subscription = Subscription(identity, wake)
         channel = self._channel(identity.scope)
+        subscription = Subscription(identity, channel.handing, wake)
         channel.streams.add(subscription)
         channel.idle_since = None
         self._proxy(identity, now).streams += 1

@@ -1,4 +1,4 @@
-"""The control stream over HTTPS: `GET /v1/snapshots`, `POST /v1/acks`, `POST /v1/reports`, and the peers' view.
+"""The control stream over HTTPS: `GET /v1/snapshots`, `POST` of acks, reports and refusals, and the peers' view.
 
 Plain HTTP/1.1 and JSON, so that `curl` can show what a proxy is told.
 """
@@ -18,8 +18,9 @@ import msgspec
 from aiohttp import hdrs, web
 
 from pilothouse_api.secret import Secret
-from pilothouse_api.snapshot.stream import HEARTBEAT_S, Ack, Heartbeat, Hello, Report
-from pilothouse_operator.distribution.hub import Hub, Subscription
+from pilothouse_api.snapshot.stream import HEARTBEAT_S, Ack, Heartbeat, Hello, Refusal, Report
+from pilothouse_operator.distribution import audit
+from pilothouse_operator.distribution.hub import Hub, Subscription, Taken
 from pilothouse_operator.distribution.pacing import PodLimit
 from pilothouse_operator.ports import Clock, ProxyIdentity, ProxyVerifier
 
@@ -34,11 +35,12 @@ _BODY_BYTES = 262_144
 _HANDSHAKE_S = 10.0
 _EXPIRY_JITTER = 0.1
 _SKEWED_S = 60.0
-_HEARTBEAT = msgspec.json.encode(Heartbeat()) + b"\n"
+_HEARTBEAT = Taken(lines=(msgspec.json.encode(Heartbeat()) + b"\n",), handed={})
 
 _T = TypeVar("_T")
 _acks = msgspec.json.Decoder(Ack)
 _reports = msgspec.json.Decoder(Report)
+_refusals = msgspec.json.Decoder(Refusal)
 
 
 class ControlServer:
@@ -61,6 +63,7 @@ class ControlServer:
         self._stream_pace = PodLimit(burst=10, per_second=1)
         self._ack_pace = PodLimit(burst=50, per_second=20)
         self._report_pace = PodLimit(burst=10, per_second=1)
+        self._refusal_pace = PodLimit(burst=50, per_second=1)
 
     @asynccontextmanager
     async def listening(self, *, host: str, port: int, tls: ssl.SSLContext) -> AsyncIterator[int]:
@@ -69,6 +72,7 @@ class ControlServer:
         app.router.add_get("/v1/snapshots", self._snapshots)
         app.router.add_post("/v1/acks", self._ack)
         app.router.add_post("/v1/reports", self._report)
+        app.router.add_post("/v1/refusals", self._refuse)
         app.router.add_get("/v1/peers/acks", self._peers_acks)
         app.router.add_get("/v1/peers/reports", self._peers_reports)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=5)
@@ -122,18 +126,19 @@ class ControlServer:
             left = ends - self._clock.monotonic()
             if left <= 0:
                 return
-            line = subscription.take()
-            if line is None:
+            taken = subscription.take()
+            if taken is None:
                 wake.clear()
                 try:
                     async with asyncio.timeout(min(HEARTBEAT_S, left)):
                         await wake.wait()
                     continue
                 except TimeoutError:
-                    line = _HEARTBEAT
-            for begin in range(0, len(line), _PIECE_BYTES):
-                async with asyncio.timeout(_STUCK_S):
-                    await response.write(line[begin : begin + _PIECE_BYTES])
+                    taken = _HEARTBEAT
+            # Before the first byte: what was handed out only in part was handed out.
+            audit.handed_out(subscription.identity, taken.handed)
+            for line in taken.lines:
+                await _write(response, line)
 
     def _lifetime_s(self, identity: ProxyIdentity) -> float:
         """Until the token expires, a little less: else all proxies of one rollout would return at once.
@@ -155,6 +160,11 @@ class ControlServer:
     async def _report(self, request: web.Request) -> web.Response:
         identity = await self._identify(request, self._report_pace)
         self._hub.report(identity, await _body(request, _reports, _BODY_BYTES), now=self._clock.monotonic())
+        return web.Response(status=204)
+
+    async def _refuse(self, request: web.Request) -> web.Response:
+        identity = await self._identify(request, self._refusal_pace)
+        self._hub.refuse(identity, await _body(request, _refusals, _ACK_BYTES))
         return web.Response(status=204)
 
     async def _peers_acks(self, request: web.Request) -> web.Response:
@@ -189,6 +199,12 @@ class ControlServer:
                 headers={hdrs.RETRY_AFTER: str(math.ceil(wait_s))},
             )
         return identity
+
+
+async def _write(response: web.StreamResponse, line: bytes) -> None:
+    for begin in range(0, len(line), _PIECE_BYTES):
+        async with asyncio.timeout(_STUCK_S):
+            await response.write(line[begin : begin + _PIECE_BYTES])
 
 
 async def _body(request: web.Request, decoder: msgspec.json.Decoder[_T], limit: int) -> _T:

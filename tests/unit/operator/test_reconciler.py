@@ -14,7 +14,7 @@ from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.identity import Identity, KeyHolder
 from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_api.snapshot.stream import Report, Subject
-from pilothouse_operator.compile.world import Kind, Resource, ResourceKey, World
+from pilothouse_operator.compile.world import IdentityAccess, Kind, Resource, ResourceKey, World
 from pilothouse_operator.distribution import hub
 from pilothouse_operator.distribution.hub import Hub, Prepared
 from pilothouse_operator.observe import Metrics
@@ -28,6 +28,7 @@ from pilothouse_operator.ports import (
     SecretState,
 )
 from pilothouse_operator.reconciler import Elsewhere, Reconciler, Sources
+from tests.unit.operator.outside import Counter, Storehouse
 
 CALLERS = Identity(api_keys={"00": KeyHolder(namespace="default", user="ci")})
 PROVIDER = {
@@ -69,6 +70,7 @@ class Outside:
         self.now = 0.0
         self.observations: list[Observation] = []
         self.broken: Exception | None = None
+        self.counter = Counter()
 
     def monotonic(self) -> float:
         return self.now
@@ -97,7 +99,14 @@ class Running:
         self.outside = outside
         self.hub = Hub(replica="r", boot="b")
         self.reconciler = Reconciler(
-            sources=Sources(resources=outside, secrets=outside, callers=outside),
+            sources=Sources(
+                resources=outside,
+                secrets=outside,
+                stored=Storehouse(),
+                broker=outside.counter,
+                callers=outside,
+                access=IdentityAccess(),
+            ),
             distribution=self.hub,
             status=outside,
             clock=outside,

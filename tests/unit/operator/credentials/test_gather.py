@@ -5,12 +5,32 @@ import pytest
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.secret import Secret
-from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Basic, NoCredential
-from pilothouse_operator.compile.world import SecretRef, SignIn, SignInKind
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Basic, BearerToken, NoCredential
+from pilothouse_operator.compile.identities import (
+    AWSIdentity,
+    AWSSession,
+    EntraAccess,
+    EntraIdentity,
+    EntraWay,
+    VaultAddress,
+    VaultIdentity,
+)
+from pilothouse_operator.compile.world import SecretRef, SignIn, SignInKind, StoredRef
 from pilothouse_operator.credentials.api_key import APIKeyIssuer, NoSignIn
 from pilothouse_operator.credentials.aws import AccessKeyIssuer
 from pilothouse_operator.credentials.gather import Credentials
-from pilothouse_operator.ports import SecretAbsent, SecretContent, SecretState
+from pilothouse_operator.credentials.reading import Values
+from pilothouse_operator.ports import (
+    Application,
+    Brokered,
+    Fault,
+    Issued,
+    SecretAbsent,
+    SecretContent,
+    SecretState,
+    Stored,
+)
+from tests.unit.operator.outside import Counter, Storehouse
 
 AZURE = ProviderKey("team-a/azure")
 BEDROCK = ProviderKey("team-a/bedrock")
@@ -38,6 +58,37 @@ PROXIED = SignIn(
 )
 
 
+SESSION = AWSSession(identity=AWSIdentity(region="eu-west-1"))
+BROKERED = SignIn(uid="u4", kind=SignInKind.DEFAULT, path="spec.bedrock.auth.default", grant=SESSION)
+PRINCIPAL = SignIn(
+    uid="u5",
+    kind=SignInKind.SERVICE_PRINCIPAL,
+    path="spec.azureOpenAI.auth.servicePrincipal",
+    values={"certificate": SecretRef("team-a", "principal", "pem")},
+    grant=EntraAccess(
+        identity=EntraIdentity(way=EntraWay.SERVICE_PRINCIPAL, authority="https://login.microsoftonline.com"),
+        scope="https://cognitiveservices.azure.com/.default",
+    ),
+)
+VAULT = VaultAddress(identity=VaultIdentity(), server="https://vault:8200", path="openai")
+VAULTED = SignIn(
+    uid="u6",
+    kind=SignInKind.API_KEY,
+    path="spec.openAI.auth.apiKey",
+    values={
+        "apiKey": StoredRef(
+            address=VAULT,
+            key="key",
+            refresh_s=60,
+            sign_in=(("token", SecretRef("team-a", "vault", "token")),),
+            sign_in_path="spec.secretStores.vault.auth",
+        )
+    },
+)
+TOKEN = Issued(credential=BearerToken(token=Secret("issued"), expires_at=2_000), expires_at=2_000.0)
+AWAY = Fault("the Vault does not answer.", reason=Reason.STORE_UNAVAILABLE, passing=True)
+
+
 class Store:
     """Secrets as a mapping."""
 
@@ -61,13 +112,14 @@ class Store:
         raise NotImplementedError
 
 
-def credentials(store: Store) -> Credentials:
+def credentials(store: Store, *, storehouse: Storehouse | None = None, counter: Counter | None = None) -> Credentials:
     issuers = {
         SignInKind.API_KEY: APIKeyIssuer(),
         SignInKind.ACCESS_KEY: AccessKeyIssuer(),
         SignInKind.NONE: NoSignIn(),
     }
-    return Credentials(store=store, issuers=issuers)
+    values = Values(secrets=store, stored=storehouse or Storehouse())
+    return Credentials(values=values, broker=counter or Counter(), issuers=issuers)
 
 
 def problem(store: Store, sign_in: SignIn) -> Problem:
@@ -252,3 +304,122 @@ def test_a_forward_proxys_secret_is_wanted_and_waited_for() -> None:
     kept.want({AZURE: PROXIED})
     assert store.wanted == {("team-a", "egress")}
     assert kept.pending({AZURE: PROXIED})
+
+
+def test_what_a_cloud_is_to_issue_is_applied_for_and_handed_on() -> None:
+    counter = Counter()
+    kept = credentials(Store(), counter=counter)
+    kept.want({BEDROCK: BROKERED})
+    assert counter.wanted == {BEDROCK: Application(grant=SESSION, values={})}
+    counter.brokered[BEDROCK] = Brokered(issued=TOKEN)
+    state = kept.gather({BEDROCK: BROKERED})[BEDROCK]
+    assert (state.credential, state.issued, state.problem) == (TOKEN.credential, True, None)
+    assert kept.issued(BEDROCK) == TOKEN.credential
+
+
+def test_a_credential_that_was_not_issued_yet_is_waited_for() -> None:
+    counter = Counter()
+    kept = credentials(Store(), counter=counter)
+    kept.want({BEDROCK: BROKERED})
+    assert kept.pending({BEDROCK: BROKERED})
+    state = kept.gather({BEDROCK: BROKERED})[BEDROCK]
+    assert state.credential is None
+    assert state.problem is not None
+    assert state.problem.reason is Reason.PENDING
+    counter.brokered[BEDROCK] = Brokered(fault=AWAY)
+    assert not kept.pending({BEDROCK: BROKERED})
+
+
+def test_why_a_cloud_does_not_issue_is_told_with_the_field_and_since_when() -> None:
+    counter = Counter()
+    kept = credentials(Store(), counter=counter)
+    kept.want({BEDROCK: BROKERED})
+    refusal = Fault("the role is not ours", reason=Reason.SIGN_IN_REFUSED, passing=False, field="roleArn")
+    counter.brokered[BEDROCK] = Brokered(issued=TOKEN, fault=refusal, since=0.0)
+    state = kept.gather({BEDROCK: BROKERED})[BEDROCK]
+    assert state.credential == TOKEN.credential
+    assert state.problem is not None
+    assert state.problem.field == "spec.bedrock.auth.default.roleArn"
+    assert state.problem.message == "the role is not ours (since 1970-01-01T00:00:00Z)"
+
+
+def test_a_cloud_that_asks_to_slow_down_is_no_fault_of_a_good_credential() -> None:
+    counter = Counter()
+    kept = credentials(Store(), counter=counter)
+    kept.want({BEDROCK: BROKERED})
+    slower = Fault("slow down", reason=Reason.SIGN_IN_UNAVAILABLE, passing=True, throttled=True)
+    counter.brokered[BEDROCK] = Brokered(issued=TOKEN, fault=slower)
+    assert kept.gather({BEDROCK: BROKERED})[BEDROCK].problem is None
+
+
+def test_an_application_stands_with_its_last_good_values() -> None:
+    store, counter = Store(principal={"pem": "-----BEGIN\nKEY-----"}), Counter()
+    kept = credentials(store, counter=counter)
+    kept.want({AZURE: PRINCIPAL})
+    del store.contents["principal"]
+    kept.want({AZURE: PRINCIPAL})
+    assert counter.wanted[AZURE].values == {"certificate": Secret("-----BEGIN\nKEY-----")}
+    counter.brokered[AZURE] = Brokered(issued=TOKEN)
+    state = kept.gather({AZURE: PRINCIPAL})[AZURE]
+    assert state.credential == TOKEN.credential
+    assert state.problem is not None
+    assert state.problem.reason is Reason.SECRET_NOT_FOUND
+
+
+def test_a_sign_in_that_is_not_permitted_is_not_applied_for() -> None:
+    counter = Counter()
+    refused = Problem(reason=Reason.IDENTITY_NOT_PERMITTED, message="not for this namespace")
+    sign_in = SignIn(uid="u", kind=SignInKind.DEFAULT, grant=SESSION, problem=refused)
+    kept = credentials(Store(), counter=counter)
+    kept.want({BEDROCK: sign_in})
+    assert counter.wanted == {}
+    assert kept.gather({BEDROCK: sign_in})[BEDROCK].problem == refused
+
+
+def test_a_store_is_asked_once_the_secrets_that_sign_in_there_are_read() -> None:
+    store, storehouse = Store(), Storehouse()
+    kept = credentials(store, storehouse=storehouse)
+    kept.want({AZURE: VAULTED})
+    assert (store.wanted, storehouse.wanted) == ({("team-a", "vault")}, frozenset())
+    store.put("vault", token="hvs.1")
+    kept.want({AZURE: VAULTED})
+    [wish] = storehouse.wanted
+    assert (wish.address, wish.refresh_s, wish.sign_in) == (VAULT, 60, (("token", Secret("hvs.1")),))
+    assert kept.pending({AZURE: VAULTED})
+
+
+@pytest.mark.parametrize(
+    ("stored", "reason", "says"),
+    [
+        (Stored(fault=AWAY, since=86_400.0), Reason.STORE_UNAVAILABLE, "since 1970-01-02T00:00:00Z"),
+        (Stored(value=Secret("sesame")), Reason.SECRET_MALFORMED, "no JSON object"),
+        (Stored(value=Secret('{"other": "x"}')), Reason.SECRET_KEY_MISSING, "no member 'key'"),
+        (Stored(value=Secret('{"key": {"a": "sesame"}}')), Reason.SECRET_MALFORMED, "is no text"),
+        (Stored(value=Secret('{"key": "ses\\name"}')), Reason.SECRET_MALFORMED, "line break"),
+        (Stored(), Reason.PENDING, "has not been read yet"),
+    ],
+)
+def test_what_is_wrong_with_a_stored_value_is_told_without_it(stored: Stored, reason: Reason, says: str) -> None:
+    storehouse = Storehouse()
+    storehouse.stored[VAULT] = stored
+    kept = credentials(Store(vault={"token": "hvs.1"}), storehouse=storehouse)
+    found = kept.gather({AZURE: VAULTED})[AZURE].problem
+    assert found is not None
+    assert (found.reason, found.field) == (reason, "spec.openAI.auth.apiKey")
+    assert says in found.message
+    assert "sesame" not in found.message
+
+
+def test_the_last_value_of_a_store_that_is_away_serves_and_the_fault_is_told() -> None:
+    storehouse = Storehouse()
+    kept = credentials(Store(vault={"token": "hvs.1"}), storehouse=storehouse)
+    storehouse.stored[VAULT] = Stored(value=Secret('{"key": "sesame"}'), fault=AWAY)
+    state = kept.gather({AZURE: VAULTED})[AZURE]
+    assert state.credential == APIKey(key=Secret("sesame"))
+    assert state.problem is not None
+    assert state.problem.reason is Reason.STORE_UNAVAILABLE
+    storehouse.stored[VAULT] = Stored(
+        value=Secret('{"key": "sesame"}'),
+        fault=Fault("slow down", reason=Reason.STORE_UNAVAILABLE, passing=True, throttled=True),
+    )
+    assert kept.gather({AZURE: VAULTED})[AZURE].problem is None

@@ -5,11 +5,11 @@ import msgspec
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, QuotaKey, RouteKey, Scope, SnapshotVersion, sidecar_scope
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot import canonical
-from pilothouse_api.snapshot.credentials import APIKey
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Credential
 from pilothouse_api.snapshot.quotas import Limit, Per, Quota, Resource
 from pilothouse_api.snapshot.routes import Route, Target
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
-from pilothouse_api.snapshot.stream import Ack, AckState, LimitUse, Publication, Report, Subject
+from pilothouse_api.snapshot.stream import Ack, AckState, LimitUse, Publication, Refusal, Renewal, Report, Subject
 from pilothouse_operator.compile.world import Kind, ResourceKey
 from pilothouse_operator.distribution import fleet
 from pilothouse_operator.distribution.hub import Hub, Prepared, Subscription, prepare
@@ -45,6 +45,14 @@ def attach(of: Hub, pod: str, scope: Scope = GATEWAY_SCOPE) -> Subscription:
     return of.attach(identity(pod, scope), wake=lambda: None, now=0.0)
 
 
+def taken(stream: Subscription) -> bytes:
+    """The one line that the stream has."""
+    found = stream.take()
+    assert found is not None
+    [line] = found.lines
+    return line
+
+
 def applied(version: SnapshotVersion) -> Ack:
     return Ack(version=version, state=AckState.APPLIED)
 
@@ -61,18 +69,16 @@ def test_streams_of_a_scope_share_one_line() -> None:
     served = hub()
     first, second = attach(served, "a"), attach(served, "b")
     served.publish(snapshot(chat=1), {})
-    line = first.take()
-    assert line is not None
-    assert line is second.take()
-    assert line is attach(served, "c").take()
+    line = taken(first)
+    assert line is taken(second)
+    assert line is taken(attach(served, "c"))
 
 
 def test_a_line_holds_the_snapshot_whose_hash_is_its_version() -> None:
     served = hub()
     stream = attach(served, "a")
     served.publish(snapshot(chat=1), {"modelroutes": "7"})
-    line = stream.take()
-    assert line is not None
+    line = taken(stream)
     assert line.endswith(b"\n")
     publication = msgspec.json.decode(line, type=Publication)
     assert canonical.version(publication.snapshot) == publication.version
@@ -84,8 +90,7 @@ def test_a_slow_reader_finds_only_the_newest_line() -> None:
     stream = attach(served, "a")
     for generation in (1, 2, 3):
         served.publish(snapshot(chat=generation), {})
-    line = stream.take()
-    assert line is not None
+    line = taken(stream)
     assert msgspec.json.decode(line, type=Publication).version == snapshot(chat=3).version
     assert stream.take() is None
 
@@ -103,8 +108,7 @@ def test_a_stream_that_opens_later_hears_of_the_later_view() -> None:
     served = hub()
     served.publish(snapshot(chat=1), {"modelroutes": "7"})
     served.publish(snapshot(chat=1), {"modelroutes": "8"})
-    line = attach(served, "a").take()
-    assert line is not None
+    line = taken(attach(served, "a"))
     assert msgspec.json.decode(line, type=Publication).seen == {"modelroutes": "8"}
 
 
@@ -386,3 +390,102 @@ def test_closing_ends_every_stream() -> None:
     served.close()
     assert stream.closed
     assert woken
+
+
+BEDROCK = ProviderKey("default/bedrock")
+AZURE = ProviderKey("default/azure")
+
+
+def session(name: str) -> AccessKey:
+    return AccessKey(access_key_id="ASIAEXAMPLE000000001", secret_access_key=Secret(name), expires_at=2_000)
+
+
+def renewals(stream: Subscription) -> list[dict[ProviderKey, Credential] | SnapshotVersion]:
+    """What the stream has next: the credentials of a renewal, the version of a snapshot."""
+    found = stream.take()
+    lines = [canonical.decode_line(line) for line in (found.lines if found else ())]
+    return [line.credentials if isinstance(line, Renewal) else line.version for line in lines]  # type: ignore[union-attr]
+
+
+def test_credentials_that_end_come_before_the_snapshot_that_needs_them() -> None:
+    served = hub()
+    stream = attach(served, "a")
+    made = snapshot(chat=1)
+    served.publish(made, {}, {BEDROCK: session("one")})
+    assert renewals(stream) == [{BEDROCK: session("one")}, made.version]
+    assert renewals(attach(served, "late")) == [{BEDROCK: session("one")}, made.version]
+
+
+def test_a_renewed_credential_goes_out_alone_to_the_scopes_that_need_it() -> None:
+    served = hub()
+    stream, other = attach(served, "a"), attach(served, "b", sidecar_scope("team-a"))
+    served.publish(snapshot(chat=1), {}, {BEDROCK: session("one"), AZURE: session("x")})
+    served.publish(snapshot(sidecar_scope("team-a"), chat=1), {}, {AZURE: session("x")})
+    stream.take(), other.take()
+    served.renew(BEDROCK, session("two"))
+    assert renewals(stream) == [{BEDROCK: session("two")}]
+    assert renewals(other) == []
+
+
+def test_a_slow_reader_finds_only_the_newest_credential() -> None:
+    served = hub()
+    stream = attach(served, "a")
+    served.publish(snapshot(chat=1), {}, {BEDROCK: session("one"), AZURE: session("x")})
+    stream.take()
+    for name in ("two", "three"):
+        served.renew(BEDROCK, session(name))
+    assert renewals(stream) == [{BEDROCK: session("three")}]
+    assert renewals(stream) == []
+
+
+def test_credentials_wake_nobody_when_they_are_the_same() -> None:
+    served = hub()
+    stream = attach(served, "a")
+    served.publish(snapshot(chat=1), {}, {BEDROCK: session("one")})
+    stream.take()
+    assert not served.publish(snapshot(chat=1), {}, {BEDROCK: session("one")})
+    served.renew(BEDROCK, session("one"))
+    served.renew(ProviderKey("default/unknown"), session("two"))
+    assert stream.take() is None
+
+
+def test_a_credential_that_no_route_needs_any_more_is_given_to_nobody() -> None:
+    served = hub()
+    served.publish(snapshot(chat=1), {}, {BEDROCK: session("one")})
+    made = snapshot(chat=2)
+    served.publish(made, {}, {})
+    served.renew(BEDROCK, session("two"))
+    assert renewals(attach(served, "a")) == [made.version]
+
+
+def test_what_is_handed_out_is_told_once_for_each_stream() -> None:
+    served = hub()
+    stream = attach(served, "a")
+    static = msgspec.structs.replace(snapshot(chat=1).snapshot, credentials={AZURE: APIKey(key=Secret("k"))})
+    served.publish(prepare(static), {}, {BEDROCK: session("one")})
+    first = stream.take()
+    assert first is not None
+    assert first.handed == {AZURE: APIKey(key=Secret("k")), BEDROCK: session("one")}
+    served.renew(BEDROCK, session("two"))
+    second = stream.take()
+    assert second is not None
+    assert second.handed == {BEDROCK: session("two")}
+    other = msgspec.structs.replace(static, schema=1)
+    served.publish(prepare(other), {}, {BEDROCK: session("two")})
+    third = stream.take()
+    assert third is not None
+    assert (len(third.lines), third.handed) == (1, {})
+
+
+def test_a_refusal_is_passed_on_only_for_the_credential_that_the_proxy_has_now() -> None:
+    served = hub()
+    told: list[tuple[ProviderKey, str]] = []
+    served.notify(wanted=lambda: None, moved=lambda: None, refused=lambda *what: told.append(what))
+    served.publish(snapshot(chat=1), {}, {BEDROCK: session("one")})
+    current = canonical.fingerprint(session("one"))
+    served.refuse(identity("a"), Refusal(provider=BEDROCK, fingerprint=canonical.fingerprint(session("older"))))
+    served.refuse(identity("a"), Refusal(provider=AZURE, fingerprint=current))
+    served.refuse(identity("b", sidecar_scope("team-a")), Refusal(provider=BEDROCK, fingerprint=current))
+    assert told == []
+    served.refuse(identity("a"), Refusal(provider=BEDROCK, fingerprint=current))
+    assert told == [(BEDROCK, current)]
