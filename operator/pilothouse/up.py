@@ -24,6 +24,7 @@ from random import SystemRandom
 from typing import Any
 
 import uvloop
+from pilothouse_operator.outside import outside
 
 from pilothouse import private
 from pilothouse.children import Children, Command, Ended
@@ -39,7 +40,6 @@ from pilothouse_operator.distribution.hub import Hub
 from pilothouse_operator.distribution.identity import RunToken
 from pilothouse_operator.distribution.server import ControlServer
 from pilothouse_operator.observe import Metrics
-from pilothouse_operator.outside import outside
 from pilothouse_operator.ports import ProxyIdentity
 from pilothouse_operator.reconciler import Reconciler, Sources
 from pilothouse_operator.sources.directory import Directory

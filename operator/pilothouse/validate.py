@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import SystemRandom
 
+from pilothouse_operator.outside import outside
+
 from pilothouse.clock import SystemClock
 from pilothouse_api.conditions import Condition, ConditionStatus, ConditionType, Reason
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey
@@ -27,7 +29,6 @@ from pilothouse_operator.compile.world import (
 from pilothouse_operator.credentials.gather import Credentials
 from pilothouse_operator.credentials.reading import Values
 from pilothouse_operator.observe import Metrics
-from pilothouse_operator.outside import outside
 from pilothouse_operator.reconciler import ISSUERS
 from pilothouse_operator.sources.directory import Directory
 
