@@ -14,7 +14,7 @@ from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey
 from pilothouse_api.snapshot.credentials import NoCredential
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_operator.compile import compiler, sign_ins
-from pilothouse_operator.compile.world import CredentialState, Inputs, Kind, ResourceKey, Verdict, World
+from pilothouse_operator.compile.world import CredentialState, IdentityAccess, Inputs, Kind, ResourceKey, Verdict, World
 from pilothouse_operator.credentials.gather import Credentials
 from pilothouse_operator.reconciler import ISSUERS
 from pilothouse_operator.sources.directory import Directory
@@ -89,7 +89,7 @@ def _findings(directory: Directory, world: World) -> Iterator[Finding]:
     for problem in directory.problems:
         place = problem.field or "."
         yield Finding(place, problem.message.removeprefix(f"{place}: "))
-    wanted = sign_ins.sign_ins(world)
+    wanted = sign_ins.sign_ins(world, IdentityAccess())
     credentials = Credentials(store=directory.secrets, issuers=ISSUERS).gather(wanted)
     compiled = compiler.compile_world(
         Inputs(

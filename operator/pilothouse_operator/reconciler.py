@@ -10,7 +10,16 @@ from dataclasses import dataclass
 
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, Scope
 from pilothouse_operator.compile import compiler, sign_ins
-from pilothouse_operator.compile.world import Compiled, Inputs, ResourceKey, SignIn, SignInKind, Verdict, World
+from pilothouse_operator.compile.world import (
+    Compiled,
+    IdentityAccess,
+    Inputs,
+    ResourceKey,
+    SignIn,
+    SignInKind,
+    Verdict,
+    World,
+)
 from pilothouse_operator.credentials.api_key import APIKeyIssuer, NoSignIn
 from pilothouse_operator.credentials.aws import AccessKeyIssuer
 from pilothouse_operator.credentials.gather import Credentials
@@ -155,7 +164,7 @@ class Reconciler:
         world = self._source.world
         if world is None:
             return False
-        wanted = sign_ins.sign_ins(world)
+        wanted = sign_ins.sign_ins(world, IdentityAccess())
         self._credentials.want(wanted)
         identity, now = self._callers.identity, self._clock.monotonic()
         self._hub.forget(now)
