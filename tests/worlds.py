@@ -9,13 +9,15 @@ import yaml
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import API_VERSION, GATEWAY_SCOPE, ProviderKey, Scope, sidecar_scope
 from pilothouse_api.secret import Secret
-from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Basic, Credential, NoCredential
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Basic, BearerToken, Credential, NoCredential
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.snapshot import Snapshot
+from pilothouse_operator.compile.identities import AWSSession, BedrockForm, EntraAccess
 from pilothouse_operator.compile.sign_ins import sign_ins
 from pilothouse_operator.compile.world import (
     Compiled,
     CredentialState,
+    IdentityAccess,
     Inputs,
     Kind,
     Resource,
@@ -29,14 +31,15 @@ from pilothouse_operator.compile.world import (
 CREATED = "2026-01-01T00:00:00Z"
 SECRET_MARK = "GOLDEN-SECRET"
 """In every secret value of these inputs: no verdict may hold it."""
+EXPIRES = 1_767_229_200
 
 
 def inputs_of(text: str) -> Inputs:
     """From a file of manifests: our kinds, Namespaces, and at most one document of kind Inputs.
 
-    The latter may hold `credentials` (by provider: `credential: last-good | none` beside a `problem`), `unreadable`
-    (problems by resource), `identity`, and `scopes`; every provider has a credential and every namespace its sidecars
-    else.
+    The latter may hold `credentials` (by provider: `credential: last-good | none` beside a `problem`, or a `note`),
+    `unreadable` (problems by resource), `identity`, `access` (`namespaces`, `endpoints`) and `scopes`. Else every
+    provider has a credential, every namespace its sidecars, and everybody may use the operator's identity.
     """
     documents = [document for document in yaml.safe_load_all(text) if document is not None]
     extras = next((document for document in documents if document["kind"] == "Inputs"), {})
@@ -58,6 +61,7 @@ def inputs_of(text: str) -> Inputs:
         credentials=extras.get("credentials", {}),
         identity=msgspec.convert(extras.get("identity", {}), Identity),
         scopes=extras.get("scopes"),
+        access=IdentityAccess(**{name: frozenset(some) for name, some in extras.get("access", {}).items()}),
     )
 
 
@@ -84,30 +88,35 @@ def gathered(
     credentials: Mapping[str, Any] = {},
     identity: Identity = Identity(),  # noqa: B008 - frozen
     scopes: Iterable[str] | None = None,
+    access: IdentityAccess = IdentityAccess(),  # noqa: B008 - frozen
 ) -> Inputs:
     """Inputs with a credential for every provider that needs one, unless `credentials` say otherwise."""
     world = World(resources={found.key: found for found in resources}, namespaces=namespaces)
-    states = {
-        key: state_of(credential_of(key, sign_in), proxy_credential_of(key, sign_in), credentials.get(key))
-        for key, sign_in in sign_ins(world).items()
-    }
+    states = {key: state_of(key, sign_in, credentials.get(key, {})) for key, sign_in in sign_ins(world, access).items()}
     everywhere = (GATEWAY_SCOPE, *(sidecar_scope(namespace) for namespace in namespaces))
     wanted = everywhere if scopes is None else tuple(Scope(scope) for scope in scopes)
     return Inputs(world=world, credentials=states, identity=identity, scopes=frozenset(wanted))
 
 
 def credential_of(key: ProviderKey, sign_in: SignIn) -> Credential:
-    """A static credential of the right kind, made of SECRET_MARK."""
+    """A credential of the right kind, made of SECRET_MARK."""
+    secret = Secret(f"{SECRET_MARK}-of-{key}")
+    match sign_in.grant:
+        case EntraAccess() | AWSSession(form=BedrockForm.API_KEY):
+            return BearerToken(token=secret, expires_at=EXPIRES)
+        case AWSSession():
+            return AccessKey(
+                access_key_id="ASIAGOLDEN", secret_access_key=secret, session_token=secret, expires_at=EXPIRES
+            )
     match sign_in.kind:
         case SignInKind.NONE:
             return NoCredential()
         case SignInKind.API_KEY:
-            return APIKey(key=Secret(f"{SECRET_MARK}-of-{key}"))
+            return APIKey(key=secret)
         case SignInKind.ACCESS_KEY:
             token = Secret(f"{SECRET_MARK}-session-of-{key}") if "sessionToken" in sign_in.values else None
-            return AccessKey(
-                access_key_id="AKIAGOLDEN", secret_access_key=Secret(f"{SECRET_MARK}-of-{key}"), session_token=token
-            )
+            return AccessKey(access_key_id="AKIAGOLDEN", secret_access_key=secret, session_token=token)
+    raise AssertionError(f"{sign_in.kind} is nothing without a grant")
 
 
 def proxy_credential_of(key: ProviderKey, sign_in: SignIn) -> Basic | None:
@@ -117,14 +126,20 @@ def proxy_credential_of(key: ProviderKey, sign_in: SignIn) -> Basic | None:
     return Basic(username=Secret(f"{SECRET_MARK}-user-of-{key}"), password=Secret(f"{SECRET_MARK}-password-of-{key}"))
 
 
-def state_of(credential: Credential, proxy: Basic | None, override: Mapping[str, Any] | None) -> CredentialState:
+def state_of(key: ProviderKey, sign_in: SignIn, override: Mapping[str, Any]) -> CredentialState:
     """As gathered, or as the input says."""
-    if override is None:
-        return CredentialState(credential=credential, proxy=proxy)
-    problem = problem_of(override["problem"])
-    if override["credential"] != "last-good":
+    if sign_in.problem is not None:
+        return CredentialState(credential=None, problem=sign_in.problem)
+    problem = problem_of(override["problem"]) if "problem" in override else None
+    if problem is not None and override["credential"] != "last-good":
         return CredentialState(credential=None, problem=problem)
-    return CredentialState(credential=credential, proxy=proxy, problem=problem)
+    return CredentialState(
+        credential=credential_of(key, sign_in),
+        proxy=proxy_credential_of(key, sign_in),
+        problem=problem,
+        issued=sign_in.grant is not None,
+        note=override.get("note", ""),
+    )
 
 
 def problem_of(written: Mapping[str, str]) -> Problem:
@@ -133,10 +148,12 @@ def problem_of(written: Mapping[str, str]) -> Problem:
 
 def shown(compiled: Compiled) -> dict[str, Any]:
     """Verdicts and snapshots as plain values, secrets redacted."""
-    return {
+    plain: dict[str, Any] = {
         "verdicts": {str(key): shown_verdict(compiled.verdicts[key]) for key in sorted(compiled.verdicts)},
         "snapshots": {scope: shown_snapshot(compiled.snapshots[scope]) for scope in sorted(compiled.snapshots)},
     }
+    renewed = {scope: sorted(keys) for scope, keys in sorted(compiled.renewed.items()) if keys}
+    return plain | ({"renewed": renewed} if renewed else {})
 
 
 def shown_verdict(verdict: Verdict) -> dict[str, Any]:

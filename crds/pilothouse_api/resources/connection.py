@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field, Strict
 
 from pilothouse_api.resources.durations import ConnectTimeout
-from pilothouse_api.resources.refs import SecretValue
 from pilothouse_api.resources.rules import Part, Rule
+from pilothouse_api.resources.secret_values import SecretValue
 from pilothouse_api.resources.urls import ProxyURL
 
 

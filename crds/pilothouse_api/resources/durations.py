@@ -53,6 +53,8 @@ _Form = Field(max_length=32, pattern=DURATION_PATTERN, examples=["500ms", "5s", 
 ConnectTimeout = Annotated[str, _Form, Checked(_within("1ms", "5m"))]
 Backoff = Annotated[str, _Form, Checked(_within("1ms", "1m"))]
 AnswerTimeout = Annotated[str, _Form, Checked(_within("1ms", "24h"))]
+RefreshInterval = Annotated[str, _Form, Checked(_within("10s", "24h"))]
+SessionDuration = Annotated[str, _Form, Checked(_within("15m", "12h"))]
 
 WINDOW_RULE = Rule(
     cel=guarded(

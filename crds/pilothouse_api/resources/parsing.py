@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pilothouse_api.conditions import Problem, Reason
-from pilothouse_api.resources import durations, refs, urls
+from pilothouse_api.resources import aws, durations, entra, refs, secret_values, urls
 from pilothouse_api.resources.rules import ERROR_TYPE, Part
 
 PartT = TypeVar("PartT", bound=Part)
@@ -49,6 +49,14 @@ _FORMS = {
     refs.MODEL: "must be ASCII characters without spaces and without '*'",
     refs.MODELS: "must be ASCII characters without spaces, and '*' only at the end",
     refs.VISIBLE: "must be ASCII characters without spaces",
+    aws.REGION: "must be an AWS region, such as eu-central-1",
+    aws.ROLE_ARN: "must be the ARN of a role, such as arn:aws:iam::111122223333:role/bedrock",
+    aws.EXTERNAL_ID: "must be ASCII letters, digits and any of _+=,.@:/-",
+    entra.GUID: "must be a GUID, such as 00000000-0000-0000-0000-000000000000",
+    entra.TENANT: "must be a tenant's id or domain",
+    secret_values.KEY_VAULT_VERSION: "must be 32 hexadecimal digits in lower case",
+    secret_values.KEY_VAULT_URL: "must be an https URL that ends with the host, such as https://contoso.vault.azure.net",
+    secret_values.VAULT_PATH: "must be a path such as team-a/openai, without a slash at either end",
 }
 
 

@@ -11,7 +11,9 @@ from pilothouse_api.resources.providers.bedrock import BedrockSpec
 from pilothouse_api.resources.providers.openai import OpenAISpec
 from pilothouse_api.resources.refs import Access, ModelText, UpstreamText
 from pilothouse_api.resources.rules import Part, Rule, UniqueBy
-from pilothouse_api.resources.status import Count, Status
+from pilothouse_api.resources.secret_places import NEEDS_VAULT
+from pilothouse_api.resources.secret_stores import SecretStoresSpec
+from pilothouse_api.resources.status import Count, Status, Timestamp
 
 
 class ProviderKind(enum.StrEnum):
@@ -43,6 +45,14 @@ class ProviderModel(Part):
     )
 
 
+class Delivery(enum.StrEnum):
+    """Which proxies may be given the credential."""
+
+    AUTO = "Auto"
+    GATEWAY = "Gateway"
+    SIDECAR = "Sidecar"
+
+
 class LLMProviderSpec(Part):
     """Where models run and how to sign in there: exactly one of `bedrock`, `azureOpenAI`, `openAI`."""
 
@@ -64,6 +74,17 @@ class LLMProviderSpec(Part):
         default=None,
         description="Which namespaces' routes may refer to this provider, besides its own namespace's; none if absent.",
     )
+    delivery: Delivery = Field(
+        default=Delivery.AUTO,
+        description="Which proxies may be given the credential. `Auto`: one that ends by itself goes to all that may "
+        "use the provider, a static key to gateways and to sidecars of this namespace. `Gateway`: gateways alone. "
+        "`Sidecar`: a static key, too, to all that may use the provider.",
+    )
+    secret_stores: SecretStoresSpec | None = Field(
+        default=None,
+        description="How to sign in to the stores outside the cluster that values of this provider name. Where it "
+        "says nothing of a store, the operator's own identity is used.",
+    )
 
     rules = (
         Rule(
@@ -77,6 +98,7 @@ class LLMProviderSpec(Part):
             message="the kind of a provider cannot change: create a new LLMProvider and point the routes at it",
             holds=None,
         ),
+        NEEDS_VAULT,
     )
 
     @property
@@ -85,6 +107,21 @@ class LLMProviderSpec(Part):
         if self.bedrock is not None:
             return ProviderKind.BEDROCK
         return ProviderKind.AZURE_OPENAI if self.azure_openai is not None else ProviderKind.OPENAI
+
+
+class CredentialStatus(Part):
+    """What the operator holds for the provider; never the value."""
+
+    kind: Annotated[str, Field(max_length=32)] = Field(
+        description="How the provider is signed in to: the member of `auth` that is set, or `none`."
+    )
+    expires_at: Timestamp | None = Field(
+        default=None, description="When what proxies have now ends; another takes its place ahead of that."
+    )
+    renewed_at: Timestamp | None = Field(default=None, description="When it was issued.")
+    note: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="What it opens beyond what was asked for, and why."
+    )
 
 
 class LLMProviderStatus(Status):
@@ -96,6 +133,7 @@ class LLMProviderStatus(Status):
     models: Count | None = Field(
         default=None, description="How many models the spec names; absent where every name is passed on."
     )
+    credential: CredentialStatus | None = Field(default=None, description="The credential that proxies sign in with.")
 
 
 class LLMProvider(Part):

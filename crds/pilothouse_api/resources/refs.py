@@ -42,8 +42,8 @@ class SecretKeyRef(Part):
     key: SecretDataKey = Field(description="Key in the Secret's data that holds the value.")
 
 
-class SecretValue(Part):
-    """Where a secret value is kept. A manifest never holds the value itself."""
+class ClusterSecret(Part):
+    """A value kept in a Kubernetes Secret, and nowhere else: what signing in to other stores takes."""
 
     secret_key_ref: SecretKeyRef = Field(description="A key of a Secret in the same namespace.")
 

@@ -38,7 +38,10 @@ def _converted(schema: Schema, definitions: Schema, path: str) -> Schema:
     if not isinstance(result.get("default", ""), str | int):
         # Defaults stand on leaves only: one on a list or an object would be owned by nobody after a server-side apply.
         del result["default"]
-    if "properties" in schema:
+    if schema.get("properties") == {}:
+        # The API server does not keep an empty table of properties. That none is allowed has to be said otherwise.
+        result["maxProperties"] = 0
+    elif "properties" in schema:
         result["properties"] = {
             name: _converted(field, definitions, f"{path}.{name}") for name, field in schema["properties"].items()
         }

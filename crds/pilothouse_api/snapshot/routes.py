@@ -85,7 +85,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Further namespaces that may use it; None = all."""
     targets: tuple[Target, ...] = ()
     withheld: int = 0
-    """Targets left out of this scope because their static key is not given to sidecars of other namespaces."""
+    """Targets left out of this scope: the provider's `delivery` does not let its proxies have the credential."""
     retry: Retry = Retry()
     fallback_on: tuple[FailureClass, ...] = DEFAULT_FALLBACK_ON
     timeouts: Timeouts = Timeouts()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import ProviderKey
-from pilothouse_api.resources.provider import LLMProviderSpec
+from pilothouse_api.resources.provider import Delivery, LLMProviderSpec
 from pilothouse_api.snapshot.credentials import NoCredential
 from pilothouse_api.snapshot.providers import Provider
 from pilothouse_operator.compile.lowering import lower
@@ -33,6 +33,17 @@ class Backend:
     def namespace(self) -> str:
         """Of the LLMProvider."""
         return self.reading.resource.key.namespace
+
+    @property
+    def delivery(self) -> Delivery:
+        """Which proxies may be given its credential."""
+        return self.reading.spec.delivery if self.reading.spec is not None else Delivery.AUTO
+
+    @property
+    def lasting(self) -> bool:
+        """Whether proxies get something secret that does not end by itself."""
+        passing = self.state.issued or isinstance(self.state.credential, NoCredential)
+        return not passing or self.state.proxy is not None
 
 
 def backends(inputs: Inputs) -> Mapping[ProviderKey, Backend]:

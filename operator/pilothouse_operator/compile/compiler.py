@@ -40,7 +40,9 @@ def compile_world(inputs: Inputs) -> Compiled:
         found[key] = _route_verdict(reading, lowered[key], settled)
     for key, quota_reading in quota_readings.items():
         found[key] = _quota_verdict(quota_reading, lowered)
-    return Compiled(snapshots={scope: scopes.cut(scope) for scope in sorted(inputs.scopes)}, verdicts=found)
+    snapshots = {scope: scopes.cut(scope) for scope in sorted(inputs.scopes)}
+    renewed = {scope: scopes.renewed(snapshot) for scope, snapshot in snapshots.items()}
+    return Compiled(snapshots=snapshots, verdicts=found, renewed=renewed)
 
 
 def _limits(readings: Readings) -> Mapping[QuotaKey, Quota]:

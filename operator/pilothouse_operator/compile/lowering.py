@@ -1,17 +1,13 @@
 """An LLMProvider's spec → the provider of a snapshot, or what is wrong with it."""
 
-from functools import lru_cache
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from pilothouse_api.conditions import Problem, Reason
+from pilothouse_api.conditions import Problem
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.resources import urls
 from pilothouse_api.resources.connection import TLS, ConnectionSpec, ProxySpec
 from pilothouse_api.resources.durations import milliseconds
 from pilothouse_api.resources.provider import LLMProviderSpec, ProviderModel
 from pilothouse_api.snapshot.providers import Connection, Endpoint, Model, Provider, Proxy
+from pilothouse_operator.compile import certificates, references
 from pilothouse_operator.compile.providers import azure_openai, bedrock, openai
 
 
@@ -23,6 +19,9 @@ def lower(spec: LLMProviderSpec) -> Provider | Problem:
     connection = _connection(spec.connection) if spec.connection is not None else Connection()
     if isinstance(connection, Problem):
         return connection
+    fault = references.fault(spec)
+    if fault is not None:
+        return fault
     return Provider(
         endpoint=endpoint, models={model.name: _model(model) for model in spec.models}, connection=connection
     )
@@ -64,26 +63,4 @@ def _proxy(spec: ProxySpec) -> Proxy | Problem:
 
 
 def _bundle(tls: TLS | None, field: str) -> str | Problem | None:
-    bundle = _certificates(tls.ca_bundle) if tls is not None else None
-    if bundle == "":
-        # A proxy would refuse the whole snapshot for it.
-        return Problem(
-            reason=Reason.INVALID,
-            message="holds no certificates in PEM form, or a damaged one: paste the CA's file unchanged",
-            field=field,
-        )
-    return bundle
-
-
-@lru_cache(maxsize=1_024)
-def _certificates(bundle: str) -> str:
-    """The certificates alone, written anew; empty where they cannot be read.
-
-    Parsers of PEM differ in what else they put up with (indented lines, an unfinished block at the end), and the one
-    of the proxies' TLS library with less than ours: what it would refuse must not reach it.
-    """
-    try:
-        found = x509.load_pem_x509_certificates(bundle.encode("ascii"))
-    except ValueError:
-        return ""
-    return "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in found)
+    return certificates.bundle(tls.ca_bundle, field) if tls is not None else None

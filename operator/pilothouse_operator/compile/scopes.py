@@ -1,7 +1,8 @@
 """What each scope gets: no more than its callers can use.
 
 Gateways get everything that is served. The sidecars of a namespace get the routes that are visible there, the providers
-behind them, and the quotas that bind their callers; never a static key of another namespace, and never who may call.
+behind them, and the quotas that bind their callers; never who may call, and a static key of another namespace only
+where its provider's `delivery` says so.
 """
 
 from collections import defaultdict
@@ -10,7 +11,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, QuotaKey, RouteKey, Scope, sidecar_scope
-from pilothouse_api.snapshot.credentials import Credential, NoCredential, ProxyCredential
+from pilothouse_api.resources.provider import Delivery
+from pilothouse_api.snapshot.credentials import Credential, ProxyCredential
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.providers import Provider
 from pilothouse_api.snapshot.quotas import Quota
@@ -50,10 +52,14 @@ class Scopes:
 
     def _add_open(self, route: Lowered) -> None:
         # What most namespaces see of a route that is open to all is the same: cut once, not once a scope. Only where
-        # one of its static keys is at home does it look different.
+        # one of its providers is at home does it look different.
         self._open[route.key] = self._narrowed(route, None)
         for home in {self._backends[target.provider].namespace for target in route.route.targets}:
             self._bound[home].append(route)
+
+    def renewed(self, snapshot: Snapshot) -> frozenset[ProviderKey]:
+        """Those of its providers whose credentials travel beside it."""
+        return frozenset(key for key in snapshot.providers if self._backends[key].state.issued)
 
     def cut(self, scope: Scope) -> Snapshot:
         """The snapshot of `scope`.
@@ -77,7 +83,7 @@ class Scopes:
         yield from self._own[namespace]
 
     def _narrowed(self, lowered: Lowered, namespace: str | None) -> Route:
-        """Without other namespaces' names, and without targets whose static key must not come here.
+        """Without other namespaces' names, and without targets whose credential must not come here.
 
         `namespace` None is any in which the route and its providers are not at home.
         """
@@ -92,8 +98,9 @@ class Scopes:
 
     def _may_go(self, provider: ProviderKey, namespace: str | None) -> bool:
         backend = self._backends[provider]
-        free = isinstance(backend.state.credential, NoCredential) and backend.state.proxy is None
-        return backend.namespace == namespace or free
+        if backend.delivery is Delivery.GATEWAY:
+            return False
+        return backend.delivery is Delivery.SIDECAR or backend.namespace == namespace or not backend.lasting
 
     def _binding(self, namespace: str, routes: Mapping[RouteKey, Route]) -> Mapping[QuotaKey, Quota]:
         """Quotas of the namespace itself, and those of other namespaces' routes that are visible here."""
@@ -116,7 +123,8 @@ class Scopes:
             backend = self._backends[key]
             if backend.provider is not None and backend.state.credential is not None:
                 providers[key] = backend.provider
-                credentials[key] = backend.state.credential
+                if not backend.state.issued:
+                    credentials[key] = backend.state.credential
                 if backend.state.proxy is not None:
                     proxy_credentials[key] = backend.state.proxy
         return Snapshot(

@@ -1,63 +1,92 @@
-"""Which Secret keys each provider signs in with: what must be gathered before a compilation."""
+"""How each provider is signed in to, and where its values are kept: what must be gathered before a compilation."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.resources.provider import LLMProviderSpec
-from pilothouse_api.resources.refs import SecretKeyRef
+from pilothouse_api.resources.secret_values import SecretValue
+from pilothouse_operator.compile import permissions, references
+from pilothouse_operator.compile.identities import AWSSession, BedrockForm
 from pilothouse_operator.compile.providers import azure_openai, bedrock, openai
 from pilothouse_operator.compile.reading import read
-from pilothouse_operator.compile.world import Kind, Resource, SecretRef, SignIn, SignInKind, World
+from pilothouse_operator.compile.references import Found
+from pilothouse_operator.compile.ways import OwnUse, Shown, Way
+from pilothouse_operator.compile.world import IdentityAccess, Kind, Resource, SignIn, SignInKind, World, value_path
+
+_PROXY = "spec.connection.proxy"
 
 
-def sign_ins(world: World) -> Mapping[ProviderKey, SignIn]:
-    """Every provider whose spec can be read; a Secret is always of the provider's own namespace."""
+def sign_ins(world: World, access: IdentityAccess) -> Mapping[ProviderKey, SignIn]:
+    """Every provider whose spec can be read, and whose values can be found; Secrets are always of its own namespace.
+
+    One that `access` does not permit has a problem, and neither values nor a grant: nothing is asked for it.
+    """
     readings = read(world, Kind.PROVIDER, LLMProviderSpec).values()
     return {
         ProviderKey(f"{reading.resource.key.namespace}/{reading.resource.key.name}"): _sign_in(
-            reading.resource, reading.spec
+            reading.resource, reading.spec, access
         )
         for reading in readings
-        if reading.spec is not None
+        if reading.spec is not None and references.fault(reading.spec) is None
     }
 
 
 def needs_credential(spec: LLMProviderSpec) -> bool:
     """False where neither the server nor a proxy on the way asks for anything."""
-    return spec.openai is None or spec.openai.auth is not None or bool(_proxy_keys(spec))
+    return kind_of(spec) is not SignInKind.NONE or bool(_proxy_values(spec))
 
 
-def _sign_in(resource: Resource, spec: LLMProviderSpec) -> SignIn:
-    there = _sign_in_there(resource, spec)
-    keys = _proxy_keys(spec)
-    return replace(there, proxy=_references(resource, keys)) if keys else there
+def kind_of(spec: LLMProviderSpec) -> SignInKind:
+    """How the provider is signed in to."""
+    return _way(spec).kind
 
 
-def _proxy_keys(spec: LLMProviderSpec) -> Mapping[str, SecretKeyRef]:
+def _sign_in(resource: Resource, spec: LLMProviderSpec, access: IdentityAccess) -> SignIn:
+    namespace, way = resource.key.namespace, _way(spec)
+
+    def follow(values: Mapping[str, SecretValue], path: str) -> dict[str, Found]:
+        return {
+            name: references.follow(value, value_path(path, name), spec=spec, namespace=namespace)
+            for name, value in values.items()
+        }
+
+    values, proxy = follow(way.values, way.path), follow(_proxy_values(spec), f"{_PROXY}.auth.basic")
+    uses = [way.own, _tapped(spec, way), *(found.own for found in (*values.values(), *proxy.values()))]
+    problem = permissions.refusal([use for use in uses if use is not None], namespace=namespace, access=access)
+    if problem is not None:
+        return SignIn(uid=resource.uid, kind=way.kind, path=way.path, problem=problem)
+    return SignIn(
+        uid=resource.uid,
+        kind=way.kind,
+        path=way.path,
+        values={name: found.reference for name, found in values.items()},
+        proxy={name: found.reference for name, found in proxy.items()},
+        grant=way.grant,
+    )
+
+
+def _tapped(spec: LLMProviderSpec, way: Way) -> OwnUse | None:
+    """A forward proxy can end TLS itself where the manifest says whose certificates to trust: it reads what passes."""
+    connection = spec.connection
+    if way.own is None or connection is None or connection.tls is None or connection.proxy is None:
+        return None
+    if isinstance(way.grant, AWSSession) and way.grant.form is BedrockForm.SESSION:
+        return None  # signatures are all that passes
+    return OwnUse(field=way.own.field, shown=(Shown(url=connection.proxy.url, field=f"{_PROXY}.url"),))
+
+
+def _way(spec: LLMProviderSpec) -> Way:
+    if spec.bedrock is not None:
+        return bedrock.way(spec.bedrock, (model.upstream_model or model.name for model in spec.models))
+    if spec.azure_openai is not None:
+        return azure_openai.way(spec.azure_openai)
+    if spec.openai is not None:
+        return openai.way(spec.openai)
+    raise AssertionError("the rules of LLMProviderSpec let no spec through without a kind")
+
+
+def _proxy_values(spec: LLMProviderSpec) -> Mapping[str, SecretValue]:
     proxy = spec.connection.proxy if spec.connection is not None else None
     if proxy is None or proxy.auth is None:
         return {}
-    basic = proxy.auth.basic
-    return {"username": basic.username.secret_key_ref, "password": basic.password.secret_key_ref}
-
-
-def _sign_in_there(resource: Resource, spec: LLMProviderSpec) -> SignIn:
-    if spec.bedrock is not None:
-        return _named(resource, SignInKind.ACCESS_KEY, "spec.bedrock.auth.accessKey", bedrock.secrets(spec.bedrock))
-    if spec.azure_openai is not None:
-        return _named(
-            resource, SignInKind.API_KEY, "spec.azureOpenAI.auth.apiKey", azure_openai.secrets(spec.azure_openai)
-        )
-    if spec.openai is not None and spec.openai.auth is not None:
-        return _named(resource, SignInKind.API_KEY, "spec.openAI.auth.apiKey", openai.secrets(spec.openai))
-    return SignIn(uid=resource.uid, kind=SignInKind.NONE)
-
-
-def _named(resource: Resource, kind: SignInKind, path: str, keys: Mapping[str, SecretKeyRef]) -> SignIn:
-    return SignIn(uid=resource.uid, kind=kind, path=path, values=_references(resource, keys))
-
-
-def _references(resource: Resource, keys: Mapping[str, SecretKeyRef]) -> Mapping[str, SecretRef]:
-    namespace = resource.key.namespace
-    return {name: SecretRef(namespace=namespace, name=ref.name, key=ref.key) for name, ref in keys.items()}
+    return {"username": proxy.auth.basic.username, "password": proxy.auth.basic.password}

@@ -7,6 +7,7 @@ from pilothouse_api.snapshot.credentials import NoCredential
 from pilothouse_operator.compile.backends import Backend
 from pilothouse_operator.compile.conflicts import Settled
 from pilothouse_operator.compile.routes import Lowered
+from pilothouse_operator.compile.sign_ins import kind_of
 from pilothouse_operator.compile.world import Resource, Verdict
 
 MAX_MESSAGE = 1_024
@@ -60,6 +61,8 @@ def of_provider(backend: Backend) -> Verdict:
     reading = backend.reading
     spec = reading.spec
     facts: dict[str, object] = {} if spec is None else {"kind": spec.kind.value}
+    if spec is not None:
+        facts["credential"] = {"kind": kind_of(spec).value}
     if spec is not None and spec.models:
         facts["models"] = len(spec.models)
     conditions = (accepted(backend.problems, ignored=reading.ignored), _credentials_ready(backend))
@@ -74,11 +77,13 @@ def _credentials_ready(backend: Backend) -> Condition:
     if problem is None:
         if isinstance(credential, NoCredential) and backend.state.proxy is None:
             return _condition(kind, ConditionStatus.TRUE, Reason.NOT_NEEDED, "the provider asks for no credential")
-        return _condition(kind, ConditionStatus.TRUE, Reason.ISSUED, "the credential is ready")
+        ready = f"the credential is ready: {backend.state.note}" if backend.state.note else "the credential is ready"
+        return _condition(kind, ConditionStatus.TRUE, Reason.ISSUED, ready[:MAX_MESSAGE])
     status = ConditionStatus.UNKNOWN if problem.reason is Reason.PENDING else ConditionStatus.FALSE
     found = [problem]
     if credential is not None:
-        found.append(Problem(reason=problem.reason, message="the last good credential serves until this is mended"))
+        until = "it ends" if backend.state.issued else "this is mended"
+        found.append(Problem(reason=problem.reason, message=f"the last good credential serves until {until}"))
     return _condition(kind, status, problem.reason, summary(found))
 
 

@@ -95,6 +95,14 @@ class StoredRef:
 Reference = SecretRef | StoredRef
 
 
+def value_path(path: str, name: str) -> str:
+    """Field path of the value `name` of the sign-in at `path`. A sign-in of one value is that value's own field."""
+    return path if name in _ALONE else f"{path}.{name}"
+
+
+_ALONE = frozenset({"apiKey", "token", "key"})
+
+
 class SignInKind(enum.StrEnum):
     """How a provider is signed in to; the values are the manifest's."""
 

@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from pilothouse_api.resources.refs import SecretValue
 from pilothouse_api.resources.rules import Part
+from pilothouse_api.resources.secret_values import SecretValue
 from pilothouse_api.resources.urls import BasePathURL
 
 

@@ -1,11 +1,22 @@
-"""Azure OpenAI: the resource's URL, and where its key is kept."""
+"""Azure OpenAI: the resource's URL, and how it is signed in to.
 
-from collections.abc import Mapping
+Scopes: the audiences of Azure's services by cloud (learn.microsoft.com/azure/ai-services/authentication).
+"""
 
 from pilothouse_api.resources import urls
-from pilothouse_api.resources.providers.azure_openai import AzureOpenAISpec
-from pilothouse_api.resources.refs import SecretKeyRef
+from pilothouse_api.resources.providers.azure_openai import AzureCloud, AzureOpenAIAuth, AzureOpenAISpec
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
+from pilothouse_operator.compile import entra, hosts
+from pilothouse_operator.compile.identities import EntraAccess
+from pilothouse_operator.compile.ways import OwnUse, Shown, Way
+from pilothouse_operator.compile.world import SignInKind
+
+_AUTH = "spec.azureOpenAI.auth"
+_SCOPES = {
+    AzureCloud.PUBLIC: "https://cognitiveservices.azure.com/.default",
+    AzureCloud.US_GOVERNMENT: "https://cognitiveservices.azure.us/.default",
+    AzureCloud.CHINA: "https://cognitiveservices.azure.cn/.default",
+}
 
 
 def lower(spec: AzureOpenAISpec) -> AzureOpenAIEndpoint:
@@ -13,6 +24,40 @@ def lower(spec: AzureOpenAISpec) -> AzureOpenAIEndpoint:
     return AzureOpenAIEndpoint(url=urls.normalised(spec.endpoint), api_version=spec.api_version)
 
 
-def secrets(spec: AzureOpenAISpec) -> Mapping[str, SecretKeyRef]:
-    """Secret keys by the manifest's field of `auth`."""
-    return {"apiKey": spec.auth.api_key.secret_key_ref}
+def way(spec: AzureOpenAISpec) -> Way:
+    """A key as it is, or an access token for the service, which Entra issues."""
+    auth = spec.auth
+    if auth.api_key is not None:
+        return Way(kind=SignInKind.API_KEY, path=f"{_AUTH}.apiKey", values={"apiKey": auth.api_key})
+    kind, entrance = _entrance(auth)
+    identity = entra.identity(entrance, entra.authority(auth.authority_host, spec.cloud))
+    path = f"{_AUTH}.{kind.value}"
+    own = auth.service_principal is None
+    return Way(
+        kind=kind,
+        path=path,
+        values={} if auth.service_principal is None else entra.values(auth.service_principal),
+        grant=EntraAccess(identity=identity, scope=_SCOPES[spec.cloud]),
+        own=OwnUse(field=path, shown=_shown(spec, identity.authority)) if own else None,
+    )
+
+
+def _entrance(auth: AzureOpenAIAuth) -> tuple[SignInKind, entra.Entrance]:
+    if auth.service_principal is not None:
+        return SignInKind.SERVICE_PRINCIPAL, auth.service_principal
+    if auth.managed_identity is not None:
+        return SignInKind.MANAGED_IDENTITY, auth.managed_identity
+    if auth.workload_identity is not None:
+        return SignInKind.WORKLOAD_IDENTITY, auth.workload_identity
+    raise AssertionError("the rules of AzureOpenAIAuth let no auth through without a way")
+
+
+def _shown(spec: AzureOpenAISpec, authority: str) -> tuple[Shown, ...]:
+    """The resource gets the token, the authority what it is issued for."""
+    endpoint = urls.normalised(spec.endpoint)
+    shown = []
+    if not hosts.of_azure_openai(endpoint):
+        shown.append(Shown(url=endpoint, field="spec.azureOpenAI.endpoint"))
+    if not hosts.of_entra(authority):
+        shown.append(Shown(url=authority, field=f"{_AUTH}.authorityHost"))
+    return tuple(shown)

@@ -1,13 +1,20 @@
-"""Bedrock: which host a region has, and where its access key is kept."""
+"""Bedrock: which host a region has, and how it is signed in to."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.resources import urls
-from pilothouse_api.resources.providers.bedrock import BedrockSpec, Fips
-from pilothouse_api.resources.refs import SecretKeyRef
+from pilothouse_api.resources.durations import milliseconds
+from pilothouse_api.resources.providers.bedrock import AccessKeyAuth, BedrockSpec, DeliveredAs, Fips, SessionPolicy
+from pilothouse_api.resources.secret_values import SecretValue
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
+from pilothouse_operator.compile import hosts
+from pilothouse_operator.compile.identities import AWSIdentity, AWSSession, BedrockForm
+from pilothouse_operator.compile.ways import OwnUse, Shown, Way, assumed
+from pilothouse_operator.compile.world import SignInKind
+
+_AUTH = "spec.bedrock.auth"
 
 # botocore's partitions.json and the endpoint rule set of bedrock-runtime: region pattern → suffix of its hosts. A name
 # comes out for regions without the service too: that a host can be named never means that it exists.
@@ -38,10 +45,47 @@ def lower(spec: BedrockSpec) -> BedrockEndpoint | Problem:
     return BedrockEndpoint(url=f"https://{service}.{spec.region}.{suffix}", region=spec.region)
 
 
-def secrets(spec: BedrockSpec) -> Mapping[str, SecretKeyRef]:
-    """Secret keys by the manifest's field of `auth.accessKey`."""
-    auth = spec.auth.access_key
-    keys = {"accessKeyId": auth.access_key_id.secret_key_ref, "secretAccessKey": auth.secret_access_key.secret_key_ref}
-    if auth.session_token is not None:
-        keys["sessionToken"] = auth.session_token.secret_key_ref
-    return keys
+def way(spec: BedrockSpec, models: Iterable[str]) -> Way:
+    """A key as it is, or a session that STS issues for the upstream `models`."""
+    auth = spec.auth
+    if auth.api_key is not None:
+        return Way(kind=SignInKind.API_KEY, path=f"{_AUTH}.apiKey", values={"apiKey": auth.api_key})
+    grant = _session(spec, models) if auth.issues else None
+    if auth.access_key is not None:
+        path = f"{_AUTH}.accessKey"
+        return Way(kind=SignInKind.ACCESS_KEY, path=path, values=_values(auth.access_key), grant=grant)
+    path = f"{_AUTH}.default"
+    return Way(kind=SignInKind.DEFAULT, path=path, grant=grant, own=OwnUse(field=path, shown=_shown(spec)))
+
+
+def _session(spec: BedrockSpec, models: Iterable[str]) -> AWSSession:
+    auth = spec.auth
+    return AWSSession(
+        identity=AWSIdentity(
+            region=spec.region,
+            roles=assumed(auth.assume_role),
+            sts_endpoint="" if auth.sts_endpoint is None else urls.normalised(auth.sts_endpoint),
+        ),
+        duration_s=milliseconds(auth.session_duration) // 1_000,
+        models=tuple(sorted(set(models))) if auth.session_policy is SessionPolicy.AUTO else None,
+        form=BedrockForm(auth.deliver_as.value),
+    )
+
+
+def _values(key: AccessKeyAuth) -> Mapping[str, SecretValue]:
+    values = {"accessKeyId": key.access_key_id, "secretAccessKey": key.secret_access_key}
+    return values if key.session_token is None else {**values, "sessionToken": key.session_token}
+
+
+def _shown(spec: BedrockSpec) -> tuple[Shown, ...]:
+    """STS is shown the operator's identity. Bedrock sees no more of a session than signatures, but an API key whole."""
+    shown = []
+    if spec.auth.sts_endpoint is not None:
+        sts = urls.normalised(spec.auth.sts_endpoint)
+        if not hosts.of_aws(sts, "sts"):
+            shown.append(Shown(url=sts, field=f"{_AUTH}.stsEndpoint"))
+    if spec.endpoint is not None and spec.auth.deliver_as is DeliveredAs.API_KEY:
+        endpoint = urls.normalised(spec.endpoint)
+        if not hosts.of_aws(endpoint, "bedrock-runtime"):
+            shown.append(Shown(url=endpoint, field="spec.bedrock.endpoint"))
+    return tuple(shown)

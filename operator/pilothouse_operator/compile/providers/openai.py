@@ -1,11 +1,10 @@
 """A server that speaks the OpenAI API: its base URL, and where its key is kept."""
 
-from collections.abc import Mapping
-
 from pilothouse_api.resources import urls
 from pilothouse_api.resources.providers.openai import OpenAISpec
-from pilothouse_api.resources.refs import SecretKeyRef
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_operator.compile.ways import Way
+from pilothouse_operator.compile.world import SignInKind
 
 
 def lower(spec: OpenAISpec) -> OpenAIEndpoint:
@@ -13,6 +12,8 @@ def lower(spec: OpenAISpec) -> OpenAIEndpoint:
     return OpenAIEndpoint(url=urls.normalised(spec.base_url))
 
 
-def secrets(spec: OpenAISpec) -> Mapping[str, SecretKeyRef]:
-    """Secret keys by the manifest's field of `auth`; none for a server that asks for no key."""
-    return {} if spec.auth is None else {"apiKey": spec.auth.api_key.secret_key_ref}
+def way(spec: OpenAISpec) -> Way:
+    """The key as it is; nothing for a server that asks for none."""
+    if spec.auth is None:
+        return Way(kind=SignInKind.NONE)
+    return Way(kind=SignInKind.API_KEY, path="spec.openAI.auth.apiKey", values={"apiKey": spec.auth.api_key})

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from random import Random
 from typing import Any
 
@@ -10,15 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilothouse_api.conditions import OUTCOMES, ConditionStatus, ConditionType
-from pilothouse_api.names import GATEWAY_SCOPE, Scope
+from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, Scope
+from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot import canonical
-from pilothouse_api.snapshot.credentials import NoCredential
+from pilothouse_api.snapshot.credentials import BearerToken, NoCredential
 from pilothouse_operator.compile.compiler import compile_world
 from pilothouse_operator.compile.world import Compiled, Inputs, Kind, Resource, ResourceKey, Verdict
 from tests.worlds import SECRET_MARK, gathered, shown_verdict
 
 NAMESPACES = {"a": {"tier": "gold"}, "b": {"tier": "gold"}, "c": {}}
 V = {"secretKeyRef": {"name": "s", "key": "k"}}
+PROXY = {"connection": {"proxy": {"url": "http://proxy:3128", "auth": {"basic": {"username": V, "password": V}}}}}
 
 namespaces = st.sampled_from(sorted(NAMESPACES))
 names = st.sampled_from(["n1", "n2", "n3"])
@@ -30,15 +33,19 @@ accesses = st.sampled_from(
     ]
 )
 provider_specs = st.builds(
-    lambda kind, access, models: kind | access | models,
+    lambda kind, access, delivery, models: kind | access | delivery | models,
     st.sampled_from(
         [
             {"openAI": {"baseURL": "http://vllm:8000/v1"}},
             {"azureOpenAI": {"endpoint": "https://x.openai.azure.com", "auth": {"apiKey": V}}},
             {"bedrock": {"region": "us-east-1", "auth": {"accessKey": {"accessKeyId": V, "secretAccessKey": V}}}},
+            {"bedrock": {"region": "us-east-1", "auth": {"default": {}}}},
+            {"azureOpenAI": {"endpoint": "https://x.openai.azure.com", "auth": {"workloadIdentity": {}}}},
+            {"azureOpenAI": {"endpoint": "https://x.openai.azure.com", "auth": {"workloadIdentity": {}}}} | PROXY,
         ]
     ),
     accesses,
+    st.sampled_from([{}, {"delivery": "Gateway"}, {"delivery": "Sidecar"}]),
     st.sampled_from([{}, {"models": [{"name": "m"}]}]),
 )
 targets = st.builds(
@@ -80,6 +87,15 @@ goods = st.lists(
 bads = st.builds(resource, st.sampled_from(Kind), namespaces, st.just("bad"), bad_specs, ages)
 
 
+def deliveries(good: list[Resource]) -> dict[ProviderKey, str]:
+    """What each provider's manifest says, by its key."""
+    return {
+        ProviderKey(f"{it.key.namespace}/{it.key.name}"): it.spec.get("delivery", "Auto")
+        for it in good
+        if it.key.kind is Kind.PROVIDER
+    }
+
+
 def compiled_bytes(given_inputs: Inputs) -> dict[Scope, bytes]:
     return {scope: canonical.encode(it) for scope, it in compile_world(given_inputs).snapshots.items()}
 
@@ -106,13 +122,48 @@ def test_the_order_of_the_world_changes_nothing(good: list[Resource], random: Ra
     )
 
 
+def of_others(scope: Scope, keys: Iterable[ProviderKey]) -> set[ProviderKey]:
+    """Those that are not of the sidecars' own namespace."""
+    return {key for key in keys if not key.startswith(scope.removeprefix("sidecar/") + "/")}
+
+
 @given(goods)
-def test_a_static_key_is_in_no_sidecar_outside_its_provider_s_namespace(good: list[Resource]) -> None:
+def test_a_static_key_is_in_no_sidecar_outside_its_provider_s_namespace_unless_it_says_so(good: list[Resource]) -> None:
+    delivery = deliveries(good)
     for scope, snapshot in compile_world(gathered(good, NAMESPACES)).snapshots.items():
         if scope != GATEWAY_SCOPE:
-            home = scope.removeprefix("sidecar/") + "/"
-            foreign = {key: it for key, it in snapshot.credentials.items() if not key.startswith(home)}
-            assert all(isinstance(it, NoCredential) for it in foreign.values())
+            static = {key for key, it in snapshot.credentials.items() if not isinstance(it, NoCredential)}
+            foreign = of_others(scope, static | snapshot.proxy_credentials.keys())
+            assert {delivery[key] for key in foreign} <= {"Sidecar"}
+
+
+@given(goods)
+def test_what_gateways_alone_may_have_is_in_no_sidecar(good: list[Resource]) -> None:
+    delivery = deliveries(good)
+    for scope, snapshot in compile_world(gathered(good, NAMESPACES)).snapshots.items():
+        if scope != GATEWAY_SCOPE:
+            assert "Gateway" not in {delivery[key] for key in snapshot.providers}
+
+
+@given(goods)
+def test_a_credential_that_ends_is_in_no_snapshot_but_named_beside_it(good: list[Resource]) -> None:
+    inputs = gathered(good, NAMESPACES)
+    compiled = compile_world(inputs)
+    issued = {key for key, state in inputs.credentials.items() if state.issued}
+    assert compiled.renewed.keys() == compiled.snapshots.keys()
+    for scope, snapshot in compiled.snapshots.items():
+        assert snapshot.credentials.keys() & issued == set()
+        assert compiled.renewed[scope] == snapshot.providers.keys() & issued
+
+
+@given(goods)
+def test_another_issue_of_a_credential_changes_no_byte(good: list[Resource]) -> None:
+    inputs = gathered(good, NAMESPACES)
+    again = {
+        key: dataclasses.replace(state, credential=BearerToken(token=Secret("another"))) if state.issued else state
+        for key, state in inputs.credentials.items()
+    }
+    assert compiled_bytes(dataclasses.replace(inputs, credentials=again)) == compiled_bytes(inputs)
 
 
 @given(goods)
@@ -134,9 +185,11 @@ def test_a_sidecar_s_routes_are_those_that_a_gateway_would_let_its_namespace_use
 
 @given(goods)
 def test_every_target_finds_its_provider_and_credential_and_nothing_else_is_sent(good: list[Resource]) -> None:
-    for snapshot in compile_world(gathered(good, NAMESPACES)).snapshots.values():
+    compiled = compile_world(gathered(good, NAMESPACES))
+    for scope, snapshot in compiled.snapshots.items():
         used = {target.provider for route in snapshot.routes.values() for target in route.targets}
-        assert snapshot.providers.keys() == snapshot.credentials.keys() == used
+        assert snapshot.providers.keys() == snapshot.credentials.keys() | compiled.renewed[scope] == used
+        assert snapshot.credentials.keys() & compiled.renewed[scope] == set()
 
 
 @given(goods, st.lists(bads, max_size=3, unique_by=lambda it: it.key))
