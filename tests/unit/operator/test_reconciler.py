@@ -11,15 +11,19 @@ import pytest
 from pilothouse_api.conditions import Problem
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, RouteKey, sidecar_scope
 from pilothouse_api.secret import Secret
+from pilothouse_api.snapshot import canonical
+from pilothouse_api.snapshot.credentials import AccessKey
 from pilothouse_api.snapshot.identity import Identity, KeyHolder
 from pilothouse_api.snapshot.snapshot import Snapshot
-from pilothouse_api.snapshot.stream import Report, Subject
+from pilothouse_api.snapshot.stream import Refusal, Renewal, Report, Subject
 from pilothouse_operator.compile.world import IdentityAccess, Kind, Resource, ResourceKey, World
 from pilothouse_operator.distribution import hub
 from pilothouse_operator.distribution.hub import Hub, Prepared
 from pilothouse_operator.observe import Metrics
 from pilothouse_operator.ports import (
+    Brokered,
     Changed,
+    Issued,
     Observation,
     ProxyIdentity,
     Rollout,
@@ -291,3 +295,91 @@ async def test_a_status_that_cannot_be_made_up_does_not_stop_publishing() -> Non
 
 def _revealed(snapshot: Snapshot) -> dict[str, str]:
     return {key: credential.key.reveal() for key, credential in snapshot.credentials.items()}  # type: ignore[union-attr]
+
+
+SESSIONS = {"bedrock": {"region": "eu-west-1", "auth": {"default": {}}}}
+BROKERED = world(resource(Kind.PROVIDER, "p", SESSIONS), resource(Kind.ROUTE, "chat", ROUTE))
+P = ProviderKey("default/p")
+PROVIDER_KEY = ResourceKey(Kind.PROVIDER, "default", "p")
+
+
+def session(number: int) -> Brokered:
+    credential = AccessKey(
+        access_key_id=f"ASIAEXAMPLE{number:09}",
+        secret_access_key=Secret("s"),
+        session_token=Secret("t"),
+        expires_at=3_600,
+    )
+    return Brokered(issued=Issued(credential=credential, expires_at=3_600.0), issued_at=float(number))
+
+
+def attached(it: Running) -> hub.Subscription:
+    subject = Subject(namespace="default", service_account="gateway")
+    identity = ProxyIdentity(scope=GATEWAY_SCOPE, subject=subject, pod="pod", pod_uid="uid", expires=1e9)
+    return it.hub.attach(identity, wake=lambda: None, now=0.0)
+
+
+def credentials(stream: hub.Subscription) -> list[str]:
+    """Ids of the access keys that the stream's next lines bring."""
+    taken = stream.take()
+    lines = [canonical.decode_line(line) for line in (taken.lines if taken else ())]
+    renewals = [line for line in lines if isinstance(line, Renewal)]
+    return [key.access_key_id for line in renewals for key in line.credentials.values() if isinstance(key, AccessKey)]
+
+
+async def test_a_renewed_credential_goes_out_without_another_pass() -> None:
+    outside = Outside()
+    outside.world = BROKERED
+    outside.counter.brokered[P] = session(1)
+    async with running(outside) as it:
+        await it.until(lambda: it.gateway)
+        assert it.gateway is not None
+        assert P in it.gateway.providers
+        assert P not in it.gateway.credentials
+        stream = attached(it)
+        assert credentials(stream) == ["ASIAEXAMPLE000000001"]
+        version = it.hub.histories[GATEWAY_SCOPE].current
+        outside.counter.brokered[P] = session(2)
+        it.reconciler.renewed(P)
+        assert credentials(stream) == ["ASIAEXAMPLE000000002"]
+        await it.settle()
+        assert it.hub.histories[GATEWAY_SCOPE].current == version
+
+
+async def test_status_says_when_a_credential_was_renewed_and_when_it_ends() -> None:
+    outside = Outside()
+    outside.world = BROKERED
+    outside.counter.brokered[P] = session(1)
+
+    def life() -> Any:
+        return outside.observations and outside.observations[-1].verdicts[PROVIDER_KEY].facts["credential"]
+
+    async with running(outside) as it:
+        await it.until(lambda: life() and life().get("renewedAt") == "1970-01-01T00:00:01Z")
+        assert life()["expiresAt"] == "1970-01-01T01:00:00Z"
+        outside.counter.brokered[P] = session(2)
+        it.reconciler.renewed(P)
+        await it.until(lambda: life()["renewedAt"] == "1970-01-01T00:00:02Z")
+
+
+async def test_a_proxys_refusal_reaches_the_broker() -> None:
+    outside = Outside()
+    outside.world = BROKERED
+    outside.counter.brokered[P] = session(1)
+    async with running(outside) as it:
+        await it.until(lambda: it.gateway)
+        issued = session(1).issued
+        assert issued is not None
+        fingerprint = canonical.fingerprint(issued.credential)
+        it.hub.refuse(attached(it).identity, Refusal(provider=P, fingerprint=fingerprint))
+        assert outside.counter.refusals == [(P, fingerprint)]
+
+
+async def test_the_first_snapshot_waits_for_credentials_that_no_cloud_has_issued_yet() -> None:
+    outside = Outside()
+    outside.world = BROKERED
+    async with running(outside) as it:
+        await it.settle()
+        assert not it.hub.open
+        outside.counter.brokered[P] = session(1)
+        await it.until(lambda: it.gateway)
