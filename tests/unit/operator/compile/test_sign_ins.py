@@ -1,6 +1,8 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pilothouse_operator.compile.identities import (
     AssumedRole,
@@ -264,3 +266,12 @@ def test_each_cloud_of_azure_has_its_own_sign_in_and_audience(cloud: str, author
 )
 def test_a_value_has_a_field_of_its_own_unless_it_is_the_whole_sign_in(path: str, name: str, field: str) -> None:
     assert value_path(path, name) == field
+
+
+EXAMPLES = sorted((Path(__file__).parents[4] / "examples" / "manifests").glob("provider-*.yaml"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_of_a_provider_is_signed_in_to(path: Path) -> None:
+    for document in yaml.safe_load_all(path.read_text()):
+        assert len(sign_ins(world(document["spec"]), ANYBODY)) == 1
