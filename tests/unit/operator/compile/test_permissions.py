@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_operator.compile.sign_ins import sign_ins
-from pilothouse_operator.compile.world import IdentityAccess, SignIn
+from pilothouse_operator.compile.world import IdentityAccess, SignIn, StoredRef
 from tests.unit.api.rule_cases import ACCESS_KEY, GUID, ROLE, SECRET, STORED, VAULT_STORE, Spec
 from tests.unit.operator.compile.test_sign_ins import world
 
@@ -181,3 +183,36 @@ def test_bedrock_is_shown_no_more_of_a_session_than_signatures() -> None:
 )
 def test_a_forward_proxy_that_cannot_end_tls_sees_nothing(connection: Spec) -> None:
     assert only({**azure({"workloadIdentity": {}}), "connection": connection}, OWN_NAMESPACE).problem is None
+
+
+entrances = st.sampled_from([{"workloadIdentity": {}}, {"managedIdentity": {}}, PRINCIPAL])
+stores_of_one_s_own = st.fixed_dictionaries(
+    {"vault": st.sampled_from([VAULT_STORE["vault"], {**VAULT_STORE["vault"], "auth": {"token": SECRET}}])},
+    optional={
+        "aws": st.sampled_from([{}, {"auth": {"default": {}}}, {"auth": {"accessKey": KEYS}, "assumeRole": [ROLE]}]),
+        "azureKeyVault": entrances.map(lambda way: {"auth": way}),
+        "gcp": st.sampled_from([{"auth": {"default": {}}}, {"auth": {"serviceAccountKey": SECRET}}]),
+    },
+)
+kept = st.sampled_from([SECRET, *({store: ref} for store, ref in STORED.items())])
+providers = st.one_of(
+    st.sampled_from([{}, {"assumeRole": [ROLE]}]).flatmap(
+        lambda roles: st.one_of(
+            st.just(bedrock({"default": {}, **roles})),
+            kept.map(lambda value: bedrock({"accessKey": {**KEYS, "secretAccessKey": value}, **roles})),
+        )
+    ),
+    kept.map(lambda value: bedrock({"apiKey": value})),
+    entrances.map(azure),
+    kept.map(lambda value: azure({"servicePrincipal": {**PRINCIPAL["servicePrincipal"], "clientSecret": value}})),
+)
+
+
+@given(providers, stores_of_one_s_own)
+def test_nothing_that_is_not_permitted_is_ever_asked_without_values_of_its_own(provider: Spec, stores: Spec) -> None:
+    found = only({**provider, "secretStores": stores}, NOBODY)
+    if found.problem is None:
+        assert found.values
+        assert all(it.sign_in for it in found.references if isinstance(it, StoredRef))
+    else:
+        assert (found.references, found.grant) == ((), None)
