@@ -112,6 +112,9 @@ def test_a_rule_refuses_what_breaks_it_and_says_why(kubectl: Kubectl, namespace:
         ("modelroutes", {"timeouts": {"total": "soon"}}, "should match"),
         ("modelroutes", {"retry": {"backoff": {"base": "soon"}}}, "should match"),
         ("llmproviders", {"openAI": {"baseURL": "vllm:8000"}}, "should match"),
+        ("llmproviders", {"bedrock": {"region": "x", "auth": {"default": {}}}}, "should match"),
+        ("llmproviders", {"secretStores": {"aws": {"assumeRole": [{"roleArn": "arn:aws:iam::1:user/x"}]}}}, "match"),
+        ("llmproviders", {"openAI": {"auth": {"apiKey": {"vault": {"path": "../sys", "key": "k"}}}}}, "should match"),
         ("usagequotas", {"limits": [{"resource": "Requests", "amount": 1, "window": "d"}]}, "should match"),
         ("modelroutes", {"retry": {"onFailures": ["Bad"]}}, "Unsupported value"),
         ("usagequotas", {"limits": [{"resource": "Requests", "amount": 0, "window": "1m"}]}, "equal to 1"),
@@ -165,8 +168,11 @@ def test_a_status_of_every_field_survives_the_schema(kubectl: Kubectl, namespace
         "resource": "Requests", "window": "1m", "amount": 10, "used": 8, "remaining": 2, "usedPercent": 80,
         "counters": 3, "exceeded": 0, "resetsAt": "2026-11-23T18:01:00Z", "top": [{"name": "ns/app", "used": 8}],
     }  # fmt: skip
+    credential = {
+        "kind": "default", "expiresAt": "2026-11-23T19:00:00Z", "renewedAt": "2026-11-23T18:00:00Z", "note": "wide",
+    }  # fmt: skip
     statuses: dict[str, dict[str, Any]] = {
-        "llmproviders": {"kind": "openAI", "models": 2},
+        "llmproviders": {"kind": "bedrock", "models": 2, "credential": credential},
         "modelroutes": {"targets": {"usable": 1, "total": 2, "summary": "1/2"}, "programmed": programmed},
         "usagequotas": {
             "used": "80%", "resetsAt": "2026-11-23T18:01:00Z", "limits": [limit], "programmed": programmed,

@@ -54,6 +54,9 @@ DEFINITIONS = (
             _READY,
             _of_condition("Reason", "Ready", "reason"),
             Column(name="Models", path=".status.models", type="integer", priority=1),
+            Column(name="Credential", path=".status.credential.kind", priority=1),
+            # A column of type date would say how long ago it was, of a time to come.
+            Column(name="Expires", path=".status.credential.expiresAt", priority=1),
             _AGE,
         ),
     ),

@@ -7,6 +7,7 @@ endpoints by cloud, Google's service endpoints.
 
 import re
 
+_REGION = r"[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}"
 _PARTITION = r"(amazonaws\.com(\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
 _AZURE_OPENAI = re.compile(
     r"https://[a-z0-9-]+\.(openai|cognitiveservices|services\.ai)\.azure\.(com|us|cn)",
@@ -21,7 +22,7 @@ _GOOGLE_SECRETS = re.compile(r"https://secretmanager(\.[a-z0-9-]+\.rep)?\.google
 
 def of_aws(url: str, service: str) -> bool:
     """Whether it is the service itself, in any region and partition, or an interface endpoint to it."""
-    regional = rf"(vpce-[a-z0-9-]+\.)?{service}(-fips)?\.[a-z0-9-]+\.(vpce\.)?{_PARTITION}"
+    regional = rf"(vpce-[a-z0-9-]+\.)?{service}(-fips)?\.{_REGION}\.(vpce\.)?{_PARTITION}"
     return re.fullmatch(rf"https://({service}\.amazonaws\.com|{regional})", url) is not None
 
 
