@@ -3,6 +3,7 @@
 _SHORTEST_S = 1.0
 _LONGEST_S = 300.0
 _MENDED_S = 60.0
+_REFUSED_S = 10.0
 
 # Of what is left until a credential ends: so that some tries come before it, more and more closely.
 _SHARE_OF_THE_REST = 1 / 4
@@ -22,6 +23,11 @@ def passing_s(failures: int, *, left_s: float | None, point: float) -> float:
 def mended_s(failures: int, *, left_s: float | None, point: float) -> float:
     """After what somebody has to mend first: 1 to 2 minutes, and after the third 1 to 5."""
     return _between(_MENDED_S, _MENDED_S * 2.0 ** min(failures, 16), left_s=left_s, point=point)
+
+
+def refused_s(refusals: int) -> float:
+    """Between two that take the place of refused ones: 10 s, and twice as long for each in a row, up to 5 min."""
+    return min(_REFUSED_S * 2.0 ** min(max(refusals - 1, 0), 16), _LONGEST_S)
 
 
 def jittered_s(span_s: float, *, point: float) -> float:

@@ -22,6 +22,8 @@ K = TypeVar("K", bound=Hashable)
 # Over all targets: each call may hold a thread and some connections.
 _AT_ONCE = 64
 _AGAIN_S = 60.0
+# Without success for longer than that, a service with failures counts as down.
+_DOWN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,9 @@ class _Lane(Generic[K]):
     limiter: Limiter = field(default_factory=Limiter)
     due: Agenda[K] = field(default_factory=Agenda)
     members: int = 0
+    unanswered: set[K] = field(default_factory=set)
+    """Those whose last call found the service not well."""
+    good_at: float = float("-inf")
 
 
 @dataclass(slots=True)
@@ -106,6 +111,7 @@ class Turns(Generic[K]):
             return
         self._waiting.discard(key)
         place.lane.due.discard(key)
+        place.lane.unanswered.discard(key)
         place.lane.members -= 1
         if not place.lane.members:
             del self._lanes[place.lane.target]
@@ -118,7 +124,7 @@ class Turns(Generic[K]):
     def under_way(self, key: K) -> bool:
         """Whether it is being called just now."""
         flight = self._flights.get(key)
-        return flight is not None and not flight.outdated
+        return flight is not None and not flight.outdated and not flight.task.done()
 
     async def run(self) -> None:
         """Until cancelled. Calls that this cuts off come up again when it runs again."""
@@ -172,23 +178,44 @@ class Turns(Generic[K]):
     def _landed(self, key: K, task: asyncio.Task[Turn]) -> None:
         flight = self._flights.pop(key)
         now = self._clock.monotonic()
+        turn = self._turn_of(flight, task, now)
         place = self._places.get(key)
-        again_at, urgency = now, place.urgency if place is not None else 0.0
-        if task.cancelled():
-            flight.lane.limiter.cancelled()
-        elif (error := task.exception()) is not None:
-            _log.error("a turn has failed, which it should not; the next is in %g s: %s", _AGAIN_S, frames(error))
-            flight.lane.limiter.cancelled()
-            again_at = now + _AGAIN_S
-        else:
-            turn = task.result()
-            flight.lane.limiter.ended(flight.call, turn.answer, now=now, retry_after_s=turn.retry_after_s)
-            again_at, urgency = turn.again_at, turn.urgency
         if flight.again_at is not None:
             self._waiting.put(key, flight.again_at)
         elif place is not None and not flight.outdated:
-            place.urgency = urgency
-            self._waiting.put(key, again_at)
+            place.urgency = turn.urgency if turn is not None else place.urgency
+            self._waiting.put(key, turn.again_at if turn is not None else now if task.cancelled() else now + _AGAIN_S)
+        if turn is not None and place is not None and not flight.outdated:
+            self._learn(flight.lane, key, turn.answer, now)
         if flight.lane.members:
             self._plan(flight.lane, now)
         self._wake.set()
+
+    def _turn_of(self, flight: _Flight[K], task: asyncio.Task[Turn], now: float) -> Turn | None:
+        """What the call has come to; None: it was cut off, or failed by a mistake."""
+        limiter = flight.lane.limiter
+        if task.cancelled():
+            limiter.cancelled()
+            return None
+        if (error := task.exception()) is not None:
+            _log.error("a turn has failed, which it should not; the next is in %g s: %s", _AGAIN_S, frames(error))
+            limiter.cancelled()
+            return None
+        turn = task.result()
+        limiter.ended(flight.call, turn.answer, now=now, retry_after_s=turn.retry_after_s)
+        return turn
+
+    def _learn(self, lane: _Lane[K], key: K, answer: Answer, now: float) -> None:
+        """Where a service was down, the first success is for all: nobody sits out a pause that was for the outage."""
+        if answer is Answer.UNAVAILABLE:
+            lane.unanswered.add(key)
+            return
+        lane.unanswered.discard(key)
+        if answer is not Answer.GOOD:
+            return
+        if now - lane.good_at > _DOWN_S:
+            for other in lane.unanswered:
+                if other in self._waiting:
+                    self._waiting.put(other, now)
+            lane.unanswered.clear()
+        lane.good_at = now

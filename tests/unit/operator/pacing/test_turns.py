@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Callable
 
@@ -21,6 +22,7 @@ class Desk:
         self.turns = Turns[str](clock=virtual.VirtualClock(), call=self._call)
         self.takes_s, self.every_s, self.answer = takes_s, every_s, answer
         self.retry_after_s: float | None = None
+        self.sick = ""
         self.began: list[tuple[float, str]] = []
         self.ended: list[str] = []
         self._now: Counter[str] = Counter()
@@ -51,7 +53,8 @@ class Desk:
             self._now[key] -= 1
         self.ended.append(key)
         again_at = loop.time() + self.every_s
-        return Turn(answer=self.answer, again_at=again_at, urgency=0, retry_after_s=self.retry_after_s)
+        answer = Answer.UNAVAILABLE if key == self.sick else self.answer
+        return Turn(answer=answer, again_at=again_at, urgency=0, retry_after_s=self.retry_after_s)
 
 
 def keys(desk: Desk) -> list[str]:
@@ -258,5 +261,33 @@ def test_whatever_is_asked_for_a_key_has_one_call_at_a_time_and_its_last_turn_co
         assert all(last[key] >= asked for key, asked in due.items())
         assert all(key in desk.ended for key in due)
         assert not desk.turns._flights
+
+    virtual.run(scenario())
+
+
+def test_when_a_service_is_back_nobody_sits_out_a_pause_that_was_for_the_outage() -> None:
+    async def scenario() -> None:
+        desk = Desk(answer=Answer.UNAVAILABLE, every_s=300.0)
+        for number in range(20):
+            desk.put(f"{number}")
+        asyncio.get_running_loop().call_at(200, lambda: setattr(desk, "answer", Answer.GOOD))
+        await desk.run_until(200)
+        assert len(desk.began) == 20
+        desk.put("another", at=200.0)
+        await desk.run_until(230)
+        assert len(desk.began) == 41
+
+    virtual.run(scenario())
+
+
+def test_one_that_fails_alone_keeps_its_pauses_whatever_the_others_do() -> None:
+    async def scenario() -> None:
+        desk = Desk(every_s=5.0)
+        desk.sick = "sick"
+        desk.put("well")
+        desk.put("sick", at=101.0)
+        await desk.run_until(200)
+        sick = [at for at, key in desk.began if key == "sick"]
+        assert all(later - earlier >= 5.0 for earlier, later in itertools.pairwise(sick))
 
     virtual.run(scenario())
