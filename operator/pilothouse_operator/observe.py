@@ -34,6 +34,38 @@ class Metrics:
         )
         self.secret_watches = self._gauge("secret_watches", "Secrets that are referred to, and watched.")
         self.secret_reads = self._counter("secret_reads_total", "Reads of Secrets by what came of them.", "outcome")
+        self.credentials = self._gauge(
+            "credentials",
+            "Credentials that clouds issue, by state: good; failing (it serves, and could not be renewed); none.",
+            "state",
+        )
+        self.credential_issues = self._counter(
+            "credential_issues_total",
+            "Credentials asked for, by service and outcome (ok, throttled, refused, unavailable).",
+            "service",
+            "outcome",
+        )
+        self.credential_first_end = self._gauge(
+            "credential_first_end_seconds", "Unix time at which the first of the credentials ends; 0 without any."
+        )
+        self.stored_secrets = self._gauge(
+            "stored_secrets",
+            "Secrets of stores outside the cluster, by state: good; stale (a former value serves); none.",
+            "state",
+        )
+        self.store_reads = self._counter(
+            "store_reads_total",
+            "Reads of those stores, by store and outcome (ok, unchanged, throttled, refused, unavailable).",
+            "store",
+            "outcome",
+        )
+        self.stored_stale_since = self._gauge(
+            "stored_stale_since_seconds",
+            "Unix time since which the longest stale of those secrets could not be read; 0 if all could.",
+        )
+        self.throttles = self._counter(
+            "throttles_total", "How often a cloud's service or a store has asked to slow down.", "service"
+        )
         self.status_writes = self._counter("status_writes_total", "Status writes by outcome.", "outcome")
         self.status_yielded = self._gauge(
             "status_yielded", "Resources whose status another living release of Pilothouse writes."
