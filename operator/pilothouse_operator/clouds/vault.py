@@ -280,7 +280,7 @@ class _Transport(requests.adapters.HTTPAdapter):
 def _session(place: Place) -> requests.Session:
     try:
         context = ssl.create_default_context(cadata=place.ca_bundle or None)
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, ValueError, TypeError):  # the last: not ASCII
         message = "caBundle holds no certificates in PEM form: put the certificate of Vault's authority there"
         raise Fault(message, reason=Reason.STORE_UNAVAILABLE, passing=False, field="caBundle") from None
     session = requests.Session()
