@@ -20,6 +20,7 @@ from typing import Any
 import hvac  # type: ignore[import-untyped]  # it has no types
 import requests
 import requests.adapters
+import urllib3
 
 from pilothouse_api.conditions import Reason
 from pilothouse_api.secret import Secret
@@ -265,10 +266,13 @@ class _Transport(requests.adapters.HTTPAdapter):
         response = super().send(request, *args, **(kwargs | {"stream": True}))
         body = bytearray()
         try:
-            for piece in response.iter_content(16_384):
+            # As it comes: a read of a whole block waits for as long as single bytes arrive.
+            while piece := response.raw.read1(16_384, decode_content=True):
                 body += piece
                 if len(body) > _LONGEST or time.monotonic() > until:
                     raise requests.exceptions.ConnectionError("the answer is too long")
+        except urllib3.exceptions.HTTPError:
+            raise requests.exceptions.ConnectionError("the answer breaks off") from None
         finally:
             response.close()
         whole = requests.Response()

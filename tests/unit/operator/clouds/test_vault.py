@@ -266,9 +266,11 @@ async def test_an_endless_answer_is_left(stand: Stand, monkeypatch: pytest.Monke
 
 async def test_a_slow_answer_is_left(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_ANSWER_S", 0.05)
+    monkeypatch.setattr(module, "_AT_ONCE", 1)
     steps = [(0.0, replies.head(200, [("content-length", "1000")])), *[(0.02, b" ")] * 1000]
     stand.simulator.interruptions = [Reply(steps)]
     assert (await stand.fault(token=Secret(ROOT))).passing
+    assert (await stand.ask(token=Secret(ROOT))).status == 200
 
 
 async def test_a_thread_that_hangs_keeps_its_place(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
