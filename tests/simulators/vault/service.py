@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote
 
 import jwt
 
-from tests.simulators.vault.accounts import Cluster
+from tests.simulators.accounts import Cluster
 from tests.simulators.vault.engine import Engine
 from tests.simulators.wire import replies
 from tests.simulators.wire.replies import Reply
