@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
@@ -85,9 +85,6 @@ class GoogleSecretManager:
                     if len(body) > _LONGEST:
                         raise _silent(address)
                 return _Answer(response.status, _object(body), _retry_after_s(response.headers.get("Retry-After", "")))
-        except aiohttp.InvalidURL:
-            message = f"{address.endpoint!r} is no URL of Secret Manager"
-            raise Fault(message, reason=Reason.STORE_UNAVAILABLE, passing=False, field="endpoint") from None
         except aiohttp.ClientConnectorCertificateError as error:
             why = getattr(error.certificate_error, "verify_message", "it cannot be verified")
             message = f"the certificate of {url.host} is not trusted ({why}): who stands between us and Google?"
@@ -109,11 +106,18 @@ def _url(address: GoogleSecretAddress) -> URL:
             message = f"{getattr(address, name)!r} is no {name} of Google: it has letters, digits, - and _"
             raise Fault(message, reason=Reason.SECRET_NOT_FOUND, passing=False, field=name)
     endpoint = (address.endpoint or _ENDPOINT).rstrip("/")
-    regional = _REGIONAL.fullmatch(urlsplit(endpoint).hostname or "")
+    try:
+        base = URL(endpoint)
+    except ValueError:
+        base = URL()
+    if base.scheme not in {"http", "https"} or not base.host:
+        message = f"{endpoint!r} is no URL of Secret Manager: it has the form {_ENDPOINT}"
+        raise Fault(message, reason=Reason.STORE_UNAVAILABLE, passing=False, field="endpoint")
+    regional = _REGIONAL.fullmatch(base.host)
     within = f"/locations/{regional[1]}" if regional else ""
     project, secret, version = (quote(part, safe="") for part in (address.project, address.secret, address.version))
     path = f"/v1/projects/{project}{within}/secrets/{secret}/versions/{version}:access"
-    return URL(endpoint + path, encoded=True)
+    return URL(str(base.origin()) + path, encoded=True)
 
 
 def _object(body: bytes | bytearray) -> Mapping[str, Any]:

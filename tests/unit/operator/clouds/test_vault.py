@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from tests.simulators.vault.service import Vault as Simulator
 from tests.simulators.wire import replies
 from tests.simulators.wire.replies import Ending, Reply
 from tests.simulators.wire.threaded import serving
+from tests.unit.operator.clouds.tls import server_context
 from tests.unit.operator.fakes import Hands
 from tests.unit.proxy.http.certificates import Authority
 
@@ -289,13 +289,6 @@ async def test_what_is_no_url(stand: Stand, server: str) -> None:
     stand.place = Place(server=server)
     fault = await stand.fault(token=Secret(ROOT))
     assert fault.reason is Reason.STORE_UNAVAILABLE
-
-
-def server_context(authority: Authority, host: str) -> ssl.SSLContext:
-    leaf = authority.leaf(host)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(leaf.cert_file, leaf.key_file)
-    return context
 
 
 async def test_its_own_authority_is_trusted_instead_of_the_systems(simulator: Simulator, tmp_path: Path) -> None:
