@@ -80,14 +80,23 @@ class _Held:
 
 
 @dataclass(slots=True)
+class _Login:
+    """One identity at one Vault. `turns` counts the logins that failed, `fault` is the last one's."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    held: _Held | None = None
+    turns: int = 0
+    fault: Fault | None = None
+
+
+@dataclass(slots=True)
 class _Door:
     """What is kept of one Vault, while it is used."""
 
     session: requests.Session
     gate: asyncio.Semaphore
     used_at: float
-    held: dict[VaultIdentity, _Held] = field(default_factory=dict)
-    logins: dict[VaultIdentity, asyncio.Lock] = field(default_factory=dict)
+    logins: dict[VaultIdentity, _Login] = field(default_factory=dict)
 
 
 class Vault:
@@ -97,6 +106,7 @@ class Vault:
         self._clock = clock
         self._token_file = token_file
         self._doors: dict[Place, _Door] = {}
+        self._system: ssl.SSLContext | None = None
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="vault")
 
     async def ask(self, place: Place, identity: VaultIdentity, token: Secret | None, call: Call) -> Answer:
@@ -124,19 +134,24 @@ class Vault:
         self, place: Place, door: _Door, identity: VaultIdentity, *, refused: _Held | None
     ) -> tuple[_Held, bool]:
         """What is held, and whether it is new. One login at a time, however many wait for it."""
-        async with door.logins.setdefault(identity, asyncio.Lock()):
-            held = door.held.get(identity)
+        login = door.logins.setdefault(identity, _Login())
+        turns = login.turns
+        async with login.lock:
             now = self._clock.monotonic()
-            if held is not None and held is not refused and now < held.renew_at:
-                return held, False
-            try:
-                fresh = await self._login(place, door, identity)
-            except Fault as fault:
-                if held is None or held is refused or not fault.passing or now >= held.ends_at:
-                    raise
-                return held, False
-            door.held[identity] = fresh
-            return fresh, True
+            if login.held is not None and login.held is not refused and now < login.held.renew_at:
+                return login.held, False
+            # Whoever waited while a login failed would fail too, one behind the other.
+            fault = login.fault if login.turns != turns else None
+            if fault is None:
+                try:
+                    login.held, login.fault = await self._login(place, door, identity), None
+                    return login.held, True
+                except Fault as failed:
+                    login.fault = fault = failed
+                    login.turns += 1
+            if login.held is None or login.held is refused or not fault.passing or now >= login.held.ends_at:
+                raise fault
+            return login.held, False
 
     async def _login(self, place: Place, door: _Door, identity: VaultIdentity) -> _Held:
         login = functools.partial(_login, self._token_file, identity)
@@ -173,7 +188,10 @@ class Vault:
         now = self._clock.monotonic()
         if place not in self._doors:
             self._doors = {each: door for each, door in self._doors.items() if now - door.used_at < _IDLE_S}
-            self._doors[place] = _Door(_session(place), asyncio.Semaphore(_AT_ONCE), now)
+            # The system's authorities take tens of milliseconds to read.
+            self._system = self._system or ssl.create_default_context()
+            session = _session(_trusting(place.ca_bundle) if place.ca_bundle else self._system)
+            self._doors[place] = _Door(session, asyncio.Semaphore(_AT_ONCE), now)
         return self._doors[place]
 
 
@@ -281,12 +299,15 @@ class _Transport(requests.adapters.HTTPAdapter):
         return whole
 
 
-def _session(place: Place) -> requests.Session:
+def _trusting(ca_bundle: str) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cadata=place.ca_bundle or None)
+        return ssl.create_default_context(cadata=ca_bundle)
     except (ssl.SSLError, ValueError, TypeError):  # the last: not ASCII
         message = "caBundle holds no certificates in PEM form: put the certificate of Vault's authority there"
         raise Fault(message, reason=Reason.STORE_UNAVAILABLE, passing=False, field="caBundle") from None
+
+
+def _session(context: ssl.SSLContext) -> requests.Session:
     session = requests.Session()
     session.mount("https://", _Transport(context))
     session.mount("http://", _Transport(context))

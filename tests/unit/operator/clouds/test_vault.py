@@ -150,6 +150,27 @@ async def test_while_no_login_is_to_be_had_the_old_one_serves_until_it_ends(stan
     assert (fault.reason, fault.passing) == (Reason.SIGN_IN_UNAVAILABLE, True)
 
 
+async def test_a_login_that_fails_fails_for_all_who_waited(stand: Stand) -> None:
+    stand.project(audience="kube")
+    faults = await asyncio.gather(*(stand.fault() for _ in range(20)))
+    assert {fault.reason for fault in faults} == {Reason.SIGN_IN_REFUSED}
+    assert len(stand.simulator.asked) == 1
+
+
+async def test_a_login_that_failed_is_tried_again_by_the_next(stand: Stand) -> None:
+    stand.project(audience="kube")
+    await stand.fault()
+    stand.project()
+    assert (await stand.ask()).status == 200
+
+
+async def test_a_role_that_is_taken_away_ends_what_it_gave(stand: Stand) -> None:
+    await stand.ask()
+    stand.pass_time(700)
+    stand.simulator.roles["", "kubernetes", "operator"].accounts = ["another"]
+    assert (await stand.fault()).reason is Reason.SIGN_IN_REFUSED
+
+
 async def test_a_token_of_a_user_needs_no_login(stand: Stand) -> None:
     assert (await stand.ask(token=Secret(ROOT + "\n"))).status == 200
     assert stand.simulator.logins() == 0
@@ -305,7 +326,7 @@ async def test_its_own_authority_is_trusted_instead_of_the_systems(simulator: Si
 
 
 def test_nothing_is_added_to_the_authorities_of_a_bundle(tmp_path: Path) -> None:
-    session = module._session(Place(server="https://vault", ca_bundle=Authority(tmp_path, "ours").pem))
+    session = module._session(module._trusting(Authority(tmp_path, "ours").pem))
     transport = session.get_adapter("https://vault")
     request = requests.Request("GET", "https://vault/").prepare()
     pool = transport.get_connection_with_tls_context(request, True)
