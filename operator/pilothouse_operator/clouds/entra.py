@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import ssl
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -18,7 +19,6 @@ from azure.core.credentials_async import AsyncSupportsTokenInfo
 from azure.core.exceptions import AzureError
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.identity.aio import (
-    CertificateCredential,
     ClientAssertionCredential,
     ClientSecretCredential,
     ManagedIdentityCredential,
@@ -28,7 +28,7 @@ from azure.identity.aio import (
 from pilothouse_api.conditions import Reason
 from pilothouse_api.secret import Secret
 from pilothouse_operator.clouds import entra_faults
-from pilothouse_operator.clouds.entra_certificate import ChainedCertificate
+from pilothouse_operator.clouds.entra_certificate import ApplicationCertificate
 from pilothouse_operator.compile.identities import EntraIdentity, EntraWay
 from pilothouse_operator.ports import Fault
 
@@ -38,6 +38,7 @@ PATIENCE_S = 10.0
 """For one token, whatever happens on the way."""
 
 _CONNECTIONS = 64
+_CERTIFICATES = 512
 # One more try over a new connection, for one that was closed while idle; everything else is the broker's to pace.
 _RETRIES = {"retry_total": 1, "retry_connect": 1, "retry_read": 0, "retry_status": 0}
 _TIMEOUTS = {"connection_timeout": 3, "read_timeout": 6}
@@ -61,40 +62,58 @@ class Entra:
 
     def __init__(self, *, session: aiohttp.ClientSession) -> None:
         self._transport = AioHttpTransport(session=session, session_owner=False)
+        self._certificates: OrderedDict[tuple[Secret, Secret | None], ApplicationCertificate] = OrderedDict()
 
     @property
     def options(self) -> dict[str, Any]:
         """For any client of Azure's SDK: the shared connections, how long it waits, and how little it repeats."""
         return {"transport": self._transport, **_RETRIES, **_TIMEOUTS}
 
-    def credential(self, identity: EntraIdentity, values: Mapping[str, Secret]) -> "EntraCredential":
-        """A new one, which has cached nothing. Raises Fault where identity and values make none."""
+    async def credential(self, identity: EntraIdentity, values: Mapping[str, Secret]) -> "EntraCredential":
+        """A new one, which has cached no token. Raises Fault where identity and values make none."""
         match identity.way:
             case EntraWay.SERVICE_PRINCIPAL:
-                inner = self._service_principal(identity, values)
+                inner = await self._service_principal(identity, values)
             case EntraWay.MANAGED_IDENTITY:
                 inner = self._managed_identity(identity)
             case EntraWay.WORKLOAD_IDENTITY:
                 inner = self._workload_identity(identity)
         return EntraCredential(inner, identity=identity, values=values)
 
-    def _service_principal(self, identity: EntraIdentity, values: Mapping[str, Secret]) -> AsyncSupportsTokenInfo:
+    async def _service_principal(self, identity: EntraIdentity, values: Mapping[str, Secret]) -> AsyncSupportsTokenInfo:
         options = {**self.options, "authority": identity.authority or None}
         tenant, client = identity.tenant_id, identity.client_id
         if "clientSecret" in values:
             secret = values["clientSecret"].reveal()
             return _made(identity, lambda: ClientSecretCredential(tenant, client, secret, **options))
-        pem, password = values["certificate"], values.get("password")
-        if not identity.send_chain:
-            options |= {"certificate_data": pem.reveal().encode(), "password": password.reveal() if password else None}
-            return _certified(lambda: CertificateCredential(tenant, client, **options))
-        certificate = _certified(lambda: ChainedCertificate(pem, password))
+        certificate = await self._certificate(values["certificate"], values.get("password"))
         token_url = f"{identity.authority.rstrip('/')}/{tenant}/oauth2/v2.0/token"
 
         def assertion() -> str:
-            return certificate.assertion(client_id=client, token_url=token_url)
+            return certificate.assertion(client_id=client, token_url=token_url, send_chain=identity.send_chain)
 
         return _made(identity, lambda: ClientAssertionCredential(tenant, client, assertion, **options))
+
+    async def _certificate(self, pem: Secret, password: Secret | None) -> ApplicationCertificate:
+        """As last read: OpenSSL's checks of an RSA key take it a tenth of a second, too long for every token."""
+        known = self._certificates.get((pem, password))
+        if known is None:
+            try:
+                known = await asyncio.to_thread(ApplicationCertificate, pem, password)
+            except (ValueError, TypeError):
+                # What cryptography says of it is no help to the reader, and might quote it.
+                raise Fault(
+                    "The certificate cannot be used: it must be PEM with an unencrypted RSA private key and its "
+                    "certificate in one text, or with an encrypted key and just its password.",
+                    reason=Reason.SECRET_MALFORMED,
+                    passing=False,
+                    field="certificate",
+                ) from None
+            self._certificates[pem, password] = known
+        self._certificates.move_to_end((pem, password))
+        if len(self._certificates) > _CERTIFICATES:
+            self._certificates.popitem(last=False)
+        return known
 
     def _managed_identity(self, identity: EntraIdentity) -> AsyncSupportsTokenInfo:
         chosen: dict[str, Any] = {}
@@ -179,20 +198,6 @@ def _made(identity: EntraIdentity, make: Callable[[], T]) -> T:
             f"The sign-in of {entra_faults.whom(identity)} is not possible: {entra_faults.one_line(str(error))}",
             reason=Reason.SIGN_IN_REFUSED,
             passing=False,
-        ) from None
-
-
-def _certified(make: Callable[[], T]) -> T:
-    """What cryptography says of a PEM is not repeated: it is of no help, and might quote it."""
-    try:
-        return make()
-    except (ValueError, TypeError):
-        raise Fault(
-            "The certificate cannot be used: it must be PEM with an unencrypted RSA private key and its certificate "
-            "in one text, or with an encrypted key and just its password.",
-            reason=Reason.SECRET_MALFORMED,
-            passing=False,
-            field="certificate",
         ) from None
 
 

@@ -1,7 +1,7 @@
-"""Signs in an application with a certificate and sends the certificate along, so that its issuer and name count.
+"""Signs in an application with a certificate: the assertion that azure-identity sends in place of a secret.
 
-Subject name and issuer authentication, which azure-identity's asynchronous credential does not know:
-https://learn.microsoft.com/entra/identity-platform/certificate-credentials.
+azure-identity can make it too, but reads the key anew for every credential, and its asynchronous one cannot send the
+certificate along. https://learn.microsoft.com/entra/identity-platform/certificate-credentials.
 """
 
 import base64
@@ -20,8 +20,8 @@ _LIFE_S = 600
 _SKEW_S = 30
 
 
-class ChainedCertificate:
-    """A certificate with its key and those that issued it. Raises ValueError if the PEM is not that."""
+class ApplicationCertificate:
+    """A certificate with its key and those that issued it. Raises ValueError or TypeError if the PEM is not that."""
 
     def __init__(self, pem: Secret, password: Secret | None) -> None:
         data = pem.reveal().encode()
@@ -33,13 +33,15 @@ class ChainedCertificate:
         if own is None:
             raise ValueError("no certificate belongs to the key")
         self._key = key
-        self._headers = {
-            "x5t#S256": base64.urlsafe_b64encode(own.fingerprint(hashes.SHA256())).rstrip(b"=").decode(),
-            "x5c": [_encoded(own), *(_encoded(c) for c in chain if c != own)],
-        }
+        self._thumbprint = base64.urlsafe_b64encode(own.fingerprint(hashes.SHA256())).rstrip(b"=").decode()
+        self._chain = [_encoded(own), *(_encoded(c) for c in chain if c != own)]
 
-    def assertion(self, *, client_id: str, token_url: str) -> str:
-        """A JWT that Entra takes for a client secret (RFC 7523, section 2.2), good for ten minutes."""
+    def assertion(self, *, client_id: str, token_url: str, send_chain: bool) -> str:
+        """A JWT that Entra takes for a client secret (RFC 7523, section 2.2), good for ten minutes.
+
+        `send_chain`: with the certificate, so that its subject and issuer count (subject name and issuer
+        authentication) and not its thumbprint.
+        """
         now = int(time.time())
         claims = {
             "aud": token_url,
@@ -49,7 +51,10 @@ class ChainedCertificate:
             "nbf": now - _SKEW_S,
             "exp": now + _LIFE_S,
         }
-        return jwt.encode(claims, self._key, algorithm="PS256", headers=self._headers)
+        headers: dict[str, object] = {"x5t#S256": self._thumbprint}
+        if send_chain:
+            headers["x5c"] = self._chain
+        return jwt.encode(claims, self._key, algorithm="PS256", headers=headers)
 
 
 def _encoded(certificate: x509.Certificate) -> str:

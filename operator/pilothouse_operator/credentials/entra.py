@@ -22,7 +22,7 @@ class EntraTokens:
         if not isinstance(grant, EntraAccess):
             raise TypeError(f"no grant of Entra: {type(grant).__name__}")
         # A credential object hands a token out again until some minutes before its end: each issue takes a new one.
-        async with self._entra.credential(grant.identity, application.values) as credential:
+        async with await self._entra.credential(grant.identity, application.values) as credential:
             token = await credential.get_token_info(grant.scope)
         issued = BearerToken(token=Secret(token.token), expires_at=token.expires_on)
         return Issued(credential=issued, expires_at=float(token.expires_on))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -225,13 +226,19 @@ class Connection(asyncio.Protocol):
 
 
 class Server:
-    """One listening socket. `port` 0 takes a free one; `reuse_port` lets several processes share it."""
+    """One listening socket. `port` 0 takes a free one; `reuse_port` lets several processes share it.
 
-    def __init__(self, *, service: Service, host: str, port: int, reuse_port: bool = False) -> None:
+    With `tls` it speaks HTTPS.
+    """
+
+    def __init__(
+        self, *, service: Service, host: str, port: int, reuse_port: bool = False, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._service = service
         self._host = host
         self._port = port
         self._reuse_port = reuse_port
+        self._tls = tls
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
 
@@ -244,6 +251,7 @@ class Server:
             self._port,
             backlog=4096,
             reuse_port=self._reuse_port or None,
+            ssl=self._tls,
         )
         port: int = self._server.sockets[0].getsockname()[1]
         return port
