@@ -4,10 +4,11 @@ Codes: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 
 from pilothouse_api.conditions import Reason
 from pilothouse_api.secret import REDACTED, Secret
@@ -109,13 +110,17 @@ def fault(error: Exception, identity: EntraIdentity, values: Iterable[Secret]) -
         return unusable(identity)
     if identity.way is EntraWay.MANAGED_IDENTITY and code == 0:
         return _unmanaged(identity, status, said, retry_after_s(response))
-    passing = status >= 500 or status == 408
+    if status >= 500 or status == 408:
+        return Fault(
+            f"{_where(identity)} fails to sign in {whom(identity)} ({status}); it is tried again.",
+            reason=Reason.SIGN_IN_UNAVAILABLE,
+            passing=True,
+            retry_after_s=retry_after_s(response),
+        )
     return Fault(
-        f"{_where(identity)} {'fails' if passing else 'refuses'} to sign in {whom(identity)} ({status}). "
-        f"It says: {said or 'nothing'}",
-        reason=Reason.SIGN_IN_UNAVAILABLE if passing else Reason.SIGN_IN_REFUSED,
-        passing=passing,
-        retry_after_s=retry_after_s(response),
+        f"{_where(identity)} refuses to sign in {whom(identity)} ({status}). It says: {said or 'nothing'}",
+        reason=Reason.SIGN_IN_REFUSED,
+        passing=False,
     )
 
 
@@ -147,7 +152,7 @@ def whom(identity: EntraIdentity) -> str:
     return f"{client} of tenant {identity.tenant_id}" if identity.tenant_id else client
 
 
-def retry_after_s(response: object) -> float | None:
+def retry_after_s(response: Any) -> float | None:
     """Whole seconds, as Azure sends them (RFC 9110, section 10.2.3); None where it does not."""
     value = str(getattr(response, "headers", {}).get("Retry-After", ""))
     return float(value) if value.isascii() and value.isdecimal() and len(value) < 7 else None
@@ -170,14 +175,16 @@ def _where(identity: EntraIdentity) -> str:
     return "Entra" if not identity.authority else f"Entra ({identity.authority})"
 
 
-def _response(error: BaseException | None) -> object | None:
-    """Of the error or of what it stands for: CredentialUnavailableError has none of its own."""
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it stands for: CredentialUnavailableError tells nothing by itself."""
     while error is not None:
-        response: object | None = getattr(error, "response", None)
-        if response is not None:
-            return response
+        yield error
         error = error.__cause__
-    return None
+
+
+def _response(error: Exception) -> Any:
+    responses = (getattr(one, "response", None) for one in _chain(error))
+    return next((response for response in responses if response is not None), None)
 
 
 def _said(error: Exception, values: Iterable[Secret]) -> str:
@@ -195,12 +202,13 @@ def _unanswered(error: Exception, identity: EntraIdentity, said: str) -> Fault:
             reason=Reason.SIGN_IN_REFUSED,
             passing=False,
         )
-    if not isinstance(error, AzureError):
+    if not any(isinstance(one, ServiceRequestError | ServiceResponseError) for one in _chain(error)):
         return unusable(identity)
+    advice = said
     if identity.way is EntraWay.MANAGED_IDENTITY:
-        said = "Does the operator run on Azure, and may its pod reach 169.254.169.254? " + said
+        advice = "Does the operator run on Azure, and may its pod reach 169.254.169.254?"
     return Fault(
-        f"{_where(identity)} does not answer to sign in {whom(identity)}; it is tried again. {said}",
+        f"{_where(identity)} does not answer to sign in {whom(identity)}; it is tried again. {advice}",
         reason=Reason.SIGN_IN_UNAVAILABLE,
         passing=True,
     )
@@ -213,7 +221,7 @@ def _unmanaged(identity: EntraIdentity, status: int, said: str, retry_s: float |
     """
     passing = status in (404, 408, 410) or status >= 500
     if passing:
-        text = f"{_where(identity)} is not ready to sign in {whom(identity)} ({status}); it is tried again. {said}"
+        text = f"{_where(identity)} is not ready to sign in {whom(identity)} ({status}); it is tried again."
     else:
         text = (
             f"{_where(identity)} has not {whom(identity)} ({status}): assign it to the machine or app that the "

@@ -21,9 +21,9 @@ class EntraSimulator:
     check tokens with (`Keyring.entra`).
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mint: Mint | None = None) -> None:
         self.directory = Directory()
-        self.mint = Mint()
+        self.mint = mint or Mint()
         self.tls = LocalAuthority(folder)
         self.service = EntraService(self.directory, self.mint)
         self.managed = ManagedIdentities(self.directory, self.mint)

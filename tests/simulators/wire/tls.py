@@ -49,6 +49,10 @@ class LocalAuthority:
         context.load_cert_chain(file)
         return context
 
+    def trusting(self) -> ssl.SSLContext:
+        """For clients of these servers."""
+        return ssl.create_default_context(cafile=self.ca_file)
+
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
