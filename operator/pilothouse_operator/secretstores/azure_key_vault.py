@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, HttpResponseError
-from azure.keyvault.secrets import ApiVersion, KeyVaultSecret
+from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
+from azure.keyvault.secrets import ApiVersion
 from azure.keyvault.secrets.aio import SecretClient
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
 
@@ -76,10 +76,15 @@ class AzureKeyVault:
         except ValueError as error:
             # Of the SDK: a challenge that names a resource of another domain, or none.
             raise _unavailable(address, f"is not trusted: {one_line(str(error), sign_in.values())}") from None
-        version = found.properties.version or ""
-        if version and version == known:
+        except (AttributeError, LookupError, TypeError):
+            # What the SDK stumbles over when an answer is JSON of another form.
+            raise _odd(address) from None
+        version = found.properties.version
+        if not isinstance(found.value, str) or not version:
+            raise _odd(address)
+        if version == known:
             return None
-        return Fetched(value=_value(found, address), version=version)
+        return Fetched(value=_value(found.value, found.properties.content_type, address), version=version)
 
     async def close(self) -> None:
         """The shared connections stay open."""
@@ -121,7 +126,12 @@ class _VaultTokens:
             host = "." + (urlsplit(scope).hostname or "")
             if host not in _DOMAINS and not (host.count(".") > 1 and self._host.endswith(host)):
                 raise ValueError(f"it asks for a token for {scope}, which is no vault's.")
-        return await self._inner.get_token_info(*scopes, options=options)
+        # Of its own tenant, which the manifest may call by a domain where the vault says a number. If they are two, the
+        # vault refuses the token.
+        kept: TokenRequestOptions = {"enable_cae": (options or {}).get("enable_cae", False)}
+        if options and "claims" in options:
+            kept["claims"] = options["claims"]
+        return await self._inner.get_token_info(*scopes, options=kept)
 
     async def close(self) -> None:
         await self._inner.close()
@@ -138,9 +148,8 @@ class _VaultTokens:
         await self.close()
 
 
-def _value(found: KeyVaultSecret, address: KeyVaultAddress) -> Secret:
-    value = found.value or ""
-    if found.properties.content_type != _PKCS12:
+def _value(value: str, content_type: str | None, address: KeyVaultAddress) -> Secret:
+    if content_type != _PKCS12:
         return Secret(value)
     try:
         key, own, others = pkcs12.load_key_and_certificates(base64.b64decode(value, validate=True), None)
@@ -159,44 +168,39 @@ def _value(found: KeyVaultSecret, address: KeyVaultAddress) -> Secret:
 
 
 def _fault(error: AzureError, address: KeyVaultAddress, sign_in: Mapping[str, Secret]) -> Fault:
-    if not isinstance(error, HttpResponseError) or error.response is None:
+    if isinstance(error, ServiceRequestError | ServiceResponseError):
         return _unavailable(address, f"does not answer; it is tried again. {one_line(error.message, sign_in.values())}")
-    status, response = error.status_code or 0, error.response
-    code, inner, message = _told(response)
-    said = f"It says: {one_line(message, sign_in.values()) or 'nothing'}"
+    response = getattr(error, "response", None)
+    status: int = getattr(response, "status_code", 0)
+    if status < 400:
+        return _odd(address)
     if status == 429:
-        return _unavailable(
-            address, "asks us to slow down; it is tried again.", throttled=True, after=retry_after_s(response)
+        text = "asks us to slow down; it is tried again."
+        return _unavailable(address, text, throttled=True, after=retry_after_s(response))
+    if status == 408 or status >= 500:
+        return _unavailable(address, f"fails ({status}); it is tried again.", after=retry_after_s(response))
+    code, inner, message = _told(response)
+    return _refused(address, status, code, inner, f"It says: {one_line(message, sign_in.values()) or 'nothing'}")
+
+
+def _refused(address: KeyVaultAddress, status: int, code: str, inner: str, said: str) -> Fault:
+    if status == 401:
+        text = (
+            f"{address.vault_url} does not accept the token of {whom(address.identity)}: is the vault in the same "
+            f"tenant and cloud? {said}"
         )
-    if status == 404 and code != "SecretNotFound":
-        return Fault(
-            f"{address.vault_url} is no vault of Azure: it knows no secrets. {said}",
-            reason=Reason.SECRET_NOT_FOUND,
-            passing=False,
-        )
-    if status == 404:
-        return Fault(
-            f"{_which(address)} does not exist: create it, or recover it if it has been deleted.",
-            reason=Reason.SECRET_NOT_FOUND,
-            passing=False,
-        )
+        return Fault(text, reason=Reason.SECRET_FORBIDDEN, passing=True)
     if status == 403:
         advice = _FORBIDDEN.get(inner, "{whom} may not read it.").format(whom=whom(address.identity))
-        return Fault(f"{_which(address)} is refused: {advice} {said}", reason=Reason.SECRET_FORBIDDEN, passing=False)
-    if status == 401:
-        return Fault(
-            f"{address.vault_url} does not accept the token of {whom(address.identity)}: is the vault in the same "
-            f"tenant and cloud? {said}",
-            reason=Reason.SECRET_FORBIDDEN,
-            passing=True,
-        )
-    if status == 408 or status >= 500:
-        return _unavailable(address, f"fails ({status}); it is tried again. {said}", after=retry_after_s(response))
-    return Fault(
-        f"{_which(address)} cannot be read ({status}): correct its name or version. {said}",
-        reason=Reason.SECRET_NOT_FOUND,
-        passing=False,
-    )
+        text = f"{_which(address)} is refused: {advice} {said}"
+        return Fault(text, reason=Reason.SECRET_FORBIDDEN, passing=False)
+    if status == 404 and code == "SecretNotFound":
+        text = f"{_which(address)} does not exist: create it, or recover it if it has been deleted."
+    elif status == 404:
+        text = f"{address.vault_url} is no vault of Azure: it knows no secrets. {said}"
+    else:
+        text = f"{_which(address)} cannot be read ({status}): correct its name or version. {said}"
+    return Fault(text, reason=Reason.SECRET_NOT_FOUND, passing=False)
 
 
 def _told(response: Any) -> tuple[str, str, str]:
@@ -217,6 +221,10 @@ def _unavailable(address: KeyVaultAddress, text: str, *, throttled: bool = False
         throttled=throttled,
         retry_after_s=after,
     )
+
+
+def _odd(address: KeyVaultAddress) -> Fault:
+    return _unavailable(address, "answered without a secret. Does something else answer in its place?")
 
 
 def _which(address: KeyVaultAddress) -> str:

@@ -50,6 +50,8 @@ class ManagedIdentity:
 @dataclass
 class Directory:
     tenants: set[str] = field(default_factory=lambda: {TENANT_ID})
+    domains: dict[str, str] = field(default_factory=dict)
+    """Other names of tenants."""
     applications: dict[str, Application] = field(default_factory=dict)
     """By client id."""
     resources: set[str] = field(

@@ -67,7 +67,8 @@ class EntraService:
 
     def __call__(self, request: Request) -> Reply:
         path = request.path.decode("latin-1")
-        tenant, _, rest = path.lstrip("/").partition("/")
+        named, _, rest = path.lstrip("/").partition("/")
+        tenant = self.directory.domains.get(named, named)
         try:
             if request.method == b"POST" and rest == "oauth2/v2.0/token":
                 return self.instead.popleft() if self.instead else self._token(request, tenant)

@@ -27,6 +27,7 @@ from tests.simulators.wire.replies import Reply
 from tests.simulators.wire.server import Request, Server
 
 _VERSIONS: Final = frozenset({"7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01", "2026-04-01"})
+_NAMES: Final = ("localhost", "127.0.0.1", "*.vault.azure.net")
 PKCS12: Final = "application/x-pkcs12"
 PEM: Final = "application/x-pem-file"
 
@@ -45,7 +46,7 @@ class KeyVault:
 
     def __init__(self, entra: EntraSimulator) -> None:
         self._entra = entra
-        self._server = Server(service=self, host="127.0.0.1", port=0, tls=entra.tls.server("localhost", "127.0.0.1"))
+        self._server = Server(service=self, host="127.0.0.1", port=0, tls=entra.tls.server(*_NAMES))
         self.origin = ""
         self.tenant_id = TENANT_ID
         self.resource = "https://vault.azure.net"
@@ -103,6 +104,9 @@ class KeyVault:
                 "[TokenExpired] Error validating token: 'S2S12086'." if exc.expired else "AKV10022: Invalid audience."
             )
             return self._unauthorised(text)
+        if claims["tid"] != self.tenant_id:
+            expected, found = f"https://sts.windows.net/{self.tenant_id}/", claims["iss"]
+            return self._unauthorised(f"AKV10032: Invalid issuer. Expected one of {expected}, found {found}.")
         if claims["uti"] in self.revoked:
             return self._unauthorised("[TokenRevoked] The token is valid no longer.")
         caller = f"appid={claims['appid']};oid={claims['oid']};iss={claims['iss']}"
