@@ -41,7 +41,7 @@ _CONNECTIONS = 64
 _CERTIFICATES = 512
 # One more try over a new connection, for one that was closed while idle; everything else is the broker's to pace.
 _RETRIES = {"retry_total": 1, "retry_connect": 1, "retry_read": 0, "retry_status": 0}
-_TIMEOUTS = {"connection_timeout": 3, "read_timeout": 6}
+_TIMEOUTS: dict[str, float] = {"connection_timeout": 3, "read_timeout": 6}
 _WORKLOAD = ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE")
 
 # It tells of every request, and of each failure with the service's own words. What matters is in the Fault.
@@ -61,7 +61,7 @@ class Entra:
     """Makes credentials of azure-identity for identities."""
 
     def __init__(self, *, session: aiohttp.ClientSession) -> None:
-        self._transport = AioHttpTransport(session=session, session_owner=False)
+        self._transport = AioHttpTransport(session=session, session_owner=False, **_TIMEOUTS)
         self._certificates: OrderedDict[tuple[Secret, Secret | None], ApplicationCertificate] = OrderedDict()
 
     @property
@@ -138,7 +138,8 @@ class Entra:
                 reason=Reason.SIGN_IN_REFUSED,
                 passing=False,
             )
-        # The file is read by every new credential: kubelet replaces it long before the token in it ends.
+        # The file is read by every new credential: kubelet replaces it long before the token in it ends. Where AKS has
+        # a proxy of its own for this, the credential has connections of its own to it.
         options = {**self.options, "authority": identity.authority or None, "enable_azure_proxy": True}
         client, tenant = identity.client_id or None, identity.tenant_id or None
         return _made(identity, lambda: WorkloadIdentityCredential(client_id=client, tenant_id=tenant, **options))
@@ -174,7 +175,7 @@ class EntraCredential:
         return found
 
     async def close(self) -> None:
-        """Leaves the shared connections open."""
+        """The shared connections stay open."""
         await self._inner.close()
 
     async def __aenter__(self) -> Self:

@@ -9,6 +9,7 @@ import base64
 import binascii
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, cast
 from urllib.parse import urlsplit
@@ -51,7 +52,7 @@ class AzureKeyVault:
 
     def __init__(self, *, entra: Entra) -> None:
         self._entra = entra
-        self._clients: OrderedDict[_ClientKey, SecretClient] = OrderedDict()
+        self._clients: OrderedDict[_ClientKey, _Client] = OrderedDict()
 
     async def fetch(self, address: Address, sign_in: Mapping[str, Secret], *, known: str | None) -> Fetched | None:
         """A certificate is PEM: its key, itself, those that issued it. Raises Fault; answers within PATIENCE_S.
@@ -65,17 +66,18 @@ class AzureKeyVault:
         client = await self._client(key, sign_in)
         try:
             async with asyncio.timeout(PATIENCE_S):
-                found = await client.get_secret(address.name, address.version or None)
+                found = await client.secrets.get_secret(address.name, address.version or None)
         except TimeoutError:
             raise _unavailable(address, f"did not answer within {PATIENCE_S:g} s; it is tried again.") from None
         except AzureError as error:
             if getattr(error, "status_code", None) in (401, 403):
                 # Its token may have been taken away, or be of before a right was given.
-                self._clients.pop(key, None)
+                await self._drop(key)
             raise _fault(error, address, sign_in) from None
         except ValueError as error:
-            # Of the SDK: a challenge that names a resource of another domain, or none.
-            raise _unavailable(address, f"is not trusted: {one_line(str(error), sign_in.values())}") from None
+            # Of the SDK, or of _VaultTokens: a challenge that asks for too much. What the SDK advises is not for users.
+            said = one_line(str(error).partition(". ")[0], sign_in.values())
+            raise _unavailable(address, f"is shown no token: {said}") from None
         except (AttributeError, LookupError, TypeError):
             # What the SDK stumbles over when an answer is JSON of another form.
             raise _odd(address) from None
@@ -88,30 +90,40 @@ class AzureKeyVault:
 
     async def close(self) -> None:
         """The shared connections stay open."""
-        clients, self._clients = self._clients, OrderedDict()
-        for client in clients.values():
-            await client.close()
+        for key in list(self._clients):
+            await self._drop(key)
 
-    async def _client(self, key: _ClientKey, sign_in: Mapping[str, Secret]) -> SecretClient:
+    async def _client(self, key: _ClientKey, sign_in: Mapping[str, Secret]) -> "_Client":
         client = self._clients.get(key)
         if client is None:
             identity, _, vault_url = key
-            known = (urlsplit(vault_url).hostname or "").endswith(_DOMAINS)
             tokens = _VaultTokens(await self._entra.credential(identity, sign_in), vault_url)
-            client = self._clients[key] = SecretClient(
+            secrets = SecretClient(
                 vault_url,
                 # The client asks for either kind of protocol, though it declares the older one.
                 cast(AsyncTokenCredential, tokens),
                 # Every cloud has it; the SDK's own newest is not everywhere.
                 api_version=ApiVersion.V7_4,
-                verify_challenge_resource=known,
+                verify_challenge_resource=(urlsplit(vault_url).hostname or "").endswith(_DOMAINS),
                 **self._entra.options,
             )
+            client = self._clients[key] = _Client(secrets, tokens)
         self._clients.move_to_end(key)
         if len(self._clients) > _CLIENTS:
-            # It holds no connection of its own, and one that is at work ends its work.
-            self._clients.popitem(last=False)
+            await self._drop(next(iter(self._clients)))
         return client
+
+    async def _drop(self, key: _ClientKey) -> None:
+        client = self._clients.pop(key, None)
+        if client is not None:
+            await client.secrets.close()
+            await client.tokens.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    secrets: SecretClient
+    tokens: "_VaultTokens"
 
 
 class _VaultTokens:

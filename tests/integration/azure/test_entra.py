@@ -158,6 +158,15 @@ async def test_the_file_of_the_workload_is_read_for_every_token(
     assert (fault.reason, fault.passing) == (Reason.SIGN_IN_REFUSED, False)
 
 
+async def test_the_workload_may_sign_in_by_the_proxy_of_aks(
+    azure: EntraSimulator, entra: Entra, service_account: ServiceAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_KUBERNETES_TOKEN_PROXY", azure.authority)
+    monkeypatch.setenv("AZURE_KUBERNETES_CA_FILE", azure.tls.ca_file)
+    elsewhere = EntraIdentity(way=EntraWay.WORKLOAD_IDENTITY, authority="https://login.invalid")
+    assert claims(azure, await issued(entra, elsewhere))["appid"] == CLIENT_ID
+
+
 @pytest.fixture(params=["imds", "app service"])
 def hosted(request: pytest.FixtureRequest, azure: EntraSimulator, monkeypatch: pytest.MonkeyPatch) -> EntraSimulator:
     if request.param == "app service":
@@ -370,6 +379,17 @@ async def test_silence_ends(
     fault = await refused(entra, principal, clientSecret=CLIENT_SECRET)
     assert (fault.reason, fault.passing) == (Reason.SIGN_IN_UNAVAILABLE, True)
     assert "within 0.2 s" in fault.message
+
+
+async def test_a_pause_in_an_answer_ends_too(
+    azure: EntraSimulator, principal: EntraIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(entra_module._TIMEOUTS, "read_timeout", 0.2)
+    async with connect() as session:
+        azure.service.instead.append(SILENCE)
+        fault = await refused(Entra(session=session), principal, clientSecret=CLIENT_SECRET)
+    assert "does not answer" in fault.message
+    assert (fault.reason, fault.passing) == (Reason.SIGN_IN_UNAVAILABLE, True)
 
 
 @pytest.mark.parametrize(
