@@ -99,7 +99,7 @@ def fault(error: Exception, identity: EntraIdentity, values: Iterable[Secret]) -
     if code in _MEANINGS:
         meaning = _MEANINGS[code]
         return Fault(
-            f"{_where(identity)} refuses {whom(identity)}: {meaning.advice}. It says: {said}",
+            f"{_entra(identity)} refuses {whom(identity)}: {meaning.advice}. It says: {said}",
             reason=Reason.SIGN_IN_UNAVAILABLE if meaning.passing else Reason.SIGN_IN_REFUSED,
             passing=meaning.passing,
             field=meaning.field,
@@ -172,7 +172,11 @@ def one_line(text: str, values: Iterable[Secret] = ()) -> str:
 def _where(identity: EntraIdentity) -> str:
     if identity.way is EntraWay.MANAGED_IDENTITY:
         return "The endpoint of managed identities"
-    return "Entra" if not identity.authority else f"Entra ({identity.authority})"
+    return _entra(identity)
+
+
+def _entra(identity: EntraIdentity) -> str:
+    return f"Entra ({identity.authority})" if identity.authority else "Entra"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -45,7 +45,7 @@ class KeyVault:
     """The vault's content and HTTP service. `origin` is its own URL; `instead`: replies for the next requests."""
 
     def __init__(self, entra: EntraSimulator) -> None:
-        self._entra = entra
+        self.entra = entra
         self._server = Server(service=self, host="127.0.0.1", port=0, tls=entra.tls.server(*_NAMES))
         self.origin = ""
         self.tenant_id = TENANT_ID
@@ -98,7 +98,7 @@ class KeyVault:
         if scheme != "Bearer":
             return self._unauthorised("AKV10000: Request is missing a Bearer or PoP token.")
         try:
-            claims = verified(token, keys=self._entra.mint.public_keys, audiences=["https://vault.azure.net"])
+            claims = verified(token, keys=self.entra.mint.public_keys, audiences=["https://vault.azure.net"])
         except TokenRefused as exc:
             text = (
                 "[TokenExpired] Error validating token: 'S2S12086'." if exc.expired else "AKV10022: Invalid audience."
@@ -126,7 +126,7 @@ class KeyVault:
         return None
 
     def _unauthorised(self, text: str) -> Reply:
-        challenge = f'Bearer authorization="{self._entra.authority}/{self.tenant_id}", resource="{self.resource}"'
+        challenge = f'Bearer authorization="{self.entra.authority}/{self.tenant_id}", resource="{self.resource}"'
         return _error(401, "Unauthorized", text, headers=[("www-authenticate", challenge)])
 
     def _secret(self, name: str, version: str) -> Reply:
