@@ -24,11 +24,16 @@ class AccessKey(msgspec.Struct, rename="camel", forbid_unknown_fields=True, froz
 
 
 class Keyring:
-    """Keys by provider. API keys carry a name, by which the recorder tells them apart without showing them."""
+    """Keys by provider. API keys carry a name, by which the recorder tells them apart without showing them.
+
+    `entra`: public keys (PEM) by id of those whose access tokens Azure takes (`entra.tokens.Mint.public_keys`). A token
+    is recorded by the application and the number of the token.
+    """
 
     def __init__(self) -> None:
         self.access_keys: dict[str, AccessKey] = {}
         self.azure: dict[str, str] = {}
+        self.entra: dict[str, str] = {}
         self.openai: dict[str, str] = {}
         self.reset()
 
@@ -46,5 +51,6 @@ class Keyring:
             self.access_keys[key.access_key_id] = key
         self.azure.clear()
         self.azure.update({AZURE_API_KEY: "key1", AZURE_API_KEY_2: "key2"})
+        self.entra.clear()
         self.openai.clear()
         self.openai.update({OPENAI_API_KEY: "key1"})

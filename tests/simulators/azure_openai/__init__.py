@@ -1,5 +1,5 @@
 """Azure OpenAI: the dated deployment URLs and `/openai/v1`, keys, content filters, limits and headers.
 
-What Azure shares with OpenAI lives in `openai_chat`; here is only what differs. Entra tokens are not simulated: a
-Bearer value is taken for an API key, as `/openai/v1` does.
+What Azure shares with OpenAI lives in `openai_chat`; here is only what differs. A Bearer value is an Entra token, or on
+`/openai/v1` an API key.
 """

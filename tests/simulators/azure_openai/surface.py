@@ -7,6 +7,7 @@ https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
@@ -16,6 +17,7 @@ from tests.simulators import answers
 from tests.simulators.answers import Answer, Whole
 from tests.simulators.azure_openai import filters
 from tests.simulators.controls import Controls
+from tests.simulators.entra.tokens import TokenRefused, verified
 from tests.simulators.faults import Kind, Voice
 from tests.simulators.limits import Admission
 from tests.simulators.models import FilterMode, OpenAIModel
@@ -67,6 +69,11 @@ _UNAUTHORISED: Final = (
     "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an "
     "active subscription and use a correct regional API endpoint for your resource."
 )
+_AUDIENCES: Final = ("https://cognitiveservices.azure.com", "https://ai.azure.com")
+_BAD_TOKEN: Final = (
+    "Unauthorized. Access token is missing, invalid, audience is incorrect (https://cognitiveservices.azure.com), or "
+    "have expired."
+)
 _NO_DEPLOYMENT: Final = (
     "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, "
     "please wait a moment and try again."
@@ -95,13 +102,21 @@ class AzureSurface:
         return located
 
     def credential(self, request: Request, located: Located) -> str | Whole:
-        keys = self._controls.keys.azure
+        keys = self._controls.keys
         key = (request.header(b"api-key") or b"").decode("latin-1")
-        if not key and located.version == "v1":
-            scheme, _, key = (request.header(b"authorization") or b"").decode("latin-1").partition(" ")
-            key = key if scheme == "Bearer" else ""
-        name = keys.get(key)
+        scheme, _, bearer = (request.header(b"authorization") or b"").decode("latin-1").partition(" ")
+        if not key and scheme == "Bearer":
+            if located.version == "v1" and bearer in keys.azure:
+                return keys.azure[bearer]
+            return self._token_name(bearer)
+        name = keys.azure.get(key)
         return name if name is not None else _error(401, "401", _UNAUTHORISED)
+
+    def _token_name(self, token: str) -> str | Whole:
+        claims = _claims(token, tuple(self._controls.keys.entra.items()))
+        if claims is None or claims["exp"] <= self._controls.now():
+            return _error(401, "401", _BAD_TOKEN)
+        return f"entra:{claims['appid']}/{claims['uti']}"
 
     def listing(self) -> Whole:
         """The models of the region, which are not the deployments."""
@@ -188,6 +203,15 @@ class AzureSurface:
             admission.remaining_tokens,
             admission.reset_s,
         )
+
+
+@lru_cache(maxsize=4096)
+def _claims(token: str, keys: tuple[tuple[str, str], ...]) -> dict[str, Any] | None:
+    """Of a token that was good once; a signature costs more than the rest of a request. Its end is for the caller."""
+    try:
+        return verified(token, keys=dict(keys), audiences=_AUDIENCES, now=0)
+    except TokenRefused:
+        return None
 
 
 def _error(status: int, code: str, message: str) -> Whole:
