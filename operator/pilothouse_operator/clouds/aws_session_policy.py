@@ -201,13 +201,15 @@ def policies(models: Iterable[str], *, region: str, account: str, form: BedrockF
         return (Policy(text=every),)
     left_out = _left_out(reach)
     if reach.opaque:
-        return (Policy(text=every, note=_opaque(reach) + left_out),)
+        return (Policy(text=every, note=_sentences(_opaque(reach), left_out)),)
     found = [Policy(text=scope.named(reach, reach.resources), note=left_out)]
     if reach.vendors:
         vendors = f"every model of {', '.join(sorted(reach.vendors))}"
-        found.append(Policy(text=scope.named(reach, scope.of_vendors(reach)), note=_coarse(vendors) + left_out))
+        found.append(
+            Policy(text=scope.named(reach, scope.of_vendors(reach)), note=_sentences(_coarse(vendors), left_out))
+        )
     if reach.resources:
-        found.append(Policy(text=every, note=_coarse("every model of Bedrock") + left_out))
+        found.append(Policy(text=every, note=_sentences(_coarse("every model of Bedrock"), left_out)))
     return tuple(policy for policy in found if len(policy.text) <= LONGEST)
 
 
@@ -218,12 +220,16 @@ def _allow(actions: list[str], resources: list[str]) -> dict[str, Any]:
 def _by_bedrock(endpoints: list[str]) -> dict[str, Any]:
     """Models of the marketplace run on SageMaker, which Bedrock calls in the caller's name."""
     statement = _allow(_SAGEMAKER, endpoints)
-    statement["Condition"] = {"StringEquals": {"aws:CalledViaLast": "bedrock.amazonaws.com"}}
+    statement["Condition"] = {"StringEquals": {"aws:CalledViaLast": ["bedrock.amazonaws.com"]}}
     return statement
 
 
 def _text(statements: list[dict[str, Any]]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
+
+
+def _sentences(*found: str) -> str:
+    return " ".join(sentence for sentence in found if sentence)
 
 
 def _coarse(what: str) -> str:
@@ -244,4 +250,4 @@ def _left_out(reach: _Reach) -> str:
     if not reach.malformed:
         return ""
     names = ", ".join(ascii(name[:64]) for name in sorted(reach.malformed))
-    return f" No session can call {names}: Bedrock has no model ids of that form."
+    return f"No session can call {names}: Bedrock has no model ids of that form."

@@ -64,7 +64,7 @@ class AWSSessions:
         )
         if keys.expires_at is None and grant.form is BedrockForm.SESSION:
             notes.append("They are not known to end, and are read again every hour.")
-        note = " ".join(note.strip() for note in notes if note)
+        note = " ".join(note for note in notes if note)
         now = self._clock.wall()
         if grant.form is BedrockForm.API_KEY:
             return _api_key(keys, grant, now=now, note=note)
