@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import botocore
 from botocore import exceptions
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
 from pilothouse_api.secret import Secret
@@ -185,8 +186,10 @@ class AWSCalls:
             answer: Mapping[str, Any] = getattr(client, operation)(**parameters)
         except exceptions.ClientError as error:
             raise _answered(error, host) from None
-        except exceptions.HTTPClientError:
+        except (exceptions.ConnectionError, exceptions.HTTPClientError):
             raise CallFailed(Trouble.UNREACHABLE, host=host) from None
+        except ResponseParserError:
+            raise CallFailed(Trouble.FAILING, host=host, code="no answer of AWS's") from None
         except (exceptions.BotoCoreError, ValueError) as error:
             # Before anything was sent: no such region, or a parameter of a form that the service model excludes.
             raise CallFailed(Trouble.REFUSED, host=host, code=type(error).__name__) from None

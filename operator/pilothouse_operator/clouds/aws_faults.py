@@ -72,6 +72,10 @@ def web_identity(failed: CallFailed, role_arn: str) -> Fault:
     return _refused(f"STS does not take the request for {role_arn} as it stands ({failed.code})")
 
 
+# How Secrets Manager says that it is the version which it has not.
+_VERSION = ("for staging label", "for VersionId", "not associated to the provided VersionId")
+
+
 def stored(failed: CallFailed, *, what: str, action: str, who: str) -> Fault:
     """Of reading `what` (`secret x in eu-central-1`), which takes the permission `action`."""
     if failed.trouble in {Trouble.UNREACHABLE, Trouble.FAILING, Trouble.THROTTLED}:
@@ -86,8 +90,8 @@ def stored(failed: CallFailed, *, what: str, action: str, who: str) -> Fault:
         return _refused(_clock(failed.host))
     if failed.trouble is Trouble.KEYS_REFUSED:
         return _keys_refused(failed, who)
-    if failed.code in {"ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound"}:
-        version = failed.code == "ParameterVersionNotFound" or failed.says("staging label") or failed.says("VersionId")
+    version = failed.code == "ParameterVersionNotFound" or any(map(failed.says, _VERSION))
+    if version or failed.code in {"ResourceNotFoundException", "ParameterNotFound"}:
         text = f"{what} is there, but not in the version that is asked for" if version else f"there is no {what}"
         return _fault(f"{text}: correct the name, the region or the version", Reason.SECRET_NOT_FOUND)
     if failed.says("deletion") or failed.says("marked deleted"):

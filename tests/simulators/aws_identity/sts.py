@@ -1,4 +1,4 @@
-"""STS: AssumeRole and AssumeRoleWithWebIdentity. https://docs.aws.amazon.com/STS/latest/APIReference/"""
+"""STS: AssumeRole, AssumeRoleWithWebIdentity, GetCallerIdentity. https://docs.aws.amazon.com/STS/latest/APIReference/"""
 
 from __future__ import annotations
 
@@ -47,14 +47,21 @@ class StsService:
         try:
             match action:
                 case "AssumeRole":
-                    session = self._assume(request, parameters)
+                    result = _session(self._assume(request, parameters))
                 case "AssumeRoleWithWebIdentity":
-                    session = self._assume_with_web_identity(parameters)
+                    result = _session(self._assume_with_web_identity(parameters))
+                case "GetCallerIdentity":
+                    arn = self._caller(request).arn
+                    result = f"<Arn>{arn}</Arn><UserId>SIMULATOR</UserId><Account>{arn.split(':')[4]}</Account>"
                 case _:
                     raise Refused(400, "InvalidAction", f"Could not find operation {action} for version 2011-06-15")
         except Refused as refused:
             return _trouble(refused.trouble)
-        return Reply([(0.0, replies.whole(200, [_XML], _given(action, session)))])
+        body = (
+            f'<{action}Response xmlns="{_NAMESPACE}"><{action}Result>{result}</{action}Result>'
+            f"<ResponseMetadata><RequestId>simulated</RequestId></ResponseMetadata></{action}Response>"
+        )
+        return Reply([(0.0, replies.whole(200, [_XML], body.encode()))])
 
     def _assume(self, request: Request, parameters: Parameters) -> Holder:
         caller = self._caller(request)
@@ -148,17 +155,15 @@ def _denied(caller: str, action: str, role: str) -> Refused:
     return Refused(403, "AccessDenied", message)
 
 
-def _given(action: str, session: Holder) -> bytes:
+def _session(session: Holder) -> str:
     assert session.expires_at is not None
     expiration = datetime.fromtimestamp(session.expires_at, UTC).isoformat(timespec="milliseconds")
     return (
-        f'<{action}Response xmlns="{_NAMESPACE}"><{action}Result><AssumedRoleUser><Arn>{session.arn}</Arn>'
-        f"<AssumedRoleId>AROASIMULATOR:{session.session_name}</AssumedRoleId></AssumedRoleUser><Credentials>"
-        f"<AccessKeyId>{session.access_key_id}</AccessKeyId><SecretAccessKey>{session.secret_access_key}"
-        f"</SecretAccessKey><SessionToken>{session.token}</SessionToken><Expiration>{expiration}</Expiration>"
-        f"</Credentials></{action}Result><ResponseMetadata><RequestId>simulated</RequestId></ResponseMetadata>"
-        f"</{action}Response>"
-    ).encode()
+        f"<AssumedRoleUser><Arn>{session.arn}</Arn><AssumedRoleId>AROASIMULATOR:{session.session_name}</AssumedRoleId>"
+        f"</AssumedRoleUser><Credentials><AccessKeyId>{session.access_key_id}</AccessKeyId><SecretAccessKey>"
+        f"{session.secret_access_key}</SecretAccessKey><SessionToken>{session.token}</SessionToken>"
+        f"<Expiration>{expiration}</Expiration></Credentials>"
+    )
 
 
 def _trouble(trouble: Trouble) -> Reply:

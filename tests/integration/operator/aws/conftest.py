@@ -11,7 +11,7 @@ from moto.server import ThreadedMotoServer
 
 from pilothouse_api.secret import Secret
 from pilothouse_operator.clouds.aws import AWSIdentities
-from pilothouse_operator.clouds.aws_calls import AWSCalls
+from pilothouse_operator.clouds.aws_calls import AWSCalls, Endpoint, Service
 from pilothouse_operator.compile.identities import AssumedRole, AWSIdentity
 from pilothouse_operator.credentials.aws_sessions import AWSSessions
 from pilothouse_operator.secretstores.aws_parameter_store import AWSParameterStore
@@ -59,6 +59,14 @@ class Operator:
     secrets_manager: AWSSecretsManager
     parameter_store: AWSParameterStore
     clock: Ahead
+
+    async def caller(self, identity: AWSIdentity, values: Mapping[str, Secret]) -> str:
+        """The ARN that AWS knows an identity by."""
+        endpoint = Endpoint(service=Service.STS, region=identity.region, url=identity.sts_endpoint)
+        answer = await self.identities.call(
+            identity, values, endpoint, "get_caller_identity", {}, fault=lambda failed, who: pytest.fail(str(failed))
+        )
+        return str(answer["Arn"])
 
 
 @pytest.fixture
