@@ -62,6 +62,11 @@ class Endpoint:
     region: str
     url: str = ""
 
+    @property
+    def host(self) -> str:
+        """What a message calls it as long as botocore has not named it."""
+        return _host(self.url) if self.url else f"{self.service} in {self.region}"
+
 
 class Trouble(enum.Enum):
     """What became of a call."""
@@ -157,11 +162,10 @@ class AWSCalls:
         self, endpoint: Endpoint, keys: Keys | None, operation: str, parameters: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         """The answer of `operation` (`assume_role`); unsigned without keys. Raises CallFailed."""
-        host = endpoint.url or f"{endpoint.service} in {endpoint.region}"
         try:
             return await self.run(partial(self._called, endpoint, keys, operation, parameters))
         except TimeoutError:
-            raise CallFailed(Trouble.UNREACHABLE, host=host) from None
+            raise CallFailed(Trouble.UNREACHABLE, host=endpoint.host) from None
 
     async def run(self, blocking: Callable[[], _Result]) -> _Result:
         """In one of the threads. Raises TimeoutError after some seconds: the thread still ends by itself."""
@@ -179,20 +183,24 @@ class AWSCalls:
     def _called(
         self, endpoint: Endpoint, keys: Keys | None, operation: str, parameters: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        host = endpoint.url or f"{endpoint.service} in {endpoint.region}"
+        host = endpoint.host
         try:
             client = self._client(endpoint, keys)
-            host = urlsplit(client.meta.endpoint_url).netloc
+        except (exceptions.BotoCoreError, ValueError) as error:
+            raise CallFailed(Trouble.REFUSED, host=host, code=type(error).__name__) from None
+        try:
+            host = _host(client.meta.endpoint_url)
             answer: Mapping[str, Any] = getattr(client, operation)(**parameters)
         except exceptions.ClientError as error:
             raise _answered(error, host) from None
         except (exceptions.ConnectionError, exceptions.HTTPClientError):
             raise CallFailed(Trouble.UNREACHABLE, host=host) from None
-        except ResponseParserError:
-            raise CallFailed(Trouble.FAILING, host=host, code="no answer of AWS's") from None
-        except (exceptions.BotoCoreError, ValueError) as error:
+        except exceptions.BotoCoreError as error:
             # Before anything was sent: no such region, or a parameter of a form that the service model excludes.
             raise CallFailed(Trouble.REFUSED, host=host, code=type(error).__name__) from None
+        except (ResponseParserError, LookupError, TypeError, ValueError):
+            # Whatever botocore's parsers stumble over, such as the page of a proxy with status 200.
+            raise CallFailed(Trouble.FAILING, host=host, code="an answer that is not AWS's") from None
         return answer
 
     def _client(self, endpoint: Endpoint, keys: Keys | None) -> Any:
@@ -227,6 +235,10 @@ class AWSCalls:
             config=config,
             **signing,
         )
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _answered(error: Any, host: str) -> CallFailed:

@@ -52,12 +52,13 @@ class Holder:
 
 @dataclass(slots=True, kw_only=True)
 class Trouble:
-    """What the next request meets: an error, or (status 0) silence."""
+    """What the next request meets: an error, silence (status 0), or a page of whatever stands in between (`page`)."""
 
     status: int
     code: str = ""
     message: str = "simulated"
     retry_after: str = ""
+    page: str = ""
 
 
 class Account:

@@ -39,8 +39,13 @@ class AWSIdentitySimulator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for server in (self._sts, self._metadata):
-            asyncio.run_coroutine_threadsafe(server.stop(), self._loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(timeout=10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
         self._loop.close()
+
+    async def _stop(self) -> None:
+        for server in (self._sts, self._metadata):
+            await server.stop()
+        for _ in range(10):
+            await asyncio.sleep(0)  # transports that were dropped close their sockets in a later turn of the loop

@@ -169,6 +169,9 @@ def _session(session: Holder) -> str:
 def _trouble(trouble: Trouble) -> Reply:
     if not trouble.status:
         return Reply([], ending=Ending.HANG)
+    if trouble.page:
+        html = [("content-type", "text/html")]
+        return Reply([(0.0, replies.whole(trouble.status, html, trouble.page.encode()))])
     kind = "Receiver" if trouble.status >= 500 else "Sender"
     body = (
         f'<ErrorResponse xmlns="{_NAMESPACE}"><Error><Type>{kind}</Type><Code>{trouble.code}</Code>'
