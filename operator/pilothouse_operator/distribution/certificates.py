@@ -25,6 +25,7 @@ _RENEW_DAYS_LEFT = 30
 _SKEW = datetime.timedelta(days=1)
 """Certificates begin a day ago, so that a clock that is late does not refuse them."""
 _CHAIN = 8
+_DAY_S = 86_400.0
 
 
 class CertificateFault(ValueError):
@@ -92,11 +93,11 @@ def make_leaf(*, authority: Authority, names: Iterable[str], now: float) -> KeyP
 
 def leaf_is_due(leaf: KeyPair, *, authority: Authority, names: Iterable[str], now: float) -> bool:
     """Whether it ends within thirty days and a new one would last longer, or lacks a name."""
-    if lacking(leaf, names=names):
-        return True
     end = ends(leaf.certificate)
-    later = min(now + _LEAF_DAYS * 86_400, ends(authority.certificate))
-    return end - now < _RENEW_DAYS_LEFT * 86_400 and later > end + 86_400
+    later = min(now + _LEAF_DAYS * _DAY_S, ends(authority.certificate))
+    if later < now + _DAY_S:
+        return False  # another authority is due
+    return bool(lacking(leaf, names=names)) or (end - now < _RENEW_DAYS_LEFT * _DAY_S and later > end + _DAY_S)
 
 
 def authority_is_due(authority: Authority, *, now: float) -> bool:
