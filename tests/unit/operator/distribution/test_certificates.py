@@ -1,10 +1,15 @@
 """The operator's own authority, and what OpenSSL makes of it."""
 
 import asyncio
+import datetime
 import ssl
 import time
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from pilothouse_api.secret import Secret
 from pilothouse_operator.distribution.certificates import (
@@ -109,3 +114,37 @@ def test_an_expired_leaf_is_refused(authority: Authority) -> None:
 def test_what_is_not_pem_is_refused(authority: Authority, broken: str) -> None:
     with pytest.raises(CertificateFault, match="not PEM"):
         check(trust=authority.certificate, leaf=KeyPair(certificate=broken, key=Secret(broken)), now=time.time())
+
+
+def test_a_leaf_with_an_authority_between_is_accepted() -> None:
+    now = time.time()
+    root, between_key, leaf_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+
+    def signed(name: str, key: ec.EllipticCurvePrivateKey, issuer: str, by: ec.EllipticCurvePrivateKey) -> str:
+        moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
+        builder = x509.CertificateBuilder(
+            issuer_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]),
+            subject_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
+            public_key=key.public_key(),
+            serial_number=x509.random_serial_number(),
+            not_valid_before=moment,
+            not_valid_after=moment + datetime.timedelta(days=1),
+        )
+        return builder.sign(by, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+    chain = signed("leaf", leaf_key, "between", between_key) + signed("between", between_key, "root", root)
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pair = KeyPair(certificate=chain, key=Secret(leaf_key.private_bytes(*form).decode()))
+    check(trust=signed("root", root, "root", root), leaf=pair, now=now + 1)
+
+
+async def test_either_of_two_authorities_of_one_name_is_told_apart(authority: Authority) -> None:
+    namesake = make_authority(name="pilothouse", now=time.time())
+    both = Authority(certificate=namesake.certificate + authority.certificate)
+    for issuer in (authority, namesake):
+        assert await shown_to(trusting(both), server_context(leaf(issuer)), "localhost")
+
+
+def test_an_authority_whose_key_is_elsewhere_issues_nothing(authority: Authority) -> None:
+    with pytest.raises(CertificateFault, match="somebody else issues"):
+        leaf(Authority(certificate=authority.certificate))
