@@ -118,6 +118,8 @@ def lacking(leaf: KeyPair, *, names: Iterable[str]) -> list[str]:
         found = _chain(leaf.certificate)[0].extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return list(names)
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as fault:
+        raise CertificateFault("a certificate has extensions that cannot be read") from fault
     present = {str(name.value) for name in found}
     return [name for name in names if name not in present and f"*.{name.partition('.')[2]}" not in present]
 
@@ -153,7 +155,7 @@ def check_authority(authority: Authority) -> None:
 
 
 def server_context(leaf: KeyPair) -> ssl.SSLContext:
-    """For the control server; `serve` replaces the leaf later without a restart."""
+    """For the control server; `serve` replaces the leaf later without a restart. Raises CertificateFault as it does."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     serve(context, leaf)
@@ -161,13 +163,15 @@ def server_context(leaf: KeyPair) -> ssl.SSLContext:
 
 
 def serve(context: ssl.SSLContext, leaf: KeyPair) -> None:
-    """New handshakes show this leaf; open connections stay as they are."""
+    """New handshakes show this leaf; open connections stay as they are. Raises CertificateFault: OpenSSL refuses it."""
     # OpenSSL's binding reads files only. mkstemp makes them 0600.
     descriptor, name = tempfile.mkstemp(prefix="pilothouse-leaf-")
     try:
         with os.fdopen(descriptor, "w") as file:
             file.write(leaf.key.reveal().rstrip() + "\n" + leaf.certificate)
         context.load_cert_chain(name)
+    except ssl.SSLError as fault:
+        raise CertificateFault(f"OpenSSL does not serve a certificate like this: {fault.reason}") from fault
     finally:
         Path(name).unlink()
 
@@ -231,7 +235,7 @@ def _chain(text: str) -> list[x509.Certificate]:
 def _issued(certificate: x509.Certificate, *, by: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(by)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 

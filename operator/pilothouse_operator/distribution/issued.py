@@ -47,6 +47,7 @@ class IssuedSecret:
         leaf = KeyPair(certificate=keys.value(data, "tls.crt"), key=Secret(keys.value(data, "tls.key")))
         issued = Issued(authority=keys.value(data, "ca.crt"), leaf=leaf)
         certificates.check(trust=issued.authority, leaf=leaf, now=self._clock.wall())
+        certificates.server_context(leaf)
         if certificates.lacking(leaf, names=[self._name]):
             raise CertificateFault(f"its certificate is not good for the name {self._name}: add it to dnsNames")
         return issued

@@ -125,6 +125,8 @@ class Keyring:
             present = keys.decode(found.get("data") or {})
             if self._is_leader():
                 present = await self._advance(found, present)
+            else:
+                self._spread = None  # whoever leads may publish something else
             now = self._clock.wall()
             certificates.check(trust=present.authority.certificate, leaf=present.leaf, now=now)
         except CertificateFault as fault:

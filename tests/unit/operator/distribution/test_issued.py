@@ -4,6 +4,9 @@ import base64
 from typing import cast
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pilothouse_api.secret import Secret
 from pilothouse_operator.distribution import certificates
@@ -157,6 +160,34 @@ async def test_one_that_its_ca_did_not_issue_is_refused(caplog: pytest.LogCaptur
     write(objects, issue(another(clock), clock), **{"ca.crt": another(clock).certificate})
     assert await reader(objects, clock).read() is None
     assert "not issued by the authority beside it" in caplog.text
+
+
+async def test_one_that_openssl_would_not_serve_is_refused_before_it_is_taken_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    objects, clock = Objects(), Clock()
+    authority, weak = another(clock), rsa.generate_private_key(public_exponent=65_537, key_size=1_024)
+    strong = issue(authority, clock).leaf
+    assert authority.key is not None
+    signer = serialization.load_pem_private_key(authority.key.reveal().encode(), password=None)
+    model = x509.load_pem_x509_certificate(strong.certificate.encode())
+    builder = x509.CertificateBuilder(
+        issuer_name=model.issuer,
+        subject_name=model.subject,
+        public_key=weak.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=model.not_valid_before_utc,
+        not_valid_after=model.not_valid_after_utc,
+    )
+    signed = builder.sign(signer, hashes.SHA256())  # type: ignore[arg-type]
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    leaf = KeyPair(
+        certificate=signed.public_bytes(serialization.Encoding.PEM).decode(),
+        key=Secret(weak.private_bytes(*form).decode()),
+    )
+    write(objects, Issued(authority=authority.certificate, leaf=leaf))
+    assert await reader(objects, clock).read() is None
+    assert "OpenSSL does not serve a certificate like this: EE_KEY_TOO_SMALL" in caplog.text
 
 
 async def test_a_missing_right_is_told(caplog: pytest.LogCaptureFixture) -> None:

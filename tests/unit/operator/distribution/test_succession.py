@@ -220,9 +220,8 @@ class Cluster:
 
     def judge(self) -> None:
         """Whether every pod accepts every replica."""
-        for trust in self.mounted():
-            for _, shown in self.replicas:
-                assert trusted(shown.leaf, trust, self.now)
+        shown = {seen.leaf for _, seen in self.replicas}
+        assert all(trusted(leaf, trust, self.now) for trust in self.mounted() for leaf in shown)
 
     def mounted(self) -> set[str]:
         """All that any pod may see."""
