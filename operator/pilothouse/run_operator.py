@@ -57,6 +57,12 @@ def _parser() -> argparse.ArgumentParser:
         help="a further DNS name or IP address for the control stream's certificate (repeatable)",
     )
     add(
+        "--certificate-secret",
+        metavar="NAME",
+        default="",
+        help="the Secret in which cert-manager, or another, keeps that certificate (default: a CA of our own)",
+    )
+    add(
         "--gateway-service-account",
         metavar="NAMESPACE/NAME",
         type=_service_account,
@@ -65,6 +71,13 @@ def _parser() -> argparse.ArgumentParser:
         help="whose proxies are shared gateways and get every namespace's routes (repeatable)",
     )
     add("--watch-namespaces", metavar="A,B", type=_names, default=(), help="only these (default: all)")
+    add(
+        "--secret-namespaces",
+        metavar="A,B",
+        type=_names,
+        default=(),
+        help="where Secrets with API keys may be listed (default: as --watch-namespaces)",
+    )
     add("--selector", default="", help="only resources with these labels, such as env=prod")
     add(
         "--identity-namespace",
@@ -102,8 +115,10 @@ def _settings(options: argparse.Namespace) -> main.Settings:
         service=options.service or f"{options.release}-operator",
         replica=os.environ.get("POD_NAME") or socket.gethostname(),
         certificate_names=tuple(options.certificate_name),
+        certificate_secret=options.certificate_secret,
         gateways=frozenset(options.gateway_service_account),
         watch_namespaces=options.watch_namespaces,
+        secret_namespaces=options.secret_namespaces,
         selector=options.selector,
         access=IdentityAccess(
             namespaces=_unless_all(options.identity_namespace or [options.namespace]),

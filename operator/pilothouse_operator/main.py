@@ -19,6 +19,7 @@ from pilothouse_api.secret import Secret
 from pilothouse_operator.compile.world import IdentityAccess
 from pilothouse_operator.distribution.hub import Hub
 from pilothouse_operator.distribution.identity import ServiceAccount, TokenReviewVerifier
+from pilothouse_operator.distribution.issued import IssuedSecret
 from pilothouse_operator.distribution.keyring import Keyring
 from pilothouse_operator.distribution.peers import Peers
 from pilothouse_operator.distribution.server import ControlServer
@@ -48,7 +49,11 @@ _STEADY_S = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the command line says. `names`: DNS names and addresses for the control stream's certificate."""
+    """What the command line says. `names`: DNS names and addresses for the control stream's certificate.
+
+    `certificate_secret`: the Secret in which somebody else keeps that certificate; empty: the operator issues it.
+    `secret_namespaces`: where Secrets with API keys may be listed; empty: as `watch_namespaces`.
+    """
 
     host: str
     port: int
@@ -59,8 +64,10 @@ class Settings:
     service: str
     replica: str
     certificate_names: tuple[str, ...]
+    certificate_secret: str
     gateways: frozenset[ServiceAccount]
     watch_namespaces: tuple[str, ...]
+    secret_namespaces: tuple[str, ...]
     selector: str
     access: IdentityAccess
     kubeconfig: Path | None
@@ -114,7 +121,8 @@ class _Operator:
         )
         self._secrets = KubernetesSecrets(api=self._api, rng=self._rng, metrics=self._metrics)
         self._outside = outside(clock=clock, rng=self._rng, metrics=self._metrics)
-        self._callers = ClusterCallers(api=self._api, scope=scope, rng=self._rng)
+        readable = WatchScope(namespaces=settings.secret_namespaces or settings.watch_namespaces)
+        self._callers = ClusterCallers(api=self._api, scope=readable, rng=self._rng)
         self._status = StatusWriter(
             api=self._api,
             release=release,
@@ -139,7 +147,21 @@ class _Operator:
             secret=f"{settings.service}-tls",
             names=settings.names,
             clock=self._clock,
+            metrics=self._metrics,
             is_leader=self._leads,
+            issued=self._make_issued(),
+        )
+
+    def _make_issued(self) -> IssuedSecret | None:
+        settings = self._settings
+        if not settings.certificate_secret:
+            return None
+        return IssuedSecret(
+            api=self._api,
+            namespace=settings.namespace,
+            secret=settings.certificate_secret,
+            name=settings.names[0],
+            clock=self._clock,
         )
 
     def _make_trust(self, release: Release) -> Trust:

@@ -73,6 +73,19 @@ class Metrics:
         self.events = self._counter("events_total", "Kubernetes Events by outcome.", "outcome")
         self.leader = self._gauge("leader", "1 on the replica that writes status and events.")
         self.leader_transitions = self._counter("leader_transitions_total", "How often this replica became leader.")
+        self.certificate_ends = self._gauge(
+            "certificate_ends_seconds",
+            "Unix time at which the control stream's certificate (leaf), or that of its authority, ends.",
+            "certificate",
+        )
+        self.certificate_succession = self._gauge(
+            "certificate_succession",
+            "1 for how far one authority follows another: steady, announced (both trusted), switched (both trusted).",
+            "phase",
+        )
+        self.certificate_steps = self._counter(
+            "certificate_steps_total", "Steps that this replica took with the control stream's certificates.", "step"
+        )
         self.passes = self._counter("passes_total", "Passes over the whole configuration by outcome.", "outcome")
         self.compile_seconds = Histogram(
             _PREFIX + "compile_seconds",

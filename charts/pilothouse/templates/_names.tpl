@@ -92,6 +92,55 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
+{{/* Secret in which somebody else keeps the control stream's certificate; empty where the operator issues it. */}}
+{{- define "pilothouse.control.secret" -}}
+{{- if .Values.controlTLS.certManager.enabled -}}
+{{- default (printf "%s-operator-cert" (include "pilothouse.fullname" .)) .Values.controlTLS.secretName -}}
+{{- else -}}
+{{- .Values.controlTLS.secretName -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Namespaces in which the operator may read Secrets, a JSON list; empty: all. */}}
+{{- define "pilothouse.secretNamespaces" -}}
+{{- $watched := .Values.operator.watchNamespaces -}}
+{{- $secrets := .Values.rbac.secrets -}}
+{{- if $watched -}}
+{{- range concat $secrets.namespaces $secrets.apiKeyNamespaces -}}
+{{- if not (has . $watched) -}}
+{{- fail (printf "rbac.secrets names the namespace %s, which operator.watchNamespaces does not: nothing there is served" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- default $watched $secrets.namespaces | toJson -}}
+{{- end -}}
+
+{{/* Namespaces in which it may list Secrets, to find API keys by their label, with commas between; empty: all. */}}
+{{- define "pilothouse.apiKeyNamespaces" -}}
+{{- $secrets := .Values.rbac.secrets -}}
+{{- if and $secrets.resourceNames $secrets.apiKeyNamespaces -}}
+{{- join "," $secrets.apiKeyNamespaces -}}
+{{- else -}}
+{{- include "pilothouse.secretNamespaces" . | fromJsonArray | join "," -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Annotations of the operator's ServiceAccount by which clouds know it. */}}
+{{- define "pilothouse.identity.annotations" -}}
+{{- with .Values.identity.aws.roleArn }}
+eks.amazonaws.com/role-arn: {{ . | quote }}
+{{- end }}
+{{- with .Values.identity.azure.clientId }}
+azure.workload.identity/client-id: {{ . | quote }}
+{{- end }}
+{{- with .Values.identity.azure.tenantId }}
+azure.workload.identity/tenant-id: {{ . | quote }}
+{{- end }}
+{{- with .Values.identity.gcp.serviceAccount }}
+iam.gke.io/gcp-service-account: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
 {{/* How callers reach the gateway. */}}
 {{- define "pilothouse.gateway.scheme" -}}
 {{- ternary "https" "http" (not (empty .Values.gateway.tls.secretName)) -}}

@@ -11,7 +11,8 @@ import aiohttp
 import msgspec
 
 from pilothouse_operator.distribution.fleet import FleetView, ReportsView
-from pilothouse_operator.distribution.keyring import Keyring, Keys
+from pilothouse_operator.distribution.keyring import Keyring
+from pilothouse_operator.distribution.keys import Keys
 from pilothouse_operator.kube import errors, resources
 from pilothouse_operator.kube.requests import Api
 from pilothouse_operator.ports import Clock
@@ -167,7 +168,7 @@ class Peers:
 
 
 def _session(keys: Keys) -> aiohttp.ClientSession:
-    trust = ssl.create_default_context(cadata=keys.authority.certificate)
+    trust = ssl.create_default_context(cadata=keys.trust)
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust), timeout=_TIMEOUT, trust_env=False)
 
 

@@ -1,4 +1,4 @@
-"""The CA certificate where proxies run: the ConfigMap `pilothouse-ca` in their namespaces, kept by the leader."""
+"""The authorities that proxies trust: the ConfigMap `pilothouse-ca` in their namespaces, kept by the leader."""
 
 import asyncio
 import logging
@@ -56,14 +56,21 @@ class Trust:
             ready = self._is_leader() and self._keyring.keys is not None
             if ready:
                 await self.round()
+            else:
+                # Whoever leads meanwhile may write something else.
+                self._written.clear()
             await asyncio.sleep(_LOOK_S if ready else _WAIT_S)
 
     async def round(self) -> None:
-        """Looks once where it is needed, and writes what is not there yet."""
+        """Looks once where it is needed, writes what is not there yet, and tells the keyring where it could not."""
         keys = self._keyring.keys
         if keys is not None:
-            for namespace in sorted(await self._namespaces()):
-                await self._keep(namespace, keys.authority.certificate)
+            trust = keys.trust
+            places = {namespace: await self._keep(namespace, trust) for namespace in sorted(await self._namespaces())}
+            lacking = [f"the namespace {namespace}" for namespace, kept in places.items() if not kept]
+            if self._blind:
+                lacking.append("namespaces with sidecars, which cannot be listed")
+            self._keyring.spread(trust, lacking=tuple(lacking))
 
     async def _namespaces(self) -> set[str]:
         connected = {
@@ -86,26 +93,36 @@ class Trust:
         self._blind = False
         return {str(pod["metadata"]["namespace"]) for pod in pods.items}
 
-    async def _keep(self, namespace: str, certificate: str) -> None:
+    async def _keep(self, namespace: str, trust: str) -> bool:
+        """Whether it is there now, or is for another release to write."""
         now = self._clock.monotonic()
         known = self._written.get(namespace)
-        if known is not None and known[0] == certificate and now - known[1] < _AGAIN_S:
-            return
+        if known is not None and known[0] == trust and now - known[1] < _AGAIN_S:
+            return True
         if now - self._yielded.get(namespace, -_YIELD_S) < _YIELD_S:
-            return
+            return True
         try:
-            await self._apply(namespace, certificate, Force.NO)
-        except errors.Conflict as conflict:
-            rival = await self._rival(conflict.managers)
-            if rival is not None:
-                self._yield_to(rival, namespace, now)
-                return
-            await self._apply(namespace, certificate, Force.YES)
+            rival = await self._write(namespace, trust)
         except errors.KubeError as fault:
             _log.info("the ConfigMap %s/%s could not be written: %s", namespace, CONFIG_MAP, fault)
-            return
+            return False
+        if rival is not None:
+            self._yield_to(rival, namespace, now)
+            return True
         self._yielded.pop(namespace, None)
-        self._written[namespace] = (certificate, now)
+        self._written[namespace] = (trust, now)
+        return True
+
+    async def _write(self, namespace: str, trust: str) -> str | None:
+        """The living release whose it is, and to which it was left."""
+        try:
+            await self._apply(namespace, trust, Force.NO)
+        except errors.Conflict as conflict:
+            rival = await self._rival(conflict.managers)
+            if rival is None:
+                await self._apply(namespace, trust, Force.YES)
+            return rival
+        return None
 
     def _yield_to(self, rival: str, namespace: str, now: float) -> None:
         if namespace not in self._yielded:
@@ -117,7 +134,7 @@ class Trust:
             )
         self._yielded[namespace] = now
 
-    async def _apply(self, namespace: str, certificate: str, force: Force) -> None:
+    async def _apply(self, namespace: str, trust: str, force: Force) -> None:
         await self._api.apply(
             resources.CONFIG_MAPS,
             name=CONFIG_MAP,
@@ -126,7 +143,7 @@ class Trust:
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
                 "metadata": {"name": CONFIG_MAP, "namespace": namespace},
-                "data": {"ca.crt": certificate},
+                "data": {"ca.crt": trust},
             },
             field_manager=self._field_manager,
             force=force,

@@ -1,6 +1,7 @@
 """The chart, as helm and the API server see it."""
 
 import subprocess
+import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pilothouse import run_proxy
+from pilothouse import run_operator, run_proxy
 from tests.cluster.controlplane.plane import ControlPlane
 
 pytestmark = pytest.mark.cluster
@@ -176,6 +177,218 @@ def test_named_secrets_are_all_that_a_restricted_operator_may_read(control_plane
     }
     # team-a also has API keys, which are found by label: no names can bind that.
     assert grants == {("Role", "team-a"): None, ("Role", "team-b"): ["bedrock-access-key", "azure-openai"]}
+
+
+def secret_rights(text: str) -> dict[str | None, list[list[str] | None]]:
+    """Names of Secrets that the operator may read, by namespace, None the whole cluster; but for the release's own."""
+    rights: dict[str | None, list[list[str] | None]] = {}
+    for document in documents(text):
+        if document["kind"] in {"Role", "ClusterRole"}:
+            for rule in document["rules"]:
+                if "secrets" in rule.get("resources", []) and document["metadata"]["name"].endswith("-secrets"):
+                    rights.setdefault(document["metadata"].get("namespace"), []).append(rule.get("resourceNames"))
+    return rights
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ((), {None: [None]}),
+        (("rbac.secrets.namespaces={a,b}",), {"a": [None], "b": [None]}),
+        (("operator.watchNamespaces={a,b}",), {"a": [None], "b": [None]}),
+        (("operator.watchNamespaces={a,b}", "rbac.secrets.namespaces={a}"), {"a": [None]}),
+        (("rbac.secrets.namespaces={a}", "rbac.secrets.resourceNames={key}"), {"a": [["key"]]}),
+    ],
+)
+def test_secrets_are_read_in_the_namespaces_that_are_named_and_no_others(
+    control_plane: ControlPlane, flags: tuple[str, ...], expected: dict[str | None, list[list[str] | None]]
+) -> None:
+    text = rendered(control_plane, None, *(f"--set={flag}" for flag in flags))
+    assert secret_rights(text) == expected
+    cluster_wide = [
+        rule
+        for document in documents(text)
+        if document["kind"] == "ClusterRole"
+        for rule in document["rules"]
+        if "secrets" in rule.get("resources", [])
+    ]
+    assert bool(cluster_wide) == (None in expected)
+    listed = [flag for flag in operator(text)["args"] if flag.startswith("--secret-namespaces=")]
+    assert listed == ([] if None in expected else [f"--secret-namespaces={','.join(map(str, expected))}"])
+
+
+def test_a_right_where_nothing_is_served_is_refused(control_plane: ControlPlane) -> None:
+    flags = ("--set=operator.watchNamespaces={a}", "--set=rbac.secrets.namespaces={a,b}")
+    done = control_plane.helm("template", "x", str(CHART), *flags, check=False)
+    assert "the namespace b, which operator.watchNamespaces does not" in done.stderr
+
+
+def operator(text: str) -> dict[str, Any]:
+    """The operator's container."""
+    (container,) = [each for spec in pods(text) for each in spec["containers"] if each["name"] == "operator"]
+    return dict(container)
+
+
+def only(text: str, kind: str, suffix: str) -> dict[str, Any]:
+    """The one object of a kind whose name ends so."""
+    (found,) = [each for each in documents(text) if each["kind"] == kind and each["metadata"]["name"].endswith(suffix)]
+    return found
+
+
+CERT_MANAGER = (
+    "--set=controlTLS.certManager.enabled=true",
+    "--set=controlTLS.certManager.issuerRef.name=internal",
+    "--set=controlTLS.certManager.issuerRef.kind=ClusterIssuer",
+    "--set=controlTLS.certManager.duration=48h",
+)
+
+
+def test_cert_manager_issues_for_the_name_that_proxies_call_into_the_secret_that_the_operator_reads(
+    control_plane: ControlPlane,
+) -> None:
+    text = rendered(control_plane, None, "--namespace=system", *CERT_MANAGER)
+    certificate = only(text, "Certificate", "-operator")
+    assert certificate["apiVersion"] == "cert-manager.io/v1"
+    spec = certificate["spec"]
+    (url,) = [
+        argument.partition("=")[2]
+        for each in pods(text)
+        for argument in each["containers"][0]["args"]
+        if argument.startswith("--control-url=")
+    ]
+    # The first of these is the one that the operator insists on.
+    assert spec["dnsNames"][0] == urllib.parse.urlsplit(url).hostname
+    assert spec["issuerRef"] == {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": "internal"}
+    assert (spec["duration"], spec["renewBefore"]) == ("48h", "720h")
+    assert f"--certificate-secret={spec['secretName']}" in operator(text)["args"]
+    rules = only(text, "Role", "-operator")["rules"]
+    assert [rule["verbs"] for rule in rules if rule.get("resourceNames") == [spec["secretName"]]] == [["get"]]
+
+
+def test_a_certificate_that_somebody_else_keeps_is_read_by_its_secret_s_name(control_plane: ControlPlane) -> None:
+    text = rendered(control_plane, None, "--set=controlTLS.secretName=ours")
+    assert "--certificate-secret=ours" in operator(text)["args"]
+    assert "Certificate" not in {each["kind"] for each in documents(text)}
+
+
+@pytest.mark.parametrize(
+    "setting", ["controlTLS.certManager.enabled=true", "controlTLS.certManager.duration=90d", "controlTLS.secretNam=x"]
+)
+def test_a_certificate_that_nobody_could_issue_is_refused(control_plane: ControlPlane, setting: str) -> None:
+    done = control_plane.helm("template", "x", str(CHART), f"--set={setting}", check=False)
+    assert done.returncode
+    assert "controlTLS" in done.stderr
+
+
+def test_by_default_the_operator_is_nobody_to_any_cloud_and_does_not_ask_the_node_who_it_is(
+    control_plane: ControlPlane,
+) -> None:
+    text = rendered(control_plane, None)
+    assert "annotations" not in only(text, "ServiceAccount", "-operator")["metadata"]
+    assert {"name": "AWS_EC2_METADATA_DISABLED", "value": "true"} in operator(text)["env"]
+    assert not [argument for argument in operator(text)["args"] if argument.startswith("--identity")]
+    asking = rendered(control_plane, None, "--set=identity.aws.instanceMetadata=true")
+    assert "AWS_EC2_METADATA_DISABLED" not in {each["name"] for each in operator(asking)["env"]}
+
+
+def test_clouds_know_the_operator_by_its_service_account_and_no_gateway_by_that(control_plane: ControlPlane) -> None:
+    client = "0a1b2c3d-0000-4000-8000-0123456789ab"
+    text = rendered(
+        control_plane,
+        None,
+        "--set=identity.aws.roleArn=arn:aws:iam::111122223333:role/pilothouse",
+        f"--set=identity.azure.clientId={client}",
+        "--set=identity.gcp.serviceAccount=pilothouse@project.iam.gserviceaccount.com",
+        "--set=operator.serviceAccount.annotations.team=platform",
+        "--set=operator.podLabels.team=platform",
+    )
+    assert only(text, "ServiceAccount", "-operator")["metadata"]["annotations"] == {
+        "eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/pilothouse",
+        "azure.workload.identity/client-id": client,
+        "iam.gke.io/gcp-service-account": "pilothouse@project.iam.gserviceaccount.com",
+        "team": "platform",
+    }
+    assert "annotations" not in only(text, "ServiceAccount", "-gateway")["metadata"]
+    labels = {
+        suffix: only(text, "Deployment", suffix)["spec"]["template"]["metadata"]["labels"]
+        for suffix in ("-operator", "-gateway")
+    }
+    assert labels["-operator"]["azure.workload.identity/use"] == "true"
+    assert labels["-operator"]["team"] == "platform"
+    assert "azure.workload.identity/use" not in labels["-gateway"]
+
+
+def test_who_may_use_the_operators_identity_and_where_it_is_shown_are_flags_one_each(
+    control_plane: ControlPlane,
+) -> None:
+    text = rendered(
+        control_plane,
+        None,
+        "--set=identity.namespaces={team-a,*}",
+        "--set=identity.endpoints={https://vault.example.com:8200,https://sts.example.com}",
+    )
+    assert [argument for argument in operator(text)["args"] if argument.startswith("--identity")] == [
+        "--identity-namespace=team-a",
+        "--identity-namespace=*",
+        "--identity-endpoint=https://vault.example.com:8200",
+        "--identity-endpoint=https://sts.example.com",
+    ]
+
+
+def test_a_token_for_vault_is_projected_for_its_audience_alone(control_plane: ControlPlane) -> None:
+    text = rendered(control_plane, None, "--set=identity.vault.audience=https://vault.example.com")
+    mounts = {mount["name"]: mount for mount in operator(text)["volumeMounts"]}
+    assert mounts["vault-token"]["mountPath"] == "/var/run/secrets/pilothouse/vault"
+    volumes = only(text, "Deployment", "-operator")["spec"]["template"]["spec"]["volumes"]
+    assert [volume["projected"]["sources"] for volume in volumes if volume["name"] == "vault-token"] == [
+        [
+            {
+                "serviceAccountToken": {
+                    "audience": "https://vault.example.com",
+                    "expirationSeconds": 3600,
+                    "path": "token",
+                }
+            }
+        ]
+    ]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "identity.namespaces={Team}",
+        "identity.endpoints={vault.example.com}",
+        "identity.endpoints={https://user@vault.example.com}",
+        "identity.aws.roleArn=pilothouse",
+        "identity.azure.clientId=pilothouse",
+        "identity.vault.expirationSeconds=60",
+        "identity.vaults=x",
+    ],
+)
+def test_an_identity_that_is_none_is_refused(control_plane: ControlPlane, setting: str) -> None:
+    done = control_plane.helm("template", "x", str(CHART), f"--set={setting}", check=False)
+    assert done.returncode
+    assert "identity" in done.stderr
+
+
+@every_values
+def test_what_pods_write_is_written_to_memory(control_plane: ControlPlane, values: Path | None) -> None:
+    """A proxy's last good configuration holds credentials; the operator's temporary file, a key."""
+    for spec in pods(rendered(control_plane, values)):
+        for container in spec["containers"]:
+            if container["name"] in {"operator", "proxy"}:
+                kinds = {volume["name"]: volume for volume in spec["volumes"]}
+                written = [mount["name"] for mount in container["volumeMounts"] if not mount.get("readOnly")]
+                assert written
+                assert {kinds[name]["emptyDir"]["medium"] for name in written} == {"Memory"}
+
+
+@every_values
+def test_an_operator_s_arguments_are_ones_that_it_takes(control_plane: ControlPlane, values: Path | None) -> None:
+    settings = run_operator._settings(
+        run_operator._parser().parse_args(operator(rendered(control_plane, values))["args"])
+    )
+    assert settings.service.endswith("-operator")
 
 
 def test_definitions_stay_when_the_release_goes_unless_told_otherwise(control_plane: ControlPlane) -> None:

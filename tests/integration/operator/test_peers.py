@@ -19,6 +19,7 @@ from pilothouse_operator.distribution.peers import Peers
 from pilothouse_operator.distribution.server import ControlServer
 from pilothouse_operator.kube import resources
 from pilothouse_operator.kube.requests import Api
+from pilothouse_operator.observe import Metrics
 from pilothouse_operator.ports import ProxyIdentity
 from tests.integration.operator.control import Clock, Names, until
 from tests.unit.operator.distribution.api import Objects
@@ -36,6 +37,7 @@ def keyring(objects: Objects) -> Keyring:
         secret="operator-tls",
         names=("operator.pilothouse.svc",),
         clock=Clock(),
+        metrics=Metrics(),
         is_leader=lambda: True,
     )
 

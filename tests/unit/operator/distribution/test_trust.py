@@ -13,7 +13,7 @@ from pilothouse_operator.kube import errors, resources
 from pilothouse_operator.kube.requests import Api
 from pilothouse_operator.ports import ProxyIdentity
 from tests.unit.operator.distribution.api import Objects
-from tests.unit.operator.distribution.test_keyring import Clock, keyring
+from tests.unit.operator.distribution.test_keyring import KEY, Clock, keyring, look
 
 OURS, THEIRS = "pilothouse/pilothouse/main", "pilothouse/elsewhere/other"
 
@@ -131,3 +131,24 @@ async def test_without_the_right_to_list_pods_the_others_are_kept(caplog: pytest
     await kept.round()
     assert where(objects) == {"pilothouse"}
     assert caplog.text.count("pods with sidecars cannot be listed") == 1
+
+
+async def test_the_keyring_hears_where_its_trust_could_not_be_brought() -> None:
+    objects, clock = Objects(), Clock()
+    kept, heard = await trust(objects, clock), []
+    kept._keyring.spread = lambda text, *, lacking: heard.append(lacking)  # type: ignore[method-assign]
+    await kept.round()
+    objects.fail["pods"] = errors.Forbidden("list pods: no")
+    objects.fail["configmaps"] = errors.Forbidden("patch configmaps: no")
+    clock.now += 400
+    await kept.round()
+    assert heard == [(), ("the namespace pilothouse", "namespaces with sidecars, which cannot be listed")]
+
+
+async def test_both_authorities_are_in_it_while_one_follows_the_other() -> None:
+    objects, clock = Objects(), Clock()
+    kept = await trust(objects, clock)
+    del objects.stored[KEY]
+    await look(kept._keyring)
+    await kept.round()
+    assert objects.stored["configmaps", "pilothouse", CONFIG_MAP]["data"]["ca.crt"].count("BEGIN CERTIFICATE") == 2

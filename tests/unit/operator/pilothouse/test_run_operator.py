@@ -28,10 +28,13 @@ def test_flags_as_the_chart_gives_them(monkeypatch: pytest.MonkeyPatch) -> None:
         "--watch-namespaces=a, b",
         "--selector=env=prod",
         "--certificate-name=10.0.0.1",
+        "--certificate-secret=ship-cert",
+        "--secret-namespaces=a",
     )
     assert (found.host, found.port, found.metrics_host, found.metrics_port) == ("0.0.0.0", 8443, "::", 9090)
     assert found.gateways == {ServiceAccount("system", "gateway"), ServiceAccount("edge", "gateway")}
-    assert found.watch_namespaces == ("a", "b")
+    assert (found.watch_namespaces, found.secret_namespaces) == (("a", "b"), ("a",))
+    assert found.certificate_secret == "ship-cert"
     assert found.names == (
         "ship-operator.system.svc",
         "ship-operator",
