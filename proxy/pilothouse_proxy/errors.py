@@ -160,6 +160,8 @@ class Failure:
     """The provider's."""
     detail: dict[str, object] | None = None
     """Further members of the error object, kept as the provider sent them for the client (Azure's `innererror`)."""
+    renewable: bool = False
+    """The credential is said to have ended, or not to be valid any more: another one may be taken."""
     note: str = ""
     """For the log alone: the provider's own words where they name accounts or identities. Never a credential."""
 

@@ -204,6 +204,13 @@ class Provider(Protocol):
         """The signed request. `base` is the endpoint's URL and the way there; `now` in Unix seconds."""
         ...
 
+    def unfit(self, credential: Credential) -> str:
+        """Why nobody can sign in with it there, without a word of its value; empty if one can.
+
+        What can be prepared for requests that sign in with it is prepared.
+        """
+        ...
+
     def classify(self, *, status: int, headers: Headers, body: bytes, now: float) -> Failure:
         """What a non-2xx answer means. `body` may be empty, HTML or cut short."""
         ...
