@@ -38,6 +38,7 @@ def test_an_error_answer_is_classified_and_told_as_written_down(case: str, golde
         "retry": row.retry,
         "breaker": row.breaker,
         "blame": row.blame,
+        "renewable": failure.renewable,
         "note": failure.note,
         "client": {
             "status": answer.status,

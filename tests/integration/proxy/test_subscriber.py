@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from pilothouse_api.names import SnapshotVersion
+from pilothouse_api.names import ProviderKey, SnapshotVersion
+from pilothouse_api.secret import Secret
+from pilothouse_api.snapshot.credentials import BearerToken
 from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_proxy.config import lastgood, subscriber
 from pilothouse_proxy.config.applier import Applier
 from pilothouse_proxy.config.operator import Address
+from pilothouse_proxy.config.refuser import Refuser
 from pilothouse_proxy.config.reporter import Reporter
 from pilothouse_proxy.config.role import Role
 from pilothouse_proxy.http import client, limits
@@ -22,6 +25,7 @@ from pilothouse_proxy.observe.log import Format, Log
 from pilothouse_proxy.observe.meters import Counter
 from pilothouse_proxy.observe.metrics import Metrics
 from pilothouse_proxy.pipeline import serve
+from pilothouse_proxy.pipeline.renewals import Renewals
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.quota.stores.memory import Store
 from tests.integration.proxy.configurations import provider, route, snapshot, target
@@ -48,11 +52,13 @@ class Listening:
     def __init__(self, control: ControlServer, state_dir: Path | None, descriptor: int) -> None:
         self.clock = Ahead()
         log = Log(descriptor=descriptor, form=Format.JSON, wall=time.time, dropped=Counter())
+        metrics = Metrics()
         services = Services(
             client=client.Client(limits.ClientLimits()),
             clock=self.clock,
             rng=Random(1),
-            metrics=Metrics(),
+            metrics=metrics,
+            renewals=Renewals(metrics),
             access_log=None,
         )
         self.pipeline = serve.Pipeline(services, elsewhere={})
@@ -64,6 +70,7 @@ class Listening:
             ),
             applier=self.applier,
             reporter=Reporter(applier=self.applier, clock=self.clock, rng=Random(1)),
+            refuser=Refuser(renewals=services.renewals, rng=Random(1)),
             state_dir=state_dir,
             clock=self.clock,
             rng=Random(1),
@@ -278,3 +285,73 @@ async def test_a_report_tells_what_runs_and_is_not_repeated_while_nothing_change
     assert len({report.boot for report in control.reports}) == 1
     sequences = [report.sequence for report in control.reports]
     assert sequences == sorted(set(sequences))
+
+
+A = ProviderKey("clouds/a")
+ENDS = int(time.time()) + 3_600
+
+
+def token(value: str) -> BearerToken:
+    return BearerToken(token=Secret(value), expires_at=ENDS)
+
+
+def unsigned(weight: int) -> Snapshot:
+    return snapshot({"a": provider("http://127.0.0.1:1/v1")}, {"r": route(target("a", weight=weight))}, unsigned=("a",))
+
+
+async def signed_in_with(proxy: Listening, value: str) -> None:
+    def there() -> bool:
+        running = proxy.applier.running
+        return running is not None and A in running.sign_ins and running.sign_ins[A].credential == token(value)
+
+    await until(there)
+
+
+async def test_renewals_keep_the_configuration_fresh_as_heartbeats_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.integration.proxy.control.HEARTBEAT_S", 30.0)
+    with ControlServer(unsigned(1)) as control:
+        async with listening(control) as proxy:
+            await until(lambda: proxy.version is not None)
+            proxy.clock.ahead_s = 1_000.0
+            control.renew_credentials({A: token("1")})
+            await signed_in_with(proxy, "1")
+            assert proxy.applier.heard_at is not None
+            assert proxy.applier.heard_at >= proxy.clock.monotonic() - 900.0
+
+
+async def test_a_renewal_before_the_first_snapshot_of_a_stream_confirms_nothing() -> None:
+    with ControlServer(None) as control:
+        control.renew_credentials({A: token("1")})
+        control.publish(unsigned(1))
+        async with listening(control) as proxy:
+            await signed_in_with(proxy, "1")
+            proxy.applier.expire("too old")
+            proxy.applier.renew({A: token("2")})
+            assert proxy.pipeline.runtime is None
+            await signed_in_with(proxy, "2")
+
+
+async def test_a_rejected_configuration_drops_no_credential() -> None:
+    with ControlServer(None) as control:
+        control.renew_credentials({A: token("1")})
+        control.publish(unsigned(1))
+        async with listening(control) as proxy:
+            await signed_in_with(proxy, "1")
+            ack = await asyncio.to_thread(
+                control.wait_for_ack, control.publish(snapshot({}, {"r": route(target("gone"))}))
+            )
+            assert ack.state == "rejected"
+            assert proxy.applier.renewed.keys() == {A}
+            await asyncio.to_thread(control.wait_for_ack, control.publish(snapshot({}, {})))
+            assert proxy.applier.renewed.keys() == set()
+
+
+async def test_the_same_credentials_again_change_nothing() -> None:
+    with ControlServer(None) as control:
+        control.renew_credentials({A: token("1")})
+        control.publish(unsigned(1))
+        async with listening(control) as proxy:
+            await signed_in_with(proxy, "1")
+            running = proxy.applier.running
+            proxy.applier.renew({A: token("1")})
+            assert proxy.applier.running is running

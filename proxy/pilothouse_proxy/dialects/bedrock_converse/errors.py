@@ -73,6 +73,17 @@ _CONTEXT_MARKERS = (
 _NO_ON_DEMAND = "on-demand throughput isn"  # …'t supported; with a typographic apostrophe at times
 _INVALID_MODEL = "model identifier is invalid"
 
+# Credentials that were good once: temporary ones of STS, and keys that were deleted or turned off.
+_RENEWABLE = frozenset({"expiredtoken", "unrecognizedclient", "invalidclienttokenid"})
+# With an API key, any trouble is an AccessDeniedException, or has no name at all; the prose tells which. Observations.
+_KEY_MARKERS = (
+    "bearer token has expired",
+    "make sure your api key is valid",
+    "security token included in the request is expired",
+    "security token included in the request is invalid",
+)
+_KEY_FORMAT = "invalid api key format"
+
 _PROFILE_HINT = "the model is served through inference profiles only; set upstreamModel to the id or ARN of one"
 _IDENTIFIER_HINT = "check upstreamModel and the provider's region"
 _CLOCK_HINT = "check the clock of the gateway's node"
@@ -101,6 +112,7 @@ def from_exception(
         message=message,
         status=status,
         code=_shown(name),
+        renewable=kind is Kind.UPSTREAM_AUTH and _is_renewable(name, message),
         retry_after_s=retry_after_s,
         request_id=request_id,
         detail={"original_status_code": original} if isinstance(original, int) else None,
@@ -116,11 +128,12 @@ def from_error_frame(code: str, message: str, *, request_id: str | None = None) 
 
 
 def _kind(name: str, message: str, status: int) -> tuple[Kind, str]:
-    key = name.lower().removesuffix("exception")
-    kind = EXCEPTIONS.get(key)
+    kind = EXCEPTIONS.get(_key(name))
     if kind is None:
         kind = _by_status(status)
     text = message.lower()
+    if kind is Kind.UPSTREAM_PERMISSION and (_KEY_FORMAT in text or any(marker in text for marker in _KEY_MARKERS)):
+        return Kind.UPSTREAM_AUTH, ""
     if kind is Kind.INVALID_REQUEST:
         if any(marker in text for marker in _CONTEXT_MARKERS):
             return Kind.CONTEXT_LENGTH, ""
@@ -131,6 +144,15 @@ def _kind(name: str, message: str, status: int) -> tuple[Kind, str]:
     if kind is Kind.UPSTREAM_AUTH and ("signature expired" in text or "not yet current" in text):
         return kind, _CLOCK_HINT
     return kind, ""
+
+
+def _is_renewable(name: str, message: str) -> bool:
+    text = message.lower()
+    return _key(name) in _RENEWABLE or any(marker in text for marker in _KEY_MARKERS)
+
+
+def _key(name: str) -> str:
+    return name.lower().removesuffix("exception")
 
 
 def _by_status(status: int) -> Kind:

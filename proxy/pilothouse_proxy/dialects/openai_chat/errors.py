@@ -65,6 +65,7 @@ STATUSES: Mapping[int, Kind] = {
 
 _CONTEXT_MARKERS = ("maximum context length", "context_length_exceeded", "exceeds the context window")
 _KNOWN_MEMBERS = frozenset({"message", "type", "param", "code"})
+_UNAUTHENTICATED = (401, 403)
 _PATH_HINT = "check the provider's URL and API version"
 
 
@@ -138,6 +139,7 @@ def failure(
         param=document.param,
         retry_after_s=retry_after_s,
         request_id=request_id,
+        renewable=found is Kind.UPSTREAM_AUTH and status in _UNAUTHENTICATED,
         detail=document.detail if found is Kind.CONTENT_FILTER and document.detail else None,
     )
     return fit_for_client(told, hint=hint)

@@ -50,7 +50,7 @@ def _kind(document: ErrorDocument, status: int, headers: Headers) -> tuple[Kind,
     if status == 400 and kind is Kind.INVALID_REQUEST and "api version" in text:
         return Kind.MISCONFIGURED, "check the provider's API version"
     if kind is Kind.UPSTREAM_AUTH and "audience" in text:
-        return kind, "the token was issued for another audience"
+        return kind, "the token has ended, or was issued for another audience"
     if kind is Kind.UPSTREAM_PERMISSION and ("firewall" in text or "virtual network" in text):
         return kind, "the resource's network rules do not let the gateway in"
     return kind, ""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-from pilothouse_api.snapshot.credentials import APIKey, Credential
+from pilothouse_api.snapshot.credentials import APIKey, BearerToken, Credential
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.providers import Endpoint
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
@@ -49,6 +49,14 @@ class AzureOpenAIProvider:
         path = target(base_path, endpoint.api_version, call.upstream, _PATHS[call.operation])
         return UpstreamRequest(origin=origin, method=b"POST", target=path, headers=lines, body=body)
 
+    def unfit(self, credential: Credential) -> str:
+        """As `ports.Provider` says."""
+        try:
+            _lines(credential)
+        except GatewayError as error:
+            return error.message
+        return ""
+
     def classify(self, *, status: int, headers: Headers, body: bytes, now: float) -> Failure:
         """What a non-2xx answer means."""
         return classify.classify(status=status, headers=headers, body=body, now=now)
@@ -56,16 +64,23 @@ class AzureOpenAIProvider:
 
 @lru_cache(maxsize=256)
 def _lines(credential: Credential) -> Lines:
-    key = credential.key.reveal() if isinstance(credential, APIKey) else ""
+    name, scheme, key = _signed_in_with(credential)
     # A line break in a key would let it write headers of its own; and no codec's message may quote it.
     if not key or not key.isascii() or not key.isprintable():
-        raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key that can be sent")
+        raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key or token that can be sent")
     headers = [
         (b"content-type", b"application/json"),
         (b"accept-encoding", b"identity"),  # a compressed answer could not be relayed event by event
-        (b"api-key", key.encode("ascii")),
+        (name, scheme + key.encode("ascii")),
     ]
     return heads.header_lines(headers)
+
+
+def _signed_in_with(credential: Credential) -> tuple[bytes, bytes, str]:
+    """Name of the header, what stands before the value, and the value: Entra's tokens and keys go different ways."""
+    if isinstance(credential, BearerToken):
+        return b"authorization", b"Bearer ", credential.token.reveal()
+    return b"api-key", b"", credential.key.reveal() if isinstance(credential, APIKey) else ""
 
 
 PROVIDER: Provider = AzureOpenAIProvider()

@@ -1,18 +1,21 @@
 """Bedrock as a `ports.Provider`."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
-from pilothouse_api.snapshot.credentials import AccessKey, Credential
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, BearerToken, Credential
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.providers import Endpoint
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
-from pilothouse_proxy.http import origins
-from pilothouse_proxy.http.messages import Headers, UpstreamRequest
+from pilothouse_proxy.http import heads, origins
+from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
 from pilothouse_proxy.providers.bedrock import classify, sign
 from pilothouse_proxy.providers.bedrock.endpoint import path
+
+_UNFIT = "the provider's credential is no AWS access key that can sign, nor an API key that can be sent"
 
 
 class BedrockProvider:
@@ -24,17 +27,20 @@ class BedrockProvider:
     def prepare(
         self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
     ) -> UpstreamRequest:
-        """Converse, or ConverseStream for a call that streams.
+        """Converse, or ConverseStream for a call that streams; signed, or with an API key as a Bearer token.
 
         Raises:
             GatewayError: a model id that Bedrock cannot have, or a credential that cannot sign.
         """
         if not isinstance(endpoint, BedrockEndpoint):
             raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Bedrock")
-        if not isinstance(credential, AccessKey) or not _fits_headers(credential):
-            raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no AWS access key that can sign")
         origin, base_path = base
         target, canonical_path = path(base_path, call.upstream, "converse-stream" if call.peek.stream else "converse")
+        if not isinstance(credential, AccessKey):
+            lines = _lines(credential)
+            return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=lines, body=body)
+        if not _fits_headers(credential):
+            raise GatewayError(Kind.UPSTREAM_AUTH, _UNFIT)
         headers = sign.headers(
             host=origins.authority(origin.scheme, origin.host, origin.port),
             canonical_path=canonical_path,
@@ -46,6 +52,16 @@ class BedrockProvider:
         )
         return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=headers, body=body)
 
+    def unfit(self, credential: Credential) -> str:
+        """As `ports.Provider` says."""
+        if isinstance(credential, AccessKey):
+            return "" if _fits_headers(credential) else _UNFIT
+        try:
+            _lines(credential)
+        except GatewayError as error:
+            return error.message
+        return ""
+
     def classify(self, *, status: int, headers: Headers, body: bytes, now: float) -> Failure:
         """What a non-2xx answer means."""
         return classify.classify(status=status, headers=headers, body=body, now=now)
@@ -56,6 +72,24 @@ def _fits_headers(credential: AccessKey) -> bool:
     token = "" if credential.session_token is None else credential.session_token.reveal()
     key_id = credential.access_key_id
     return key_id.isascii() and key_id.isprintable() and token.isascii() and token.isprintable()
+
+
+@lru_cache(maxsize=256)
+def _lines(credential: Credential) -> Lines:
+    """The headers with an API key, of long term or of short.
+
+    https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html
+    """
+    key = ""
+    if isinstance(credential, APIKey):
+        key = credential.key.reveal()
+    elif isinstance(credential, BearerToken):
+        key = credential.token.reveal()
+    if not key or not key.isascii() or not key.isprintable():
+        raise GatewayError(Kind.UPSTREAM_AUTH, _UNFIT)
+    return heads.header_lines(
+        [(b"content-type", b"application/json"), (b"authorization", b"Bearer " + key.encode("ascii"))]
+    )
 
 
 PROVIDER: Provider = BedrockProvider()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-from pilothouse_api.snapshot.credentials import APIKey, Credential, NoCredential
+from pilothouse_api.snapshot.credentials import APIKey, BearerToken, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.providers import Endpoint
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
@@ -47,6 +47,14 @@ class OpenAIProvider:
             body=body,
         )
 
+    def unfit(self, credential: Credential) -> str:
+        """As `ports.Provider` says."""
+        try:
+            _lines(credential)
+        except GatewayError as error:
+            return error.message
+        return ""
+
     def classify(self, *, status: int, headers: Headers, body: bytes, now: float) -> Failure:
         """What a non-2xx answer means."""
         return classify.classify(status=status, headers=headers, body=body, now=now)
@@ -57,12 +65,18 @@ def _lines(credential: Credential) -> Lines:
     # A compressed answer could not be relayed event by event.
     headers = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
     if not isinstance(credential, NoCredential):
-        key = credential.key.reveal() if isinstance(credential, APIKey) else ""
+        key = _key(credential)
         # A line break in a key would let it write headers of its own; and no codec's message may quote it.
         if not key or not key.isascii() or not key.isprintable():
-            raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key that can be sent")
+            raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key or token that can be sent")
         headers.append((b"authorization", b"Bearer " + key.encode("ascii")))
     return heads.header_lines(headers)
+
+
+def _key(credential: Credential) -> str:
+    if isinstance(credential, BearerToken):
+        return credential.token.reveal()
+    return credential.key.reveal() if isinstance(credential, APIKey) else ""
 
 
 PROVIDER: Provider = OpenAIProvider()

@@ -106,6 +106,27 @@ def test_a_wrong_clock_is_named(text: str) -> None:
     assert "clock" in failure.message
 
 
+@pytest.mark.parametrize(
+    ("name", "message", "renewable"),
+    [
+        ("ExpiredTokenException", "The security token included in the request is expired", True),
+        ("UnrecognizedClientException", "The security token included in the request is invalid.", True),
+        ("InvalidClientTokenId", "", True),
+        ("AccessDeniedException", "Bearer Token has expired", True),
+        ("AccessDeniedException", "Authentication failed: Please make sure your API Key is valid.", True),
+        ("", "The security token included in the request is expired", True),
+        ("AccessDeniedException", "You don't have access to the model with the specified model ID.", False),
+        ("AccessDeniedException", "Invalid API Key format: Must start with pre-defined prefix", False),
+        ("InvalidSignatureException", "Signature expired: 20260101T000000Z is now earlier than", False),
+        ("MissingAuthenticationTokenException", "Missing Authentication Token", False),
+    ],
+)
+def test_only_what_is_said_of_the_credential_itself_asks_for_another(name: str, message: str, renewable: bool) -> None:
+    failure = errors.from_exception(name, json.dumps({"message": message}).encode(), status=403)
+    assert failure.renewable is renewable
+    assert not renewable or failure.kind is Kind.UPSTREAM_AUTH
+
+
 def test_the_status_of_the_model_behind_is_kept() -> None:
     failure = errors.from_exception("ModelErrorException", b'{"message":"m","originalStatusCode":503}', status=424)
     assert failure.detail == {"original_status_code": 503}

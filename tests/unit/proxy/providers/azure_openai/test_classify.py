@@ -31,6 +31,18 @@ def test_only_reserved_capacity_reports_how_full_it_is() -> None:
     assert kind(503, {"code": "503", "message": "down"}, utilization) is Kind.UNAVAILABLE
 
 
+def test_a_token_that_has_ended_asks_for_another_and_missing_rights_do_not() -> None:
+    words = "Unauthorized. Access token is missing, invalid, audience is incorrect (https://x), or have expired."
+    ended = {"statusCode": 401, "message": words}
+    denied = {"error": {"code": "PermissionDenied", "message": "The principal lacks the required data action."}}
+    answers = [(401, ended), (403, denied)]
+    found = [classify(status=status, headers=[], body=json.dumps(body).encode(), now=0.0) for status, body in answers]
+    assert [(failure.kind, failure.renewable) for failure in found] == [
+        (Kind.UPSTREAM_AUTH, True),
+        (Kind.UPSTREAM_PERMISSION, False),
+    ]
+
+
 def test_codes_may_be_numbers() -> None:
     assert kind(429, {"code": 429, "message": "slow down"}) is Kind.RATE_LIMITED
 

@@ -2,7 +2,7 @@ import pytest
 
 from pilothouse_api.names import ModelName, UpstreamModel
 from pilothouse_api.secret import Secret
-from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Credential, NoCredential
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, BearerToken, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
@@ -69,6 +69,13 @@ def test_the_key_is_sent_in_azures_own_header() -> None:
     assert prepare().headers == b"content-type: application/json\r\naccept-encoding: identity\r\napi-key: k1\r\n"
 
 
+def test_a_token_of_entra_is_sent_as_bearer() -> None:
+    token = BearerToken(token=Secret("eyJ.a-b"), expires_at=1)
+    lines = b"content-type: application/json\r\naccept-encoding: identity\r\nauthorization: Bearer eyJ.a-b\r\n"
+    assert prepare(credential=token).headers == lines
+    assert PROVIDER.unfit(token) == ""
+
+
 @pytest.mark.parametrize(
     ("version", "metered"),
     [
@@ -96,6 +103,7 @@ def test_a_deployment_that_would_leave_its_segment_is_refused(deployment: str) -
     [
         NoCredential(),
         APIKey(key=Secret("k\nx-evil: 1")),
+        BearerToken(token=Secret("k\nx-evil: 1")),
         APIKey(key=Secret("schlüssel-evil")),
         AccessKey(access_key_id="AKIDEXAMPLE", secret_access_key=Secret("evil")),
     ],
@@ -105,6 +113,7 @@ def test_a_key_that_cannot_be_sent_is_said_without_showing_it(credential: Creden
         prepare(credential=credential)
     assert raised.value.kind is Kind.UPSTREAM_AUTH
     assert "evil" not in raised.value.message
+    assert PROVIDER.unfit(credential) == raised.value.message
 
 
 def test_another_kinds_endpoint_is_a_defect_of_ours() -> None:

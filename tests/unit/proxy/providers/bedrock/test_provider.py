@@ -2,12 +2,12 @@ import pytest
 
 from pilothouse_api.names import ModelName, UpstreamModel
 from pilothouse_api.secret import Secret
-from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Credential, NoCredential
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, BearerToken, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.http import origins
+from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import UpstreamRequest
 from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
 from pilothouse_proxy.providers.bedrock.provider import PROVIDER
@@ -68,8 +68,10 @@ def test_the_session_token_goes_along() -> None:
 @pytest.mark.parametrize(
     "credential",
     [
-        APIKey(key=Secret("key")),
         NoCredential(),
+        APIKey(key=Secret("key\r\nx-evil: 1")),
+        BearerToken(token=Secret("")),
+        BearerToken(token=Secret("tökén")),
         AccessKey(access_key_id="AKID\r\nx-evil: 1", secret_access_key=Secret("s")),
         AccessKey(access_key_id="AKIDEXAMPLE", secret_access_key=Secret("s"), session_token=Secret("tökén\n")),
     ],
@@ -79,6 +81,18 @@ def test_a_credential_that_cannot_sign_is_said_without_showing_it(credential: Cr
         prepare(credential=credential)
     assert raised.value.kind is Kind.UPSTREAM_AUTH
     assert "evil" not in raised.value.message and "tök" not in raised.value.message
+    assert PROVIDER.unfit(credential) == raised.value.message
+
+
+@pytest.mark.parametrize("credential", [APIKey(key=Secret("k1")), BearerToken(token=Secret("k1"), expires_at=1)])
+def test_an_api_key_goes_as_a_bearer_token_and_nothing_is_signed(credential: Credential) -> None:
+    lines = heads.header_lines(prepare(credential=credential, stream=True).headers)
+    assert lines == b"content-type: application/json\r\nauthorization: Bearer k1\r\n"
+
+
+@pytest.mark.parametrize("credential", [KEY, APIKey(key=Secret("k1")), BearerToken(token=Secret("k1"))])
+def test_what_can_sign_in_is_fit(credential: Credential) -> None:
+    assert PROVIDER.unfit(credential) == ""
 
 
 def test_another_kinds_endpoint_is_a_defect_of_ours() -> None:

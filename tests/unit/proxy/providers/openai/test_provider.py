@@ -2,7 +2,7 @@ import pytest
 
 from pilothouse_api.names import ModelName, UpstreamModel
 from pilothouse_api.secret import Secret
-from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Credential, NoCredential
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, BearerToken, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
@@ -47,9 +47,11 @@ def test_an_operation_goes_below_the_base_url(operation: Operation, target: byte
     assert operation in PROVIDER.dialects
 
 
-def test_the_key_is_sent_as_bearer_and_no_compression_is_asked_for() -> None:
+@pytest.mark.parametrize("credential", [APIKey(key=Secret("sk-1")), BearerToken(token=Secret("sk-1"), expires_at=1)])
+def test_keys_and_tokens_are_sent_as_bearer_and_no_compression_is_asked_for(credential: Credential) -> None:
     lines = b"content-type: application/json\r\naccept-encoding: identity\r\nauthorization: Bearer sk-1\r\n"
-    assert prepare().headers == lines
+    assert prepare(credential=credential).headers == lines
+    assert PROVIDER.unfit(credential) == ""
 
 
 def test_a_server_without_sign_in_gets_no_key() -> None:
@@ -61,6 +63,7 @@ def test_a_server_without_sign_in_gets_no_key() -> None:
     [
         APIKey(key=Secret("")),
         APIKey(key=Secret("sk\r\nx-evil: 1")),
+        BearerToken(token=Secret("sk\r\nx-evil: 1")),
         APIKey(key=Secret("schlüssel-evil")),
         AccessKey(access_key_id="AKIDEXAMPLE", secret_access_key=Secret("evil")),
     ],
@@ -70,6 +73,7 @@ def test_a_key_that_cannot_be_sent_is_said_without_showing_it(credential: Creden
         prepare(credential=credential)
     assert raised.value.kind is Kind.UPSTREAM_AUTH
     assert "evil" not in raised.value.message
+    assert PROVIDER.unfit(credential) == raised.value.message
 
 
 def test_another_kinds_endpoint_is_a_defect_of_ours() -> None:
