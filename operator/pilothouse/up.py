@@ -24,7 +24,6 @@ from random import SystemRandom
 from typing import Any
 
 import uvloop
-from pilothouse_operator.outside import outside
 
 from pilothouse import private
 from pilothouse.children import Children, Command, Ended
@@ -40,6 +39,7 @@ from pilothouse_operator.distribution.hub import Hub
 from pilothouse_operator.distribution.identity import RunToken
 from pilothouse_operator.distribution.server import ControlServer
 from pilothouse_operator.observe import Metrics
+from pilothouse_operator.outside import Outside
 from pilothouse_operator.ports import ProxyIdentity
 from pilothouse_operator.reconciler import Reconciler, Sources
 from pilothouse_operator.sources.directory import Directory
@@ -141,7 +141,7 @@ async def _up(settings: Settings) -> int:
         directory = Directory(root=settings.root, environ=os.environ, clock=clock, anonymous=anonymous)
         metrics = Metrics()
         # Whoever writes the manifests here may use whatever this user's own identity opens.
-        beyond = outside(clock=clock, rng=SystemRandom(), metrics=metrics)
+        beyond = Outside(clock=clock, rng=SystemRandom(), metrics=metrics)
         terminal = Terminal(
             directory=directory, root=settings.root, url=settings.url, hub=hub, clock=clock, write=to_stdout
         )
@@ -176,6 +176,7 @@ async def _up(settings: Settings) -> int:
             _running(beyond.broker.run(reconciler.changed, reconciler.renewed), failed),
             _control(hub, state) as flags,
             contextlib.AsyncExitStack() as companions,
+            contextlib.aclosing(beyond),
         ):
             for text in settings.companions:
                 await companions.enter_async_context(_running(children.accompany(_companion(text)), failed))

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import SystemRandom
 
-from pilothouse_operator.outside import outside
-
 from pilothouse.clock import SystemClock
 from pilothouse_api.conditions import Condition, ConditionStatus, ConditionType, Reason
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey
@@ -29,6 +27,7 @@ from pilothouse_operator.compile.world import (
 from pilothouse_operator.credentials.gather import Credentials
 from pilothouse_operator.credentials.reading import Values
 from pilothouse_operator.observe import Metrics
+from pilothouse_operator.outside import Outside
 from pilothouse_operator.reconciler import ISSUERS
 from pilothouse_operator.sources.directory import Directory
 
@@ -107,7 +106,7 @@ def _findings(directory: Directory, world: World) -> Iterator[Finding]:
         yield Finding(place, problem.message.removeprefix(f"{place}: "))
     wanted = sign_ins.sign_ins(world, IdentityAccess())
     # Neither is run: no store and no cloud is asked.
-    beyond = outside(clock=SystemClock(), rng=SystemRandom(), metrics=Metrics())
+    beyond = Outside(clock=SystemClock(), rng=SystemRandom(), metrics=Metrics())
     values = Values(secrets=directory.secrets, stored=beyond.stored)
     credentials = Credentials(values=values, broker=beyond.broker, issuers=ISSUERS).gather(wanted)
     compiled = compiler.compile_world(

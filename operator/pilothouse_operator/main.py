@@ -29,7 +29,7 @@ from pilothouse_operator.kube.errors import KubeError
 from pilothouse_operator.kube.requests import Api
 from pilothouse_operator.leader import Elector
 from pilothouse_operator.observe import Metrics
-from pilothouse_operator.outside import outside
+from pilothouse_operator.outside import Outside
 from pilothouse_operator.ports import Clock
 from pilothouse_operator.reconciler import Elsewhere, Reconciler, Sources
 from pilothouse_operator.secretstores.kubernetes import KubernetesSecrets
@@ -120,7 +120,7 @@ class _Operator:
             api=self._api, connection=connection, scope=scope, clock=clock, rng=self._rng, metrics=self._metrics
         )
         self._secrets = KubernetesSecrets(api=self._api, rng=self._rng, metrics=self._metrics)
-        self._outside = outside(clock=clock, rng=self._rng, metrics=self._metrics)
+        self._outside = Outside(clock=clock, rng=self._rng, metrics=self._metrics)
         readable = WatchScope(namespaces=settings.secret_namespaces or settings.watch_namespaces)
         self._callers = ClusterCallers(api=self._api, scope=readable, rng=self._rng)
         self._status = StatusWriter(
@@ -233,6 +233,7 @@ class _Operator:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            await self._outside.aclose()
 
     async def _serve(self) -> None:
         tls = await self._keyring.ready()

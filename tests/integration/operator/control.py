@@ -13,16 +13,17 @@ import aiohttp
 import msgspec
 
 from pilothouse_api.secret import Secret
-from pilothouse_api.snapshot.stream import Heartbeat, Hello, Publication, StreamLine
+from pilothouse_api.snapshot import canonical
+from pilothouse_api.snapshot.stream import Publication, StreamLine
+from pilothouse_operator.compile.world import IdentityAccess
 from pilothouse_operator.distribution import certificates
 from pilothouse_operator.distribution.hub import Hub
 from pilothouse_operator.distribution.server import ControlServer
 from pilothouse_operator.observe import Metrics
+from pilothouse_operator.outside import Outside
 from pilothouse_operator.ports import Observation, ProxyIdentity
 from pilothouse_operator.reconciler import Elsewhere, Reconciler, Sources
 from pilothouse_operator.sources.directory import Directory
-
-_line = msgspec.json.Decoder(StreamLine)
 
 
 class Clock:
@@ -96,11 +97,11 @@ class Stream:
 
     answer: aiohttp.ClientResponse
 
-    async def line(self) -> Hello | Publication | Heartbeat | None:
+    async def line(self) -> StreamLine | None:
         """The next line; None at the end."""
         async with asyncio.timeout(10):
             read = await self.answer.content.readline()
-        return _line.decode(read) if read else None
+        return canonical.decode_line(read) if read else None
 
     async def publication(self) -> Publication:
         """The next snapshot."""
@@ -118,12 +119,21 @@ async def replica(root: Path, *, reads: bool = True) -> AsyncIterator[Replica]:
     elsewhere = [Elsewhere()]
     directory = Directory(root=root, environ={}, clock=clock)
     hub = Hub(replica="replica-0", boot="b")
+    metrics = Metrics()
+    beyond = Outside(clock=clock, rng=Random(1), metrics=metrics)
     reconciler = Reconciler(
-        sources=Sources(resources=directory.source, secrets=directory.secrets, callers=directory.callers),
+        sources=Sources(
+            resources=directory.source,
+            secrets=directory.secrets,
+            stored=beyond.stored,
+            broker=beyond.broker,
+            callers=directory.callers,
+            access=IdentityAccess(),
+        ),
         distribution=hub,
         status=shown,
         clock=clock,
-        metrics=Metrics(),
+        metrics=metrics,
         elsewhere=lambda: elsewhere[0],
     )
     server = ControlServer(
@@ -133,7 +143,11 @@ async def replica(root: Path, *, reads: bool = True) -> AsyncIterator[Replica]:
     leaf = certificates.make_leaf(authority=authority, names=["localhost"], now=time.time())
     tls = certificates.server_context(leaf)
     trust = ssl.create_default_context(cadata=authority.certificate)
-    tasks = [asyncio.create_task(reconciler.run())]
+    tasks = [
+        asyncio.create_task(reconciler.run()),
+        asyncio.create_task(beyond.stored.run(reconciler.changed)),
+        asyncio.create_task(beyond.broker.run(reconciler.changed, reconciler.renewed)),
+    ]
     if reads:
         tasks.append(asyncio.create_task(directory.source.run(reconciler.changed)))
     connector = aiohttp.TCPConnector(ssl=trust, limit=0)
@@ -148,6 +162,7 @@ async def replica(root: Path, *, reads: bool = True) -> AsyncIterator[Replica]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await beyond.aclose()
 
 
 async def until(condition: object, *, seconds: float = 10) -> None:

@@ -14,7 +14,7 @@ from pilothouse_api.names import GATEWAY_SCOPE, sidecar_scope
 from pilothouse_api.snapshot import canonical
 from pilothouse_operator.compile.compiler import compile_world
 from pilothouse_operator.compile.sign_ins import sign_ins
-from pilothouse_operator.compile.world import Inputs, Kind, Resource, ResourceKey
+from pilothouse_operator.compile.world import IdentityAccess, Inputs, Kind, Resource, ResourceKey
 from tests.worlds import gathered
 
 PROVIDERS = 100
@@ -105,7 +105,7 @@ def round_ms() -> tuple[float, int]:
     given = world()
     gc.collect()
     began = time.perf_counter()
-    sign_ins(given.world)
+    sign_ins(given.world, IdentityAccess())
     compiled = compile_world(given)
     encoded = [canonical.encode(snapshot) for snapshot in compiled.snapshots.values()]
     versions = {canonical.version(snapshot) for snapshot in encoded}
