@@ -226,7 +226,10 @@ class Connection(asyncio.Protocol):
 
 
 class Server:
-    """One listening socket. `port` 0 takes a free one; `reuse_port` lets several processes share it."""
+    """One listening socket. `port` 0 takes a free one; `reuse_port` lets several processes share it.
+
+    With `tls` it speaks HTTPS.
+    """
 
     def __init__(
         self, *, service: Service, host: str, port: int, reuse_port: bool = False, tls: ssl.SSLContext | None = None
