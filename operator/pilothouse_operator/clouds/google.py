@@ -132,6 +132,8 @@ def _ask(account: _Account, endpoints: Endpoints) -> Secret:
         # Answers that are not as they should be come out as whatever they break, down to TypeError.
         if account.credentials is not None and account.credentials.token_state is TokenState.STALE:
             return Secret(str(account.credentials.token))
+        # From the beginning the next time: other files may be there, and who acts for another may be refused himself.
+        account.credentials = None
         # Its text may hold an answer.
         raise _fault(account, error) from None
     finally:

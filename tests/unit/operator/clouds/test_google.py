@@ -155,6 +155,16 @@ async def test_a_refused_token_is_replaced_once(stand: Stand) -> None:
     assert await stand.tokens.token(OWN, key) == second
 
 
+async def test_an_account_that_acts_for_another_signs_in_anew_when_it_is_refused(stand: Stand) -> None:
+    stand.google.identity.creators[TARGET] = {KEYED}
+    identity, key = GoogleIdentity(impersonate=TARGET), stand.key()
+    token = await stand.tokens.token(identity, key)
+    stand.google.identity.tokens.clear()
+    stand.tokens.refused(identity, key, token)
+    assert (await stand.fault(identity, key)).passing
+    assert await stand.who(identity, key) == TARGET
+
+
 async def test_nothing_is_refused_before_anything_is_asked(stand: Stand) -> None:
     stand.tokens.refused(OWN, None, Secret("x"))
     assert await stand.who() == NODE
