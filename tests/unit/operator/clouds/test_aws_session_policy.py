@@ -2,7 +2,7 @@ import json
 
 import pytest
 from botocore.session import Session
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilothouse_operator.clouds import aws_session_policy
@@ -138,6 +138,7 @@ GEOGRAPHIES = st.sampled_from(["", "us.", "eu.", "global.", "us-gov.", "za."])
 MODELS = st.tuples(GEOGRAPHIES, VENDORS, NAMES)
 
 
+@settings(deadline=None)
 @given(st.sets(MODELS, min_size=1, max_size=60), st.sampled_from(BedrockForm))
 def test_any_policy_fits_and_allows_what_was_asked_and_no_other_vendor_unless_its_note_says_so(
     models: set[tuple[str, str, str]], form: BedrockForm
