@@ -111,7 +111,7 @@ class AWSIdentities:
         except CallFailed as failed:
             if not (kept and failed.trouble is Trouble.KEYS_REFUSED):
                 raise fault(failed, self._who(place)) from None
-        keys = await self._again(place)
+        keys = await self._again(place, keys)
         try:
             return await self._calls.call(endpoint, keys, operation, parameters)
         except CallFailed as failed:
@@ -122,9 +122,11 @@ class AWSIdentities:
             return place.roles[-1].role_arn
         return (Origin.VALUES if place.start else aws_own.origin(self._environ)).value
 
-    async def _again(self, place: _Place) -> Keys:
+    async def _again(self, place: _Place, refused: Keys) -> Keys:
         """In place of keys that have been refused: sessions can be revoked ahead of their end."""
-        self._kept.pop(place, None)
+        kept = self._kept.get(place)
+        if kept is not None and kept.keys == refused:
+            del self._kept[place]
         return await self._link(place)
 
     async def _link(self, place: _Place) -> Keys:
@@ -162,7 +164,7 @@ class AWSIdentities:
         except CallFailed as failed:
             if not (kept and failed.trouble is Trouble.KEYS_REFUSED):
                 raise self._fault(place, before, failed) from None
-        source = await self._again(before)
+        source = await self._again(before, source)
         try:
             return await self._assumed(place, source, wanted)
         except CallFailed as failed:

@@ -72,6 +72,8 @@ def web_identity(failed: CallFailed, role_arn: str) -> Fault:
     return _refused(f"STS does not take the request for {role_arn} as it stands ({failed.code})")
 
 
+_KMS = ("kms:Decrypt", "access to KMS")
+
 # How Secrets Manager says that it is the version which it has not.
 _VERSION = ("for staging label", "for VersionId", "not associated to the provided VersionId")
 
@@ -94,9 +96,9 @@ def stored(failed: CallFailed, *, what: str, action: str, who: str) -> Fault:
     if version or failed.code in {"ResourceNotFoundException", "ParameterNotFound"}:
         text = f"{what} is there, but not in the version that is asked for" if version else f"there is no {what}"
         return _fault(f"{text}: correct the name, the region or the version", Reason.SECRET_NOT_FOUND)
-    if failed.says("deletion") or failed.says("marked deleted"):
+    if failed.code == "InvalidRequestException" and (failed.says("for deletion") or failed.says("marked deleted")):
         return _fault(f"{what} is scheduled for deletion: restore it, or name another", Reason.SECRET_NOT_FOUND)
-    if failed.code in {"DecryptionFailure", "InvalidKeyId"} or failed.says("kms"):
+    if failed.code in {"DecryptionFailure", "InvalidKeyId"} or any(map(failed.says, _KMS)):
         return _fault(
             f"{what} cannot be decrypted: {failed.principal or who} needs kms:Decrypt on its KMS key, by policy and by "
             "the key's own policy, and the key must be enabled",

@@ -47,23 +47,21 @@ class AWSSessions:
         return bool(grant.identity.roles) or self._identities.origin(application.values) is Origin.WEB_IDENTITY
 
     def _notes(self, application: Application, grant: AWSSession) -> Iterator[str]:
-        if not self._narrowable(application, grant):
+        if grant.models is not None and not self._narrowable(application, grant):
             origin = self._identities.origin(application.values)
             yield (
                 f"Proxies get what {origin.value} gives, with all that it may do: only a session of a role can be "
                 "narrowed. Name a role to assume."
             )
-        elif grant.duration_s > aws.LINK_S and self._identities.chained(grant.identity, application.values):
+        if grant.duration_s > aws.LINK_S and self._identities.chained(grant.identity, application.values):
             yield "Sessions end after 1 h: AWS gives no longer ones where one role assumes another."
 
     async def _issued(self, application: Application, grant: AWSSession, policy: Policy | None) -> Issued:
         wanted = Wanted(duration_s=grant.duration_s, policy="" if policy is None else policy.text)
         keys = await self._identities.session(grant.identity, application.values, wanted)
-        notes = (
-            [*self._notes(application, grant)] if policy is None else [policy.note, *self._notes(application, grant)]
-        )
+        notes = [policy.note if policy else "", *self._notes(application, grant)]
         if keys.expires_at is None and grant.form is BedrockForm.SESSION:
-            notes.append("They are not known to end, and are read again every hour.")
+            notes.append("These keys are not known to end, and are read again every hour.")
         note = " ".join(note for note in notes if note)
         now = self._clock.wall()
         if grant.form is BedrockForm.API_KEY:

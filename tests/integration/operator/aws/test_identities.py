@@ -81,6 +81,17 @@ async def test_a_link_that_was_revoked_is_asked_for_again(
     assert [session.role_arn for session in account.sessions] == [HUB, SPOKE, HUB, SPOKE]
 
 
+async def test_a_call_with_revoked_keys_is_made_again_with_others(
+    operator: Operator, account: Account, identity_of: IdentityOf
+) -> None:
+    identity = identity_of(CHAIN[0])
+    await operator.caller(identity, KEY)
+    account.sessions[0].revoked = True
+    callers = (operator.caller(identity, KEY) for _ in range(10))
+    assert set(await asyncio.gather(*callers)) == {account.sessions[1].arn}
+    assert len(account.sessions) == 2
+
+
 async def test_whoever_waits_for_a_link_may_go_without_taking_it_from_the_others(
     operator: Operator, account: Account, identity_of: IdentityOf
 ) -> None:

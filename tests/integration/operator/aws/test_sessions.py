@@ -188,6 +188,12 @@ async def test_keys_of_the_environment_do_not_end_and_are_read_again(
     assert "read again every hour" in given.note
 
 
+async def test_what_was_not_to_be_narrowed_needs_no_note(operator_with: OperatorWith, identity_of: IdentityOf) -> None:
+    environ = {"AWS_ACCESS_KEY_ID": "AKIAENVIRONMENT00001", "AWS_SECRET_ACCESS_KEY": "one"}
+    given, _ = await issued(operator_with(environ), AWSSession(identity=identity_of(), models=None))
+    assert given.note == "These keys are not known to end, and are read again every hour."
+
+
 async def test_keys_of_the_environment_may_say_when_they_end(
     operator_with: OperatorWith, identity_of: IdentityOf
 ) -> None:

@@ -2,8 +2,10 @@ import base64
 import hashlib
 import hmac
 import time
+from datetime import datetime
 from urllib.parse import parse_qsl, quote, urlsplit
 
+import botocore.auth
 import pytest
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
@@ -83,6 +85,14 @@ def test_a_key_is_what_botocore_s_own_signer_makes(monkeypatch: pytest.MonkeyPat
     canonical = signer.canonical_request(request)
     signature = signer.signature(signer.string_to_sign(request, canonical), request)
     assert key == f"{request.url}&X-Amz-Signature={signature}&Version=1"
+
+
+def test_a_key_is_to_the_byte_what_aws_s_own_generator_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digest is that of aws-bedrock-token-generator 1.1.0 with the same keys and time."""
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: datetime(2026, 11, 29, 12))
+    key = aws_bedrock_keys.short_term_key(SESSION, region="us-east-1", life_s=3_600).reveal()
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    assert digest == "1d6a8c0d578dac1e3bf5d3ab5ec7d437b57cecf54def2f358a80c7f4bfaa35f8"
 
 
 def test_a_key_begins_now_and_lasts_half_a_day_at_most() -> None:

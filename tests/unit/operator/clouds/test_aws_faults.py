@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilothouse_api.conditions import Reason
@@ -57,6 +57,15 @@ CASES = [
         Reason.SECRET_FORBIDDEN,
         "arn:aws:sts::1:assumed-role/r/s may not read secret x: it needs an:Action",
     ),
+    (
+        failed(
+            Trouble.FORBIDDEN,
+            "AccessDeniedException",
+            "User: arn:aws:iam::1:user/u is not authorized to perform: secretsmanager:GetSecretValue on kms-deletion",
+        ),
+        Reason.SECRET_FORBIDDEN,
+        "arn:aws:iam::1:user/u may not read secret x",
+    ),
     (failed(Trouble.REFUSED, "ValidationException"), Reason.SECRET_NOT_FOUND, "as it stands (ValidationException)"),
 ]
 
@@ -82,6 +91,7 @@ def test_keys_that_a_link_has_given_are_that_link_s_fault() -> None:
     assert fault.field == "roles[1].roleArn"
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(Trouble),
     st.sampled_from(["", "AccessDenied", "ValidationError", "InvalidIdentityToken", "PackedPolicyTooLarge", "Odd"]),

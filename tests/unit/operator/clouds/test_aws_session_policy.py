@@ -1,14 +1,11 @@
-import json
-
 import pytest
 from botocore.session import Session
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilothouse_operator.clouds import aws_session_policy
 from pilothouse_operator.clouds.aws_session_policy import LONGEST, Policy
 from pilothouse_operator.compile.identities import BedrockForm
-from tests.goldens import Goldens
 from tests.unit.operator.clouds.policies import allows
 
 INVOKE = "bedrock:InvokeModel"
@@ -17,24 +14,6 @@ ACCOUNT = "123456789012"
 PROFILE = f"arn:aws:bedrock:eu-central-1:{ACCOUNT}:application-inference-profile/a1b2c3d4e5f6"
 ROUTER = f"arn:aws:bedrock:eu-central-1:{ACCOUNT}:default-prompt-router/anthropic.claude:1"
 ENDPOINT = f"arn:aws:sagemaker:eu-central-1:{ACCOUNT}:endpoint/some-model"
-PROVISIONED = f"arn:aws:bedrock:eu-central-1:{ACCOUNT}:provisioned-model/abcdefghijkl"
-
-CASES: dict[str, tuple[str, ...]] = {
-    "a-base-model": ("anthropic.claude-3-haiku-20240307-v1:0",),
-    "a-dot-in-a-name": ("deepseek.v3.2",),
-    "a-profile-of-europe": ("eu.anthropic.claude-sonnet-4-5-20250929-v1:0",),
-    "a-global-profile": ("global.anthropic.claude-opus-5-5",),
-    "an-unknown-geography": ("za.anthropic.claude-opus-5-5",),
-    "application-profile": (PROFILE,),
-    "provisioned": (PROVISIONED,),
-    "prompt-router": (ROUTER,),
-    "marketplace": (ENDPOINT,),
-    "no-model-id": ("*", "amazon.nova-pro-v1:0"),
-    "every-model": (),
-    "more-than-fit": tuple(
-        f"eu.{vendor}.model-{i:02}-20260101-v1:0" for vendor in ("amazon", "meta") for i in range(12)
-    ),
-}
 
 
 def policies(*models: str, region: str = "eu-central-1", form: BedrockForm = BedrockForm.SESSION) -> tuple[Policy, ...]:
@@ -47,17 +26,6 @@ def foundation(model: str, region: str = "eu-central-1") -> str:
 
 def profile(model: str) -> str:
     return f"arn:aws:bedrock:eu-central-1:{ACCOUNT}:inference-profile/{model}"
-
-
-@pytest.mark.parametrize("case", sorted(CASES))
-def test_policies_are_as_their_golden_file_says(case: str, goldens: Goldens) -> None:
-    found = policies(*CASES[case])
-    told = [{"note": policy.note, "policy": json.loads(policy.text)} for policy in found]
-    goldens.check_json(f"session_policies/{case}.json", {"models": CASES[case], "narrowest first": told})
-
-
-def test_every_golden_file_has_its_case(goldens: Goldens) -> None:
-    goldens.check_complete("session_policies/*.json", {f"session_policies/{case}.json" for case in CASES})
 
 
 def test_a_base_model_is_allowed_in_its_region_alone() -> None:
@@ -138,6 +106,7 @@ GEOGRAPHIES = st.sampled_from(["", "us.", "eu.", "global.", "us-gov.", "za."])
 MODELS = st.tuples(GEOGRAPHIES, VENDORS, NAMES)
 
 
+@settings(deadline=None)
 @given(st.sets(MODELS, min_size=1, max_size=60), st.sampled_from(BedrockForm))
 def test_any_policy_fits_and_allows_what_was_asked_and_no_other_vendor_unless_its_note_says_so(
     models: set[tuple[str, str, str]], form: BedrockForm
