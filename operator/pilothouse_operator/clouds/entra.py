@@ -35,7 +35,9 @@ from pilothouse_operator.ports import Fault
 T = TypeVar("T")
 
 PATIENCE_S = 10.0
-"""For one token, whatever happens on the way."""
+"""For one token, whatever happens on the way, once it is its turn."""
+AT_ONCE = 32
+"""Tokens asked for at the same time; others wait for their turn, so that a crowd makes nobody late."""
 
 _CONNECTIONS = 64
 _CERTIFICATES = 512
@@ -62,6 +64,7 @@ class Entra:
 
     def __init__(self, *, session: aiohttp.ClientSession) -> None:
         self._transport = AioHttpTransport(session=session, session_owner=False, **_TIMEOUTS)
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._certificates: OrderedDict[tuple[Secret, Secret | None], ApplicationCertificate] = OrderedDict()
 
     @property
@@ -78,10 +81,10 @@ class Entra:
                 inner = self._managed_identity(identity)
             case EntraWay.WORKLOAD_IDENTITY:
                 inner = self._workload_identity(identity)
-        return EntraCredential(inner, identity=identity, values=values)
+        return EntraCredential(inner, identity=identity, values=values, turns=self._turns)
 
     async def _service_principal(self, identity: EntraIdentity, values: Mapping[str, Secret]) -> AsyncSupportsTokenInfo:
-        options = {**self.options, "authority": identity.authority or None}
+        options = {**self.options, "authority": identity.authority}
         tenant, client = identity.tenant_id, identity.client_id
         if "clientSecret" in values:
             secret = values["clientSecret"].reveal()
@@ -95,7 +98,7 @@ class Entra:
         return _made(identity, lambda: ClientAssertionCredential(tenant, client, assertion, **options))
 
     async def _certificate(self, pem: Secret, password: Secret | None) -> ApplicationCertificate:
-        """As last read: OpenSSL's checks of an RSA key take it a tenth of a second, too long for every token."""
+        """As last read: OpenSSL's checks of an RSA key take it 50 ms, too long for every token."""
         known = self._certificates.get((pem, password))
         if known is None:
             try:
@@ -151,15 +154,23 @@ class EntraCredential:
     Caches tokens as azure-identity does: who needs one that is new asks a new credential.
     """
 
-    def __init__(self, inner: AsyncSupportsTokenInfo, *, identity: EntraIdentity, values: Mapping[str, Secret]) -> None:
+    def __init__(
+        self,
+        inner: AsyncSupportsTokenInfo,
+        *,
+        identity: EntraIdentity,
+        values: Mapping[str, Secret],
+        turns: asyncio.Semaphore,
+    ) -> None:
         self._inner = inner
         self._identity = identity
         self._values = values
+        self._turns = turns
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
-        """Waits PATIENCE_S at most."""
+        """Waits for its turn, then PATIENCE_S at most."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with self._turns, asyncio.timeout(PATIENCE_S):
                 found = await self._inner.get_token_info(*scopes, options=options)
         except TimeoutError:
             raise entra_faults.late(self._identity, PATIENCE_S) from None

@@ -199,14 +199,14 @@ def _said(error: Exception, values: Iterable[Secret]) -> str:
 
 
 def _unanswered(error: Exception, identity: EntraIdentity, said: str) -> Fault:
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.filename is not None:
         return Fault(
             f"The operator cannot read the ServiceAccount token that signs in {whom(identity)}: {error.strerror}. "
             "Is the file of AZURE_FEDERATED_TOKEN_FILE mounted?",
             reason=Reason.SIGN_IN_REFUSED,
             passing=False,
         )
-    if not any(isinstance(one, ServiceRequestError | ServiceResponseError) for one in _chain(error)):
+    if not any(isinstance(one, OSError | ServiceRequestError | ServiceResponseError) for one in _chain(error)):
         return unusable(identity)
     advice = said
     if identity.way is EntraWay.MANAGED_IDENTITY:

@@ -16,7 +16,7 @@ class EntraTokens:
     async def issue(self, application: Application) -> Issued:
         """A token that was not handed out before, by us: endpoints of managed identities have a cache of their own.
 
-        Raises Fault. Answers within `entra.PATIENCE_S`.
+        Raises Fault. Answers within `entra.PATIENCE_S`, if no more than `entra.AT_ONCE` are asked for at once.
         """
         grant = application.grant
         if not isinstance(grant, EntraAccess):
