@@ -60,6 +60,6 @@ class IssuedSecret:
                 self._namespace,
                 self._secret,
                 why,
-                "What was in use before stays in use.",
+                "What is in use, if anything, stays so.",
             )
         self._told = why

@@ -68,6 +68,7 @@ class Keyring:
         self._context: ssl.SSLContext | None = None
         self._spread: str | None = None
         self._lacking: tuple[str, ...] = ()
+        self._request = ""
 
     @property
     def keys(self) -> Keys | None:
@@ -80,14 +81,15 @@ class Keyring:
         return self._keys.peer if self._keys else None
 
     def spread(self, trust: str, *, lacking: tuple[str, ...]) -> None:
-        """Hears that this trust is wherever proxies are, but for some places. The wait for all of them is counted."""
-        if lacking and lacking != self._lacking and self._keys is not None and self._keys.successor is not None:
+        """Hears that this trust is wherever proxies are; `lacking` names the places where it is not."""
+        self._spread = None if lacking else trust
+        waits = self._keys is not None and self._keys.successor is not None
+        if waits and lacking and lacking != self._lacking:
             _log.warning(
                 "the control stream's new authority waits: its certificate could not be brought to %s",
                 ", ".join(lacking),
             )
-        self._lacking = lacking
-        self._spread = None if lacking else trust
+        self._lacking = lacking if waits else ()
 
     async def ready(self) -> ssl.SSLContext:
         """Reads or makes the keys, as often as it takes; the context shows whatever leaf is current."""
@@ -171,6 +173,7 @@ class Keyring:
 
     async def _advance(self, found: Mapping[str, Any], present: Keys) -> Keys:
         """Writes one step after the other, each of them to the Secret before anything follows from it."""
+        self._answer(_request(found))
         issued = await self._issued.read() if self._issued else None
         for _ in range(_STEPS):
             at = self._situation(found=found, issued=issued, present=present)
@@ -191,6 +194,19 @@ class Keyring:
             self._metrics.certificate_steps.labels(step).inc()
             present = after
         return present
+
+    def _answer(self, request: str) -> None:
+        """Tells once why a request is not heeded."""
+        if request and request != self._request and (request != "ca" or self._issued is not None):
+            _log.warning(
+                "the annotation %s=%s of the Secret %s/%s is not heeded: %s",
+                ROTATE,
+                request,
+                self._namespace,
+                self._secret,
+                "another issues the certificate, and is to be asked" if self._issued else "it may be `ca` alone",
+            )
+        self._request = request
 
     def _situation(self, *, found: Mapping[str, Any], issued: succession.Issued | None, present: Keys) -> Situation:
         return Situation(

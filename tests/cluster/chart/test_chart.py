@@ -359,6 +359,7 @@ def test_a_token_for_vault_is_projected_for_its_audience_alone(control_plane: Co
         "identity.namespaces={Team}",
         "identity.endpoints={vault.example.com}",
         "identity.endpoints={https://user@vault.example.com}",
+        "identity.endpoints={https://vault.example.com/v1}",
         "identity.aws.roleArn=pilothouse",
         "identity.azure.clientId=pilothouse",
         "identity.vault.expirationSeconds=60",

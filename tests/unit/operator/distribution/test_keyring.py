@@ -267,6 +267,7 @@ async def test_nothing_is_shown_before_its_trust_is_everywhere_and_the_log_says_
     objects, clock = Objects(), Clock()
     ring = keyring(objects, clock)
     await ring.ready()
+    ring.spread("", lacking=("the namespace team-a",))
     ask(objects, "ca")
     announced = await turn(ring, clock)
     for _ in range(3):
@@ -292,3 +293,18 @@ async def test_metrics_tell_the_ends_and_how_far_a_succession_is() -> None:
     assert sample("certificate_succession", phase="announced") == 1
     assert sample("certificate_succession", phase="steady") == 0
     assert sample("certificate_steps_total", step="announce") == 1
+
+
+@pytest.mark.parametrize(("request_", "foreign"), [("leaf", False), ("ca", True)])
+async def test_a_request_that_is_not_heeded_is_answered_once(
+    request_: str, foreign: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    objects, clock = Objects(), Clock()
+    await keyring(objects, clock).ready()
+    issued = IssuedSecret(api=cast(Api, objects), namespace="pilothouse", secret="none", name=NAMES[0], clock=clock)
+    ring = keyring(objects, clock, issued=issued if foreign else None)
+    await ring.ready()
+    ask(objects, request_)
+    for _ in range(3):
+        await look(ring)
+    assert caplog.text.count(f"{ROTATE}={request_} of the Secret pilothouse/operator-tls is not heeded") == 1
