@@ -268,6 +268,8 @@ class Reconciler:
         if brokered.issued is None:
             return verdict
         life = {"renewedAt": _moment(brokered.issued_at), "expiresAt": _moment(brokered.issued.expires_at)}
+        if brokered.issued.note:
+            life["note"] = brokered.issued.note
         return replace(verdict, facts={**verdict.facts, "credential": {**verdict.facts["credential"], **life}})
 
     def _observe(self, outcome: _Outcome) -> Observation:

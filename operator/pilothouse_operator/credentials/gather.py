@@ -8,9 +8,9 @@ from pilothouse_api.names import ProviderKey
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import Basic, Credential, ProxyCredential
 from pilothouse_operator.compile.identities import Grant
-from pilothouse_operator.compile.world import CredentialState, Reference, SignIn, SignInKind
+from pilothouse_operator.compile.world import CredentialState, Reference, SignIn, SignInKind, value_path
 from pilothouse_operator.credentials.reading import Values, described, fault_problem
-from pilothouse_operator.ports import Application, Broker, FieldPath, Issuer
+from pilothouse_operator.ports import Application, Broker, Fault, FieldPath, Issuer
 
 _PROXY = "spec.connection.proxy.auth.basic"
 
@@ -87,7 +87,7 @@ class Credentials:
             return CredentialState(credential=last.credential, proxy=last.proxy, problem=problem)
         brokered = self._broker.read(provider)
         if brokered.fault is not None and not (brokered.issued and brokered.fault.throttled):
-            problem = problem or fault_problem(brokered.fault, brokered.since, FieldPath(sign_in.path))
+            problem = problem or fault_problem(brokered.fault, brokered.since, _place(brokered.fault, sign_in.path))
         issued = brokered.issued
         if issued is None:
             return CredentialState(credential=None, problem=problem or _not_issued(sign_in), issued=True)
@@ -113,7 +113,7 @@ class Credentials:
         values: dict[str, Secret] = {}
         for name, reference in sign_in.values.items():
             read = self._values.read_text if name in _LONG_VALUES else self._values.read
-            value = read(reference, FieldPath(f"{sign_in.path}.{name}"))
+            value = read(reference, FieldPath(value_path(sign_in.path, name)))
             if isinstance(value, Problem):
                 return value
             values[name] = value
@@ -137,11 +137,18 @@ class Credentials:
 
     def _stale(self, sign_in: SignIn) -> Problem | None:
         named: list[tuple[Reference, str]] = [
-            *((reference, f"{sign_in.path}.{name}") for name, reference in sign_in.values.items()),
+            *((reference, value_path(sign_in.path, name)) for name, reference in sign_in.values.items()),
             *((reference, f"{_PROXY}.{name}") for name, reference in sign_in.proxy.items()),
         ]
         found = (self._values.stale(reference, FieldPath(field)) for reference, field in named)
         return next((problem for problem in found if problem is not None), None)
+
+
+def _place(fault: Fault, path: str) -> str:
+    """Roles stand beside the kind of sign-in, its own fields in it."""
+    if fault.field.startswith("roles["):
+        return f"{path.rpartition('.')[0]}.{fault.field.replace('roles', 'assumeRole', 1)}"
+    return f"{path}.{fault.field}" if fault.field else path
 
 
 def _not_issued(sign_in: SignIn) -> Problem:

@@ -1,7 +1,7 @@
 """The value of a reference, from wherever it is kept, or what is wrong with the field that names it."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from pilothouse_api.conditions import Problem, Reason
@@ -14,13 +14,14 @@ from pilothouse_operator.compile.identities import (
     KeyVaultAddress,
     VaultAddress,
 )
-from pilothouse_operator.compile.world import Reference, SecretRef, StoredRef
+from pilothouse_operator.compile.world import Reference, SecretRef, StoredRef, value_path
 from pilothouse_operator.ports import (
     Fault,
     FieldPath,
     SecretAbsent,
     SecretState,
     SecretStore,
+    Stored,
     StoredSecrets,
     Wish,
 )
@@ -35,6 +36,14 @@ _REASONS = {
 # Servers take header fields of 8 to 16 KiB in all.
 _LONGEST = 8_192
 _LONGEST_TEXT = 65_536
+
+_STORES: Mapping[type[Address], str] = {
+    AWSSecretAddress: "spec.secretStores.aws",
+    AWSParameterAddress: "spec.secretStores.aws",
+    KeyVaultAddress: "spec.secretStores.azureKeyVault",
+    GoogleSecretAddress: "spec.secretStores.gcp",
+    VaultAddress: "spec.secretStores.vault",
+}
 
 _SignIn = tuple[tuple[str, Secret], ...]
 
@@ -79,9 +88,9 @@ class Values:
         if isinstance(sign_in, Problem):
             return sign_in
         stored = self._stored.read(reference.address, sign_in)
-        if stored.value is None or stored.fault is None or stored.fault.throttled:
+        if stored.value is None or (stored.fault is not None and stored.fault.throttled):
             return None
-        return fault_problem(stored.fault, stored.since, field)
+        return _store_problem(stored, reference, field)
 
     def _checked(self, reference: Reference, field: FieldPath, fault: Callable[[str], str]) -> Secret | Problem:
         where = described(reference)
@@ -116,26 +125,43 @@ class Values:
         stored = self._stored.read(reference.address, sign_in)
         if stored.value is not None:
             return _member(stored.value, reference, field) if reference.key else stored.value
-        if stored.fault is not None:
-            return fault_problem(stored.fault, stored.since, field)
+        problem = _store_problem(stored, reference, field)
+        if problem is not None:
+            return problem
         message = f"{_address(reference.address)} has not been read yet"
         return Problem(reason=Reason.PENDING, message=message, field=field)
 
     def _sign_in(self, reference: StoredRef) -> _SignIn | Problem:
         found: list[tuple[str, Secret]] = []
         for name, ref in reference.sign_in:
-            value = self.read_text(ref, FieldPath(f"{reference.sign_in_path}.{name}"))
+            value = self.read_text(ref, FieldPath(value_path(reference.sign_in_path, name)))
             if isinstance(value, Problem):
                 return value
             found.append((name, value))
         return tuple(found)
 
 
-def fault_problem(fault: Fault, since: float, field: FieldPath) -> Problem:
+def fault_problem(fault: Fault, since: float, field: str) -> Problem:
     """What a condition says of a fault, and since when."""
-    where = f"{field}.{fault.field}" if fault.field else field
     began = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Problem(reason=fault.reason, message=f"{fault.message.removesuffix('.')} (since {began})", field=where)
+    return Problem(reason=fault.reason, message=f"{fault.message.removesuffix('.')} (since {began})", field=field)
+
+
+def _store_problem(stored: Stored, reference: StoredRef, field: str) -> Problem | None:
+    """Named by the value's field, or by that of `secretStores` which is at fault."""
+    if stored.fault is None:
+        return None
+    store = _STORES[type(reference.address)]
+    match stored.fault.field.partition("["):
+        case ("", _, _):
+            where = field
+        case ("roles", _, rest):
+            where = f"{store}.assumeRole[{rest}"
+        case (("server" | "caBundle" | "impersonate") as name, _, _):
+            where = f"{store}.{name}"
+        case _:
+            where = f"{store}.auth"
+    return fault_problem(stored.fault, stored.since, where)
 
 
 def described(reference: Reference) -> str:

@@ -334,12 +334,12 @@ def test_why_a_cloud_does_not_issue_is_told_with_the_field_and_since_when() -> N
     counter = Counter()
     kept = credentials(Store(), counter=counter)
     kept.want({BEDROCK: BROKERED})
-    refusal = Fault("the role is not ours", reason=Reason.SIGN_IN_REFUSED, passing=False, field="roleArn")
+    refusal = Fault("the role is not ours", reason=Reason.SIGN_IN_REFUSED, passing=False, field="roles[1].roleArn")
     counter.brokered[BEDROCK] = Brokered(issued=TOKEN, fault=refusal, since=0.0)
     state = kept.gather({BEDROCK: BROKERED})[BEDROCK]
     assert state.credential == TOKEN.credential
     assert state.problem is not None
-    assert state.problem.field == "spec.bedrock.auth.default.roleArn"
+    assert state.problem.field == "spec.bedrock.auth.assumeRole[1].roleArn"
     assert state.problem.message == "the role is not ours (since 1970-01-01T00:00:00Z)"
 
 
@@ -423,3 +423,22 @@ def test_the_last_value_of_a_store_that_is_away_serves_and_the_fault_is_told() -
         fault=Fault("slow down", reason=Reason.STORE_UNAVAILABLE, passing=True, throttled=True),
     )
     assert kept.gather({AZURE: VAULTED})[AZURE].problem is None
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ("", "spec.openAI.auth.apiKey"),
+        ("server", "spec.secretStores.vault.server"),
+        ("token", "spec.secretStores.vault.auth"),
+        ("roles[0].roleArn", "spec.secretStores.vault.assumeRole[0].roleArn"),
+    ],
+)
+def test_a_fault_of_signing_in_to_a_store_names_the_field_there(field: str, told: str) -> None:
+    storehouse = Storehouse()
+    fault = Fault("no", reason=Reason.SECRET_FORBIDDEN, passing=False, field=field)
+    storehouse.stored[VAULT] = Stored(fault=fault)
+    kept = credentials(Store(vault={"token": "hvs.1"}), storehouse=storehouse)
+    found = kept.gather({AZURE: VAULTED})[AZURE].problem
+    assert found is not None
+    assert found.field == told
