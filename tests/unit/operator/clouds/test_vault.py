@@ -11,6 +11,8 @@ from typing import Any
 import hvac
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pilothouse_api.conditions import Reason
 from pilothouse_api.secret import Secret
@@ -28,6 +30,7 @@ from tests.unit.operator.fakes import Hands
 from tests.unit.proxy.http.certificates import Authority
 
 OPERATOR = VaultIdentity(role="operator")
+WORDS = [f"{words} PLANTED" for words in ("", "sealed", "expired", "invalid role name", "no handler for route")]
 
 
 def read(client: hvac.Client) -> requests.Response:
@@ -377,6 +380,20 @@ async def test_no_token_is_said_whatever_the_server_says(stand: Stand, caplog: p
     said = everything_said(caplog, faults)
     assert "urllib3" in said
     assert not [token for token in (projected, planted, held) if token in said]
+
+
+@given(
+    st.integers(300, 599),
+    st.recursive(st.text().map(lambda text: f"PLANTED{text}"), st.lists) | st.lists(st.sampled_from(WORDS)),
+)
+def test_no_fault_repeats_what_a_server_says(status: int, errors: object) -> None:
+    answer = Answer(status=status, body={"errors": errors, "data": "PLANTED"})
+    place = Place(server="https://vault.example")
+    try:
+        module._must_serve(place, answer, Reason.STORE_UNAVAILABLE)
+    except Fault as fault:
+        assert "PLANTED" not in repr(fault.__dict__)
+    assert "PLANTED" not in repr(module._refusal(place, OPERATOR, answer).__dict__)
 
 
 async def test_what_nobody_asks_any_more_is_forgotten(stand: Stand) -> None:
