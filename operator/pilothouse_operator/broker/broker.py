@@ -195,10 +195,8 @@ class SessionBroker:
     def _tell(self, provider: ProviderKey, before: Brokered, after: Brokered, entry: _Entry) -> None:
         """Tells of the difference, if there is one."""
         self._count(provider)
-        if after.fault is not None and before.fault is None:
-            _log.warning("%s: no credential could be issued: %s", provider, after.fault.message)
-        elif before.fault is not None and after.fault is None:
-            _log.info("%s: credentials are issued again", provider)
+        if after.fault is not None and not after.fault.passing and _shown(before) != _shown(after):
+            _log.warning("%s: no credential is issued: %s", provider, after.fault.message)
         if self._changed is None or self._renewed is None:
             return
         old, new = before.issued, after.issued

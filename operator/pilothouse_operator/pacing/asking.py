@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # Those who speak to the services bound their calls more tightly; this is for what they have overlooked.
-_BOUND_S = 20.0
+_BOUND_S = 30.0
 
 
 async def asked(call: Coroutine[Any, Any, T], target: Target, *, unavailable: Reason) -> T | Fault:

@@ -266,10 +266,10 @@ def test_a_call_that_hangs_is_a_fault_and_is_made_again() -> None:
         rig.cloud.hangs = lambda now: now < 60
         async with rig.running():
             rig.want(application())
-            await until(21)
+            await until(31)
             fault = rig.broker.read(PROVIDER).fault
             assert fault is not None
-            assert fault.message == "AWS STS (eu-central-1) has not answered within 20 s; it is asked again"
+            assert fault.message == "AWS STS (eu-central-1) has not answered within 30 s; it is asked again"
             await until(120)
             assert rig.token == "token 1"
 
