@@ -29,6 +29,7 @@ class Figures(NamedTuple):
     connections_out: int
     in_flight: int
     shunned: dict[tuple[str, ...], float]
+    credentials_end: dict[tuple[str, ...], float]
     buffered: dict[tuple[str, ...], float]
     budget_bytes: int
     budget_refusals: int
@@ -92,6 +93,12 @@ class Admin:
                 "Targets that are passed over now, because they failed or asked for patience.",
                 ("provider", "model"),
                 now.shunned,
+            ),
+            gauge(
+                "pilothouse_credential_expiry_timestamp_seconds",
+                "When the credential of a provider ends, where that is known.",
+                ("provider",),
+                now.credentials_end,
             ),
             *_inbound(gauge, now),
         ]

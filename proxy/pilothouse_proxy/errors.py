@@ -53,6 +53,7 @@ class Kind(enum.StrEnum):
     STREAM_BROKEN = "stream_broken"
     NO_CONFIGURATION = "no_configuration"
     NO_TARGET = "no_target"
+    NO_CREDENTIAL = "no_credential"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
 
@@ -138,6 +139,7 @@ TABLE: Mapping[Kind, Row] = {
     Kind.STREAM_BROKEN:          Row(502, _SERVER, "stream_broken", _O, _HARD, _PROV, _F.PROVIDER_ERROR),
     Kind.NO_CONFIGURATION:       Row(503, _SERVER, "no_configuration", _N, _NO, _CONF),
     Kind.NO_TARGET:              Row(503, _SERVER, "no_target", _N, _NO, _CONF),
+    Kind.NO_CREDENTIAL:          Row(503, _SERVER, "no_credential", _N, _NO, _CONF),
     Kind.OVERLOADED:             Row(503, _SERVER, "overloaded", _N, _NO, _OURS),
     Kind.INTERNAL:               Row(500, _SERVER, "internal_error", _N, _NO, _OURS),
 }

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import math
 import os
 import signal
 import time
@@ -18,6 +19,7 @@ from pilothouse_proxy import admin
 from pilothouse_proxy.admin import Admin, Figures
 from pilothouse_proxy.config import operator, staleness
 from pilothouse_proxy.config.applier import Applier
+from pilothouse_proxy.config.refuser import Refuser
 from pilothouse_proxy.config.reporter import Reporter
 from pilothouse_proxy.config.role import Role
 from pilothouse_proxy.config.subscriber import Subscriber
@@ -27,6 +29,7 @@ from pilothouse_proxy.http.doors import Doors
 from pilothouse_proxy.observe.log import Format, Log
 from pilothouse_proxy.observe.metrics import Metrics
 from pilothouse_proxy.pipeline import serve
+from pilothouse_proxy.pipeline.renewals import Renewals
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.quota.stores.memory import Store
 
@@ -104,6 +107,7 @@ class _Proxy:
             clock=self._clock,
             rng=rng,
             metrics=self._metrics,
+            renewals=Renewals(self._metrics),
             access_log=self._log if settings.access_log else None,
             ledger=fitted.ledger,
         )
@@ -119,6 +123,7 @@ class _Proxy:
             address=settings.operator,
             applier=self._applier,
             reporter=Reporter(applier=self._applier, clock=self._clock, rng=rng),
+            refuser=Refuser(renewals=services.renewals, rng=rng),
             state_dir=settings.state_dir,
             clock=self._clock,
             rng=rng,
@@ -219,6 +224,7 @@ class _Proxy:
         now = self._clock.monotonic()
         running, heard_at = self._applier.running, self._applier.heard_at
         healths = {} if running is None else running.records.healths
+        sign_ins = {} if running is None else running.sign_ins
         ledger, doors, certificates = self._fitted.ledger, self._fitted.doors, self._certificates
         return Figures(
             version="" if running is None else running.version,
@@ -232,6 +238,7 @@ class _Proxy:
                 (provider, model or "*"): float(health.shunned_until > now)
                 for (provider, model), health in healths.items()
             },
+            credentials_end={(key,): it.ends for key, it in sign_ins.items() if it.ends < math.inf},
             buffered=ledger.kinds(),
             budget_bytes=ledger.budget_bytes,
             budget_refusals=ledger.refusals,

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from pilothouse_api.names import ModelName, UpstreamModel
+from pilothouse_api.names import ModelName, ProviderKey, UpstreamModel
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import Failure
@@ -64,6 +64,17 @@ class Call(msgspec.Struct, kw_only=True):
     @property
     def upstream(self) -> UpstreamModel:
         return self.model.upstream
+
+
+class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+    """What signs in to a provider now."""
+
+    provider: ProviderKey
+    credential: Credential
+    ends: float
+    """Unix seconds; inf: it is not known to end."""
+    renewed: bool = False
+    """Whether it came by renewal: then the operator can be asked for another."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,12 +1,13 @@
 """A snapshot, ready to serve: every reference followed, every lookup that a request would repeat done once."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pilothouse_api.names import ModelName, ProviderKey, RouteKey, SnapshotVersion, UpstreamModel
 from pilothouse_api.snapshot import providers as provider_snapshots
 from pilothouse_api.snapshot import routes as route_snapshots
-from pilothouse_api.snapshot.credentials import Credential
+from pilothouse_api.snapshot.credentials import AccessKey, BearerToken, Credential
 from pilothouse_api.snapshot.routes import FailureClass
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
 from pilothouse_proxy import ports, translation
@@ -70,12 +71,10 @@ class Passing:
 class Target:
     """A provider that a route may choose, with what an attempt needs."""
 
-    label: str
-    """The provider's key, for people."""
+    label: ProviderKey
     provider: ports.Provider
     endpoint: provider_snapshots.Endpoint
     base: origins.Base
-    credential: Credential
     translations: Mapping[Operation, ports.Translation]
     models: Mapping[str, Served]
     """By the name that the client asks; for a target with a model of its own under `*`."""
@@ -121,6 +120,8 @@ class Runtime:
     routes: Mapping[RouteKey, Route]
     quotas: Quotas
     records: "Records"
+    sign_ins: Mapping[ProviderKey, ports.SignIn]
+    """Of the providers that there is a credential for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +151,7 @@ def build(
     snapshot: Snapshot,
     *,
     version: SnapshotVersion,
+    renewed: Mapping[ProviderKey, Credential],
     resident: Subject | None,
     metrics: Metrics,
     store: Store,
@@ -161,6 +163,7 @@ def build(
     Args:
         snapshot: as decoded.
         version: its hash.
+        renewed: credentials that renewals brought, for providers that the snapshot has none for.
         resident: the one caller of a sidecar; None for a gateway.
         metrics: where the meters of routes and targets live.
         store: where quotas count.
@@ -168,9 +171,29 @@ def build(
         now: monotonic seconds.
     """
     try:
-        return _Builder(snapshot, version, metrics, store, previous, now).runtime(resident)
+        return _Builder(snapshot, version, metrics, store, previous, now).runtime(resident, renewed)
     except _Broken as broken:
         return broken.rejected
+
+
+def signed_in(active: Runtime, renewed: Mapping[ProviderKey, Credential]) -> Runtime:
+    """The same with other credentials: whatever experience has taught and whatever is counted goes on."""
+    fresh = {key: _sign_in(key, credential, renewed=True) for key, credential in renewed.items()}
+    return replace(active, sign_ins={**active.sign_ins, **fresh})
+
+
+def ends(credential: Credential) -> float:
+    """When it ends: Unix seconds; inf: it is not known to."""
+    expires_at = credential.expires_at if isinstance(credential, AccessKey | BearerToken) else None
+    return math.inf if expires_at is None else float(expires_at)
+
+
+def unfit(provider: provider_snapshots.Provider, credential: Credential) -> str:
+    """Why nobody can sign in to it with this credential, without a word of its value; empty if one can."""
+    try:
+        return registry.for_endpoint(provider.endpoint).unfit(credential)
+    except LookupError as error:
+        return str(error)
 
 
 class _Builder:
@@ -194,7 +217,7 @@ class _Builder:
         self._meters: dict[tuple[str, str], TargetMeters] = {}
         self._bases: dict[ProviderKey, origins.Base] = {}
 
-    def runtime(self, resident: Subject | None) -> Runtime:
+    def runtime(self, resident: Subject | None, renewed: Mapping[ProviderKey, Credential]) -> Runtime:
         snapshot = self._snapshot
         if snapshot.schema > SCHEMA:
             raise _Broken("schema", f"this proxy understands snapshots up to schema {SCHEMA}, not {snapshot.schema}")
@@ -206,7 +229,16 @@ class _Builder:
             routes={key: self._route(key, route) for key, route in snapshot.routes.items()},
             quotas=Quotas(snapshot.quotas, self._store),
             records=self._records,
+            sign_ins=self._sign_ins(renewed),
         )
+
+    def _sign_ins(self, renewed: Mapping[ProviderKey, Credential]) -> dict[ProviderKey, ports.SignIn]:
+        lasting = self._snapshot.credentials
+        found = {key: _sign_in(key, credential) for key, credential in lasting.items()}
+        for key, credential in renewed.items():
+            if key not in lasting and key in self._snapshot.providers:
+                found[key] = _sign_in(key, credential, renewed=True)
+        return found
 
     def _callers(self, resident: Subject | None) -> Callers:
         identity = self._snapshot.identity
@@ -220,17 +252,13 @@ class _Builder:
             raise _Broken("identity.apiKeys", str(error)) from error
 
     def _route(self, key: RouteKey, route: route_snapshots.Route) -> Route:
-        targets, chosen = [], []
-        for index, target in enumerate(route.targets):
-            bound = self._target(f"routes.{key}.targets[{index}]", target)
-            if bound is not None:
-                targets.append(bound)
-                chosen.append(target)
+        path = f"routes.{key}.targets"
+        targets = [self._target(f"{path}[{index}]", target) for index, target in enumerate(route.targets)]
         return Route(
             key=key,
             created=route.created,
             targets=tuple(targets),
-            order=plan.Order(chosen),
+            order=plan.Order(route.targets),
             retry=retry.policy(route.retry),
             budget=self._budget(key, route.retry.budget_percent),
             fallback_on=frozenset(route.fallback_on),
@@ -242,14 +270,11 @@ class _Builder:
             unusable="" if targets else _unusable(route),
         )
 
-    def _target(self, path: str, target: route_snapshots.Target) -> Target | None:
+    def _target(self, path: str, target: route_snapshots.Target) -> Target:
         key = target.provider
         provider = self._snapshot.providers.get(key)
         if provider is None:
             raise _Broken(path, f'the snapshot has no provider "{key}"')
-        credential = self._snapshot.credentials.get(key)
-        if credential is None:
-            return None
         kind = str(provider.endpoint.__struct_config__.tag)
         try:
             spoken = registry.load(kind)
@@ -273,7 +298,6 @@ class _Builder:
             provider=spoken,
             endpoint=provider.endpoint,
             base=base,
-            credential=credential,
             translations=self._spoken(kind, spoken),
             models=models,
             passing=passing,
@@ -361,6 +385,10 @@ class _Builder:
         kept = self._previous.records.estimators.get(key) if self._previous is not None else None
         estimator = self._records.estimators[key] = kept or Estimator()
         return estimator
+
+
+def _sign_in(key: ProviderKey, credential: Credential, *, renewed: bool = False) -> ports.SignIn:
+    return ports.SignIn(provider=key, credential=credential, ends=ends(credential), renewed=renewed)
 
 
 def _check_bundle(path: str, bundle: str | None) -> None:

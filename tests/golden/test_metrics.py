@@ -27,6 +27,8 @@ def used() -> Metrics:
     meters.count(Usage(input_tokens=10, output_tokens=5, cached_tokens=2, cache_write_tokens=1, reasoning_tokens=3))
     meters.unknown(("citationsContent",))
     metrics.quota_rejections.series("team-a/daily", "Tokens").value += 1
+    metrics.credential_renewals.series("clouds/azure").value += 1
+    metrics.credential_refusals.series("clouds/azure").value += 1
     metrics.config_rejections.series().value += 1
     metrics.log_lines_dropped.series()
     return metrics
@@ -44,6 +46,7 @@ def figures() -> Figures:
         connections_out=2,
         in_flight=1,
         shunned={("clouds/azure", "gpt-4o"): 0.0},
+        credentials_end={("clouds/azure",): 1_750_000_000.0},
         buffered=ledger.kinds(),
         budget_bytes=ledger.budget_bytes,
         budget_refusals=2,

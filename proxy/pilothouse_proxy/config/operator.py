@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from pilothouse_api.snapshot.snapshot import SCHEMA
-from pilothouse_api.snapshot.stream import Ack, Report
+from pilothouse_api.snapshot.stream import Ack, Refusal, Report
 from pilothouse_proxy.http import client, limits, messages, origins
 
 ANSWER_S = 10.0
@@ -71,6 +71,10 @@ class Operator:
     async def report(self, report: Report) -> None:
         """Raises as `subscribe`."""
         await self._post("/v1/reports", _encoder.encode(report))
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Raises as `subscribe`."""
+        await self._post("/v1/refusals", _encoder.encode(refusal))
 
     def close(self) -> None:
         """Close what is idle; the stream ends with its response."""

@@ -2,18 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import msgspec
 
-from pilothouse_api.snapshot.stream import HEARTBEAT_S, AckState, Hello, Publication, StreamLine
+from pilothouse_api.names import ProviderKey
+from pilothouse_api.snapshot import canonical
+from pilothouse_api.snapshot.credentials import Credential
+from pilothouse_api.snapshot.stream import HEARTBEAT_S, AckState, Hello, Publication, Renewal
 from pilothouse_proxy import ports
 from pilothouse_proxy.config import lastgood
 from pilothouse_proxy.config.applier import Applier
 from pilothouse_proxy.config.operator import Address, NotReadable, Operator, Refused
+from pilothouse_proxy.config.refuser import Refuser
 from pilothouse_proxy.config.reporter import Reporter
 from pilothouse_proxy.config.rollback import newest, older
 from pilothouse_proxy.http.client import UpstreamResponse
@@ -33,7 +37,6 @@ EAGER_PAUSE_S = 1.0
 MAX_LINE_BYTES = 64 << 20
 REMIND_S = 60.0
 
-_decoder = msgspec.json.Decoder(StreamLine)
 _LOST = (HTTPError, Refused, NotReadable, ValueError)
 
 logger = logging.getLogger(__name__)
@@ -62,6 +65,7 @@ class Subscriber:
         address: Address,
         applier: Applier,
         reporter: Reporter,
+        refuser: Refuser,
         state_dir: Path | None,
         clock: ports.Clock,
         rng: Random,
@@ -70,10 +74,13 @@ class Subscriber:
         self._address = address
         self._applier = applier
         self._reporter = reporter
+        self._refuser = refuser
         self._state_dir = state_dir
         self._clock = clock
         self._rng = rng
         self._seen: dict[str, str] = {}
+        self._saved: Mapping[ProviderKey, Credential] = {}
+        """The renewed credentials that are on disk."""
         self._held: _Offer | None = None
         self._held_until = 0.0
         self._ack: asyncio.Task[None] | None = None
@@ -89,6 +96,11 @@ class Subscriber:
             return
         if saved is None:
             return
+        try:
+            self._saved = lastgood.load_renewed(self._state_dir, now=self._clock.wall())
+        except lastgood.Unreadable as error:
+            logger.warning("the last credentials cannot be used, waiting for the operator's: %s", error)
+        self._applier.renew(self._saved)
         age_s = max(0.0, self._clock.wall() - saved.heard)
         ack = self._applier.apply(saved.hello, saved.publication, heard_at=self._clock.monotonic() - age_s)
         if ack.state is AckState.APPLIED:
@@ -130,12 +142,13 @@ class Subscriber:
         operator = Operator(self._address)
         try:
             response = await operator.subscribe(first_byte_timeout_s=SILENCE_S)
-            reports = asyncio.create_task(self._reporter.run(operator))
+            told = [asyncio.create_task(it.run(operator)) for it in (self._reporter, self._refuser)]
             try:
                 await self._listen(response, operator)
             finally:
                 response.abort()
-                reports.cancel()
+                for telling in told:
+                    telling.cancel()
                 if self._ack is not None:
                     self._ack.cancel()
         finally:
@@ -144,12 +157,13 @@ class Subscriber:
     async def _listen(self, response: UpstreamResponse, operator: Operator) -> None:
         hello: Hello | None = None
         hello_line = b""
+        published = False
         async for line in self._lines(response):
             if line is None:
                 await self._settle(self._held, operator)
                 continue
             try:
-                told = _decoder.decode(line)
+                told = canonical.decode_line(line)
             except msgspec.MsgspecError as error:
                 raise Malformed(f"the operator sent a line that is none of the control stream: {error}") from error
             if isinstance(told, Hello):
@@ -158,11 +172,23 @@ class Subscriber:
             elif hello is None:
                 raise Malformed("the operator's stream does not begin with a hello")
             elif isinstance(told, Publication):
+                published = True
                 await self._consider(_Offer(hello, hello_line, told, line), operator)
-            elif self._held is None and self._applier.running is not None:
-                self._applier.confirm(heard_at=self._clock.monotonic())
-                if self._state_dir is not None:
-                    lastgood.touch(self._state_dir, heard=self._clock.wall())
+            elif isinstance(told, Renewal):
+                self._applier.renew(told.credentials)
+                await self._save_renewed()
+                if published:
+                    # It stands for the heartbeat that would have come instead.
+                    self._confirm()
+            else:
+                self._confirm()
+
+    def _confirm(self) -> None:
+        """The operator lives, and has nothing newer than what runs."""
+        if self._held is None and self._applier.running is not None:
+            self._applier.confirm(heard_at=self._clock.monotonic())
+            if self._state_dir is not None:
+                lastgood.touch(self._state_dir, heard=self._clock.wall())
 
     async def _lines(self, response: UpstreamResponse) -> AsyncIterator[bytes | None]:
         """Whole lines; None when a publication that was held back is due."""
@@ -218,6 +244,7 @@ class Subscriber:
             self._seen = newest(self._seen, seen) if known else dict(seen)
             if self._state_dir is not None:
                 await self._save(self._state_dir, offer)
+                await self._save_renewed()
         if self._ack is not None:
             # Only the newest matters, and the next report heals what was not taken.
             self._ack.cancel()
@@ -228,3 +255,14 @@ class Subscriber:
             await asyncio.to_thread(lastgood.save, directory, hello=offer.hello_line, publication=offer.line)
         except OSError as error:
             logger.warning("the configuration cannot be saved, a restart without the operator would fail: %s", error)
+
+    async def _save_renewed(self) -> None:
+        kept = self._applier.renewed
+        if self._state_dir is None or kept == self._saved:
+            return
+        try:
+            await asyncio.to_thread(lastgood.save_renewed, self._state_dir, kept)
+        except OSError as error:
+            logger.warning("renewed credentials cannot be saved, a restart without the operator lacks them: %s", error)
+        else:
+            self._saved = kept

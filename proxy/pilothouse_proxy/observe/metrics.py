@@ -125,6 +125,18 @@ class Metrics:
         self.quota_rejections = Family(
             Counter, "pilothouse_quota_rejections", "Requests refused by a limit.", ("quota", "resource")
         )
+        self.credential_renewals = Family(
+            Counter,
+            "pilothouse_credential_renewals",
+            "Credentials that end, replaced by the operator while all else went on.",
+            ("provider",),
+        )
+        self.credential_refusals = Family(
+            Counter,
+            "pilothouse_credential_refusals",
+            "Renewed credentials that the provider refused as ended or not valid; the operator was asked for others.",
+            ("provider",),
+        )
         self.config_rejections = Family(
             Counter,
             "pilothouse_config_rejections",
@@ -142,6 +154,8 @@ class Metrics:
             self.tokens,
             self.unknown,
             self.quota_rejections,
+            self.credential_renewals,
+            self.credential_refusals,
             self.config_rejections,
             self.log_lines_dropped,
         )
@@ -159,6 +173,6 @@ class Metrics:
         """Drop the series of what the configuration does not name any more."""
         for family in (self.requests, self.duration, self.first_byte):
             family.keep(routes | {UNROUTED})
-        for family in (self.attempts, self.tokens, self.unknown):
+        for family in (self.attempts, self.tokens, self.unknown, self.credential_renewals, self.credential_refusals):
             family.keep(providers)
         self.quota_rejections.keep(quotas)

@@ -7,8 +7,10 @@ import asyncio
 import enum
 import logging
 import math
+from collections.abc import Mapping
 from typing import Final
 
+from pilothouse_api.names import ProviderKey
 from pilothouse_proxy import errors, ports, runtime
 from pilothouse_proxy.errors import Failure, GatewayError, Kind, UpstreamBroken
 from pilothouse_proxy.exchange.usage import Usage
@@ -19,7 +21,8 @@ from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.http.upstream import Stale
 from pilothouse_proxy.observe.metrics import CLIENT_CLOSED
 from pilothouse_proxy.observe.outcome import Outcome
-from pilothouse_proxy.pipeline.refusal import refuse
+from pilothouse_proxy.pipeline.refusal import refuse, unserved, unsigned
+from pilothouse_proxy.pipeline.renewals import Wait
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.pipeline.stream import Stream
 from pilothouse_proxy.ports import Operation
@@ -80,6 +83,7 @@ class Flight:
         services: Services,
         *,
         route: runtime.Route,
+        sign_ins: Mapping[ProviderKey, ports.SignIn],
         call: ports.Call,
         measured: Measured,
         reservation: Reservation,
@@ -89,6 +93,7 @@ class Flight:
         self._services = services
         self._now = services.clock.monotonic
         self._route = route
+        self._sign_ins = sign_ins
         self._call = call
         self._measured = measured
         self._reservation: Reservation | None = reservation
@@ -100,14 +105,17 @@ class Flight:
         """When the attempt at hand must be over, as long as nothing of its answer has gone out."""
         self._options: list[runtime.Served | None] = []
         self._tried = self._untried = self._tries = 0
+        self._signed_anew = False
+        """Whether the target at hand was tried once more because its credential was refused."""
         self._target: runtime.Target | None = None
+        self._sign_in: ports.SignIn | None = None
         self._option: runtime.Served | None = None
         self._pair: ports.Translation | None = None
         self._served: runtime.Served | None = None
         """Who was asked last: named to the client."""
         self._failure: Failure | None = None
         self._refusal: GatewayError | None = None
-        self._pause: asyncio.TimerHandle | None = None
+        self._pause: asyncio.TimerHandle | Wait | None = None
         self._request: messages.UpstreamRequest | None = None
         self._transfer: Transfer | None = None
         self._stage = _HEAD
@@ -233,12 +241,12 @@ class Flight:
             self._untried = len(options) - self._tried.bit_count()
             self._tried |= 1 << chosen
             self._target, self._option, self._tries = route.targets[chosen], option, 0
+            self._signed_anew = False
             try:
                 failure = self._attempt(self._target, option)
             except GatewayError as error:
                 # This target cannot do what is asked. Nothing was sent, and another one may be able to.
-                option.meters.attempt(error.kind)
-                self._refusal = self._refusal or error
+                self._pass_over(option, error)
                 continue
             if failure is None or self._repeat_later(failure):
                 return
@@ -246,8 +254,14 @@ class Flight:
             if failure.failure_class not in route.fallback_on:
                 break
         if self._failure is None:
-            raise self._refusal or _unserved(self._call.peek.model)
+            raise self._refusal or unserved(self._call.peek.model)
         self._answer_failure(self._failure)
+
+    def _pass_over(self, option: runtime.Served, error: GatewayError) -> None:
+        option.meters.attempt(error.kind)
+        # Of several reasons the one that passes: who is told 400 does not ask again.
+        if self._refusal is None or error.kind is Kind.NO_CREDENTIAL:
+            self._refusal = error
 
     def _repeat_later(self, failure: Failure) -> bool:
         """The same target again after a pause, as often as the route's retry policy allows."""
@@ -274,8 +288,7 @@ class Flight:
             try:
                 failure = self._attempt(target, option)
             except GatewayError as error:
-                option.meters.attempt(error.kind)
-                self._refusal = self._refusal or error
+                self._pass_over(option, error)
                 self._try_next()
             else:
                 if failure is not None:
@@ -283,6 +296,38 @@ class Flight:
         except GatewayError as error:
             refuse(self._responder, self._outcome, error)
             self._finish()
+        except Exception:
+            self._fault()
+
+    def _sign_in_anew(self, failure: Failure) -> bool:
+        """Whether the same target is tried once more, now or soon, because there is another credential for it.
+
+        That is no repetition in the sense of the route's policy: the target has not looked at the request.
+        """
+        refused, renewals = self._sign_in, self._services.renewals
+        if not failure.renewable or self._signed_anew or refused is None or not refused.renewed:
+            return False
+        self._signed_anew = True
+        self._failure = failure
+        if renewals.another(refused):
+            self._sign_ins = renewals.sign_ins
+            self._repeat()
+            return True
+        self._pause = renewals.wait(refused, self._renewed, now=self._now(), deadline=self._deadline)
+        return self._pause is not None
+
+    def _renewed(self) -> None:
+        """Another credential has come, or it was waited for long enough."""
+        self._pause = None
+        refused, failure, renewals = self._sign_in, self._failure, self._services.renewals
+        if refused is None or failure is None:
+            return
+        if renewals.another(refused):
+            self._sign_ins = renewals.sign_ins
+            self._repeat()
+            return
+        try:
+            self._go_on_after(failure)
         except Exception:
             self._fault()
 
@@ -302,15 +347,20 @@ class Flight:
         pair = target.translations.get(call.operation)
         if pair is None:
             raise GatewayError(Kind.UNSUPPORTED, f"{call.operation.value} is not offered by the provider of this model")
+        wall = services.clock.wall()
+        sign_in = self._sign_ins.get(target.label)
+        if sign_in is None or sign_in.ends <= wall:
+            raise unsigned(target.label, ended=sign_in is not None)
+        self._sign_in = sign_in
         call.model = served.model
         try:
             request = target.provider.prepare(
                 endpoint=target.endpoint,
                 base=target.base,
-                credential=target.credential,
+                credential=sign_in.credential,
                 call=call,
                 body=pair.request(call),
-                now=services.clock.wall(),
+                now=wall,
             )
         except GatewayError as error:
             unsent = Failure(kind=error.kind, message=error.message, param=error.param)
@@ -450,7 +500,7 @@ class Flight:
         if self._responder.finished:
             self._outcome.error = failure.kind
             self._finish()
-        else:
+        elif not self._sign_in_anew(failure):
             self._go_on_after(failure)
 
     def _whole(self) -> bytes:
@@ -616,12 +666,6 @@ def _shunned(served: list[runtime.Served | None], now: float) -> int:
         if option is not None and option.health.shunned_until > now:
             mask |= 1 << index
     return mask
-
-
-def _unserved(model: str) -> GatewayError:
-    return GatewayError(
-        Kind.MODEL_NOT_FOUND, f"no provider of the route that serves `{model}` has a model of that name", param="model"
-    )
 
 
 def _unanswered(error: messages.HTTPError, label: str) -> Failure:

@@ -1,11 +1,14 @@
 """Answers to requests that reach no provider, or that none has answered."""
 
 from pilothouse_proxy import errors
-from pilothouse_proxy.errors import GatewayError
+from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Lines
 from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.observe.outcome import Outcome
+
+UNSIGNED_RETRY_S = 2.0
+"""A credential that is due comes within seconds, if it comes."""
 
 _NOTHING = Lines(b"")
 
@@ -25,3 +28,16 @@ def refuse(responder: Responder, outcome: Outcome, error: GatewayError, more: Li
 def named(outcome: Outcome) -> tuple[bytes, bytes]:
     """The header by which an answer is found in the log."""
     return (b"x-request-id", outcome.request_id.encode("ascii"))
+
+
+def unserved(model: str) -> GatewayError:
+    """No target has the model."""
+    message = f"no provider of the route that serves `{model}` has a model of that name"
+    return GatewayError(Kind.MODEL_NOT_FOUND, message, param="model")
+
+
+def unsigned(provider: str, *, ended: bool) -> GatewayError:
+    """A target cannot be tried, for nobody can sign in to its provider now."""
+    what = "has ended, and no other one has come" if ended else "has not come from the operator yet"
+    message = f'the credential of provider "{provider}" {what}'
+    return GatewayError(Kind.NO_CREDENTIAL, message, retry_after_s=UNSIGNED_RETRY_S)

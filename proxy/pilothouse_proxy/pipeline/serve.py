@@ -104,6 +104,7 @@ class Pipeline:
         flight = Flight(
             services,
             route=route,
+            sign_ins=active.sign_ins,
             call=call,
             measured=measured,
             reservation=reservation,

@@ -9,6 +9,7 @@ from pilothouse_proxy.http.ledger import Ledger
 from pilothouse_proxy.observe.log import Log
 from pilothouse_proxy.observe.metrics import Metrics
 from pilothouse_proxy.observe.outcome import Outcome
+from pilothouse_proxy.pipeline.renewals import Renewals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,7 @@ class Services:
     clock: ports.Clock
     rng: Random
     metrics: Metrics
+    renewals: Renewals
     access_log: Log | None
     """None: requests are not logged."""
     ledger: Ledger = field(default_factory=Ledger)

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -14,7 +14,9 @@ from typing import Any
 
 import aiohttp
 
+from pilothouse_api.names import ProviderKey
 from pilothouse_api.snapshot import canonical
+from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_proxy import runtime
 from pilothouse_proxy.auth.subject import Subject
@@ -23,6 +25,7 @@ from pilothouse_proxy.observe.log import Format, Log
 from pilothouse_proxy.observe.meters import Counter
 from pilothouse_proxy.observe.metrics import Metrics
 from pilothouse_proxy.pipeline import serve
+from pilothouse_proxy.pipeline.renewals import Renewals
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.quota.stores.memory import Store
 from tests.integration.proxy.configurations import AUTHORIZED
@@ -80,11 +83,18 @@ class Gateway:
         self._store = store
         self._log = log
 
-    def configure(self, snapshot: Snapshot, *, resident: Subject | None = None) -> runtime.Runtime:
+    def configure(
+        self,
+        snapshot: Snapshot,
+        *,
+        resident: Subject | None = None,
+        renewed: Mapping[ProviderKey, Credential] | None = None,
+    ) -> runtime.Runtime:
         """What the configuration room does with a publication."""
         built = runtime.build(
             snapshot,
             version=canonical.version(canonical.encode(snapshot)),
+            renewed=renewed or {},
             resident=resident,
             metrics=self.services.metrics,
             store=self._store,
@@ -93,7 +103,14 @@ class Gateway:
         )
         assert isinstance(built, runtime.Runtime), built
         self.pipeline.runtime = built
+        self.services.renewals.arrived(built.sign_ins)
         return built
+
+    def renew(self, credentials: Mapping[ProviderKey, Credential]) -> None:
+        """What it does with a renewal."""
+        assert self.pipeline.runtime is not None
+        self.pipeline.runtime = renewed = runtime.signed_in(self.pipeline.runtime, credentials)
+        self.services.renewals.arrived(renewed.sign_ins)
 
     async def ask(
         self,
@@ -146,6 +163,7 @@ async def gateway(
         clock=Clock(),
         rng=Random(7),
         metrics=metrics,
+        renewals=Renewals(metrics),
         access_log=log,
         beat_s=beat_s,
     )

@@ -199,15 +199,15 @@ async def test_a_malformed_body_is_named() -> None:
     assert (answer.status, answer.error["type"]) == (400, "invalid_request_error")
 
 
-async def test_a_route_whose_providers_cannot_be_signed_in_to_says_so() -> None:
+async def test_a_route_whose_provider_has_no_credential_says_so_and_when_to_come_again() -> None:
     configured = snapshot({"a": provider("http://127.0.0.1:1/v1")}, {"r": route(target("a"))}, unsigned=("a",))
     async with gateway(configured) as proxy:
         answer = await proxy.chat()
-    assert (answer.status, answer.error["code"]) == (503, "no_target")
-    assert "status of its ModelRoute" in answer.error["message"]
+    assert (answer.status, answer.error["code"], answer.headers["retry-after"]) == (503, "no_credential", "2")
+    assert 'the credential of provider "clouds/a" has not come' in answer.error["message"]
 
 
-async def test_a_target_without_a_credential_is_left_out() -> None:
+async def test_a_target_without_a_credential_is_passed_over() -> None:
     async with upstream() as cloud:
         configured = snapshot(
             {"a": provider("http://127.0.0.1:1/v1"), "b": provider(cloud.url)},

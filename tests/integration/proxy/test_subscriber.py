@@ -15,6 +15,7 @@ from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_proxy.config import lastgood, subscriber
 from pilothouse_proxy.config.applier import Applier
 from pilothouse_proxy.config.operator import Address
+from pilothouse_proxy.config.refuser import Refuser
 from pilothouse_proxy.config.reporter import Reporter
 from pilothouse_proxy.config.role import Role
 from pilothouse_proxy.http import client, limits
@@ -22,6 +23,7 @@ from pilothouse_proxy.observe.log import Format, Log
 from pilothouse_proxy.observe.meters import Counter
 from pilothouse_proxy.observe.metrics import Metrics
 from pilothouse_proxy.pipeline import serve
+from pilothouse_proxy.pipeline.renewals import Renewals
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.quota.stores.memory import Store
 from tests.integration.proxy.configurations import provider, route, snapshot, target
@@ -48,11 +50,13 @@ class Listening:
     def __init__(self, control: ControlServer, state_dir: Path | None, descriptor: int) -> None:
         self.clock = Ahead()
         log = Log(descriptor=descriptor, form=Format.JSON, wall=time.time, dropped=Counter())
+        metrics = Metrics()
         services = Services(
             client=client.Client(limits.ClientLimits()),
             clock=self.clock,
             rng=Random(1),
-            metrics=Metrics(),
+            metrics=metrics,
+            renewals=Renewals(metrics),
             access_log=None,
         )
         self.pipeline = serve.Pipeline(services, elsewhere={})
@@ -64,6 +68,7 @@ class Listening:
             ),
             applier=self.applier,
             reporter=Reporter(applier=self.applier, clock=self.clock, rng=Random(1)),
+            refuser=Refuser(renewals=services.renewals, rng=Random(1)),
             state_dir=state_dir,
             clock=self.clock,
             rng=Random(1),

@@ -168,7 +168,7 @@ def test_other_failures_are_nobody_elses_for_a_chosen_name() -> None:
     assert errors.model_chosen_by_client(failure) is failure
 
 
-OUR_OWN = {Kind.NO_CONFIGURATION, Kind.NO_TARGET}  # never said by a provider
+OUR_OWN = {Kind.NO_CONFIGURATION, Kind.NO_TARGET, Kind.NO_CREDENTIAL}  # never said by a provider
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
+import dataclasses
 import gc
+import math
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 
 from pilothouse_api.names import ProviderKey, SnapshotVersion
 from pilothouse_api.secret import Secret
-from pilothouse_api.snapshot.credentials import APIKey, Basic
+from pilothouse_api.snapshot.credentials import APIKey, Basic, BearerToken, Credential
 from pilothouse_api.snapshot.identity import Identity, KeyHolder
 from pilothouse_api.snapshot.providers import Proxy
 from pilothouse_api.snapshot.quotas import Resource
@@ -22,11 +24,16 @@ METRICS, STORE = Metrics(), Store()
 
 
 def built(
-    of: Snapshot, *, previous: runtime.Runtime | None = None, resident: Any = None
+    of: Snapshot,
+    *,
+    previous: runtime.Runtime | None = None,
+    resident: Any = None,
+    renewed: dict[ProviderKey, Credential] | None = None,
 ) -> runtime.Runtime | runtime.Rejected:
     return runtime.build(
         of,
         version=SnapshotVersion("sha256:x"),
+        renewed=renewed or {},
         resident=resident,
         metrics=METRICS,
         store=STORE,
@@ -35,8 +42,8 @@ def built(
     )
 
 
-def good(of: Snapshot, *, previous: runtime.Runtime | None = None) -> runtime.Runtime:
-    found = built(of, previous=previous)
+def good(of: Snapshot, *, previous: runtime.Runtime | None = None, **more: Any) -> runtime.Runtime:
+    found = built(of, previous=previous, **more)
     assert isinstance(found, runtime.Runtime), found
     return found
 
@@ -203,3 +210,37 @@ def test_a_name_that_would_break_a_header_is_not_shown_in_one() -> None:
     served = active_route.targets[0].serve(match, "evil\r\nx: y")
     assert served is not None
     assert [line.partition(b":")[0] for line in served.lines.splitlines()] == [b"x-pilothouse-provider"]
+
+
+A = ProviderKey("clouds/a")
+UNSIGNED = snapshot({"a": CLOUD}, {"r": route(target("a", model="m"))}, unsigned=("a",))
+
+
+def token(value: str, *, expires_at: int | None = 2_000_000_000) -> BearerToken:
+    return BearerToken(token=Secret(value), expires_at=expires_at)
+
+
+def test_a_key_of_the_snapshot_signs_in_before_a_renewed_credential() -> None:
+    found = good(ONE, renewed={A: token("t")}).sign_ins[A]
+    assert (found.credential, found.renewed, found.ends) == (ONE.credentials[A], False, math.inf)
+
+
+def test_what_the_snapshot_has_no_credential_for_is_signed_in_to_with_a_renewed_one() -> None:
+    assert good(UNSIGNED).sign_ins == {}
+    found = good(UNSIGNED, renewed={A: token("t"), ProviderKey("clouds/gone"): token("u")}).sign_ins
+    assert found.keys() == {A}
+    assert (found[A].credential, found[A].renewed, found[A].ends) == (token("t"), True, 2_000_000_000.0)
+
+
+def test_other_credentials_leave_all_else_as_it_is() -> None:
+    before = good(UNSIGNED, renewed={A: token("t")})
+    after = runtime.signed_in(before, {A: token("u")})
+    assert before.sign_ins[A].credential == token("t")
+    assert after.sign_ins[A].credential == token("u")
+    fields = [field.name for field in dataclasses.fields(after) if field.name != "sign_ins"]
+    assert all(getattr(after, name) is getattr(before, name) for name in fields)
+
+
+def test_a_renewed_credential_gives_no_target_a_fresh_start() -> None:
+    before = good(UNSIGNED, renewed={A: token("t")})
+    assert health_of(good(UNSIGNED, previous=before, renewed={A: token("u")})) is health_of(before)
