@@ -5,7 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pilothouse_api.names import GATEWAY_SCOPE, SnapshotVersion
+from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, SnapshotVersion
+from pilothouse_api.secret import Secret
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, BearerToken, Credential
 from pilothouse_api.snapshot.stream import Hello, Publication, Subject
 from pilothouse_proxy.config import lastgood
 
@@ -71,3 +73,38 @@ def test_the_time_of_the_file_is_when_the_operator_was_heard(tmp_path: Path) -> 
 
 def test_touching_what_is_not_there_is_no_fault(tmp_path: Path) -> None:
     lastgood.touch(tmp_path, heard=1.0)
+
+
+CREDENTIALS: dict[ProviderKey, Credential] = {
+    ProviderKey("a/token"): BearerToken(token=Secret("t"), expires_at=1_000),
+    ProviderKey("a/session"): AccessKey(access_key_id="A", secret_access_key=Secret("s"), expires_at=1_001),
+    ProviderKey("a/key"): APIKey(key=Secret("k")),
+}
+
+
+def test_renewed_credentials_are_saved_beside_it_for_the_owner_alone(tmp_path: Path) -> None:
+    lastgood.save_renewed(tmp_path, CREDENTIALS)
+    assert lastgood.load_renewed(tmp_path, now=999.9) == CREDENTIALS
+    assert stat.S_IMODE((tmp_path / lastgood.RENEWALS_FILE).stat().st_mode) == 0o600
+    assert lastgood.load(tmp_path) is None
+
+
+def test_credentials_that_have_ended_are_dropped_at_load(tmp_path: Path) -> None:
+    lastgood.save_renewed(tmp_path, CREDENTIALS)
+    assert lastgood.load_renewed(tmp_path, now=1_000.0).keys() == {"a/session", "a/key"}
+    assert lastgood.load_renewed(tmp_path, now=1_001.0).keys() == {"a/key"}
+
+
+def test_no_credentials_leave_no_file(tmp_path: Path) -> None:
+    assert lastgood.load_renewed(tmp_path, now=0.0) == {}
+    lastgood.save_renewed(tmp_path, {})
+    lastgood.save_renewed(tmp_path, CREDENTIALS)
+    lastgood.save_renewed(tmp_path, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"half", b'{"type":"heartbeat"}', b"\xff\n"])
+def test_saved_credentials_that_are_none_are_told_by_name(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / lastgood.RENEWALS_FILE).write_bytes(content)
+    with pytest.raises(lastgood.Unreadable, match=lastgood.RENEWALS_FILE):
+        lastgood.load_renewed(tmp_path, now=0.0)
