@@ -6,7 +6,7 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -14,10 +14,11 @@ from typing import Any
 
 import msgspec
 
-from pilothouse_api.names import SnapshotVersion
+from pilothouse_api.names import ProviderKey, SnapshotVersion
 from pilothouse_api.snapshot import canonical
+from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.snapshot import Snapshot
-from pilothouse_api.snapshot.stream import Ack, Heartbeat, Hello, Publication, Report, Subject
+from pilothouse_api.snapshot.stream import Ack, Heartbeat, Hello, Publication, Refusal, Renewal, Report, Subject
 from pilothouse_operator.distribution import certificates
 from tests.integration.proxy.process import PATIENCE_S
 
@@ -31,6 +32,10 @@ class ControlServer:
     def __init__(self, snapshot: Snapshot | None, *, subject: Subject | None = None) -> None:
         self.acks: list[Ack] = []
         self.reports: list[Report] = []
+        self.refusals: list[Refusal] = []
+        self.on_refusal: Callable[[Refusal], None] = lambda refusal: None
+        self.untaken_refusals = 0
+        """So many refusals are still answered as by a replica that is overloaded."""
         self.streams = 0
         self.unknown_acks = 0
         """So many acknowledgements are still answered as by a replica that does not know the version yet."""
@@ -39,6 +44,9 @@ class ControlServer:
         self._closed = False
         self._hello_subject = subject or Subject(namespace="pilothouse", service_account="gateway")
         self._lines: list[bytes] = []
+        self._begin = 0
+        """The line of the newest publication: what a new stream begins with."""
+        self._credentials: dict[ProviderKey, Credential] = {}
         self._scope = "gateway"
         self._port = 0
         self._directory = tempfile.TemporaryDirectory(prefix="control-")
@@ -72,8 +80,25 @@ class ControlServer:
     def send(self, publication: Publication, scope: str = "gateway") -> None:
         with self._changed:
             self._scope = scope
+            self._begin = len(self._lines)
             self._lines.append(msgspec.json.encode(publication) + b"\n")
             self._changed.notify_all()
+
+    def renew_credentials(self, credentials: Mapping[ProviderKey, Credential]) -> None:
+        """Issue them to everybody who listens; later streams get all that were issued, before their snapshot."""
+        with self._changed:
+            self._credentials |= credentials
+            self._lines.append(canonical.encode_renewal(Renewal(credentials=dict(credentials))) + b"\n")
+            self._changed.notify_all()
+
+    def wait_for_refusal(self, provider: ProviderKey) -> Refusal:
+        """The first refusal of its credential."""
+        with self._changed:
+            found = self._changed.wait_for(
+                lambda: next((refusal for refusal in self.refusals if refusal.provider == provider), None), PATIENCE_S
+            )
+        assert found is not None, f"no refusal of {provider}, only {self.refusals}"
+        return found
 
     def wait_for_ack(self, version: SnapshotVersion) -> Ack:
         """The first acknowledgement of a version."""
@@ -129,9 +154,11 @@ class ControlServer:
         return msgspec.json.encode(hello) + b"\n"
 
     def lines(self) -> Iterator[bytes]:
-        """The newest publication, then each new one as it comes, with heartbeats between them."""
-        sent = max(0, len(self._lines) - 1)
+        """All credentials, the newest publication, then each new line as it comes, with heartbeats between them."""
+        sent = self._begin
         self.streams += 1
+        if self._credentials:
+            yield canonical.encode_renewal(Renewal(credentials=dict(self._credentials))) + b"\n"
         while True:
             with self._changed:
                 while not self._closed and len(self._lines) == sent and self._changed.wait(HEARTBEAT_S):
@@ -143,6 +170,8 @@ class ControlServer:
             yield from fresh or [msgspec.json.encode(Heartbeat()) + b"\n"]
 
     def told(self, path: str, body: bytes) -> int:
+        if path == "/v1/refusals":
+            return self._refused(msgspec.json.decode(body, type=Refusal))
         with self._changed:
             if path == "/v1/acks":
                 if self.unknown_acks:
@@ -154,6 +183,16 @@ class ControlServer:
             else:
                 return 404
             self._changed.notify_all()
+        return 204
+
+    def _refused(self, refusal: Refusal) -> int:
+        with self._changed:
+            if self.untaken_refusals:
+                self.untaken_refusals -= 1
+                return 503
+            self.refusals.append(refusal)
+            self._changed.notify_all()
+        self.on_refusal(refusal)
         return 204
 
 
