@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from pilothouse_api.names import SnapshotVersion
+from pilothouse_api.names import ProviderKey, SnapshotVersion
+from pilothouse_api.secret import Secret
+from pilothouse_api.snapshot.credentials import BearerToken
 from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_proxy.config import lastgood, subscriber
 from pilothouse_proxy.config.applier import Applier
@@ -283,3 +285,73 @@ async def test_a_report_tells_what_runs_and_is_not_repeated_while_nothing_change
     assert len({report.boot for report in control.reports}) == 1
     sequences = [report.sequence for report in control.reports]
     assert sequences == sorted(set(sequences))
+
+
+A = ProviderKey("clouds/a")
+ENDS = int(time.time()) + 3_600
+
+
+def token(value: str) -> BearerToken:
+    return BearerToken(token=Secret(value), expires_at=ENDS)
+
+
+def unsigned(weight: int) -> Snapshot:
+    return snapshot({"a": provider("http://127.0.0.1:1/v1")}, {"r": route(target("a", weight=weight))}, unsigned=("a",))
+
+
+async def signed_in_with(proxy: Listening, value: str) -> None:
+    def there() -> bool:
+        running = proxy.applier.running
+        return running is not None and A in running.sign_ins and running.sign_ins[A].credential == token(value)
+
+    await until(there)
+
+
+async def test_renewals_keep_the_configuration_fresh_as_heartbeats_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.integration.proxy.control.HEARTBEAT_S", 30.0)
+    with ControlServer(unsigned(1)) as control:
+        async with listening(control) as proxy:
+            await until(lambda: proxy.version is not None)
+            proxy.clock.ahead_s = 1_000.0
+            control.renew_credentials({A: token("1")})
+            await signed_in_with(proxy, "1")
+            assert proxy.applier.heard_at is not None
+            assert proxy.applier.heard_at >= proxy.clock.monotonic() - 900.0
+
+
+async def test_a_renewal_before_the_first_snapshot_of_a_stream_confirms_nothing() -> None:
+    with ControlServer(None) as control:
+        control.renew_credentials({A: token("1")})
+        control.publish(unsigned(1))
+        async with listening(control) as proxy:
+            await signed_in_with(proxy, "1")
+            proxy.applier.expire("too old")
+            proxy.applier.renew({A: token("2")})
+            assert proxy.pipeline.runtime is None
+            await signed_in_with(proxy, "2")
+
+
+async def test_a_rejected_configuration_drops_no_credential() -> None:
+    with ControlServer(None) as control:
+        control.renew_credentials({A: token("1")})
+        control.publish(unsigned(1))
+        async with listening(control) as proxy:
+            await signed_in_with(proxy, "1")
+            ack = await asyncio.to_thread(
+                control.wait_for_ack, control.publish(snapshot({}, {"r": route(target("gone"))}))
+            )
+            assert ack.state == "rejected"
+            assert proxy.applier.renewed.keys() == {A}
+            await asyncio.to_thread(control.wait_for_ack, control.publish(snapshot({}, {})))
+            assert proxy.applier.renewed.keys() == set()
+
+
+async def test_the_same_credentials_again_change_nothing() -> None:
+    with ControlServer(None) as control:
+        control.renew_credentials({A: token("1")})
+        control.publish(unsigned(1))
+        async with listening(control) as proxy:
+            await signed_in_with(proxy, "1")
+            running = proxy.applier.running
+            proxy.applier.renew({A: token("1")})
+            assert proxy.applier.running is running
