@@ -276,6 +276,7 @@ class Flight:
         )
         if pause is None or not route.budget.withdraw(now=now):
             return False
+        self._failure = failure
         self._pause = asyncio.get_running_loop().call_later(pause, self._repeat)
         return True
 

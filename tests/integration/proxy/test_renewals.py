@@ -216,6 +216,14 @@ async def test_a_client_that_goes_while_it_waits_leaves_nothing_behind() -> None
     assert guard.asked == ["t1", "t2"]
 
 
+async def test_one_that_ends_between_two_tries_leaves_the_client_with_the_first_failure() -> None:
+    late = Retry(attempts=2, backoff_base_ms=1, backoff_max_ms=5_000, budget_percent=100)
+    async with upstream(failure(503, retry_after="2")) as cloud, gateway(None) as proxy:
+        proxy.configure(alone(cloud, retry=late), renewed={A: token("t1", lives_s=2)})
+        answer = await proxy.chat()
+    assert (answer.status, answer.error["code"], len(cloud.received)) == (503, "unavailable", 1)
+
+
 async def test_a_request_on_the_former_configuration_goes_on_with_the_key_of_the_new_one() -> None:
     async with upstream(guard := Guard({"k2"})) as cloud, gateway(None) as proxy:
         made = alone(cloud)
