@@ -14,7 +14,7 @@ from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import APIKey, BearerToken, Credential
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.providers import Provider
-from pilothouse_api.snapshot.routes import FailureClass, Retry
+from pilothouse_api.snapshot.routes import FailureClass, Retry, Timeouts
 from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_proxy.pipeline import renewals
 from tests.integration.proxy.configurations import provider, route, snapshot, target
@@ -218,8 +218,9 @@ async def test_a_client_that_goes_while_it_waits_leaves_nothing_behind() -> None
 
 async def test_one_that_ends_between_two_tries_leaves_the_client_with_the_first_failure() -> None:
     late = Retry(attempts=2, backoff_base_ms=1, backoff_max_ms=5_000, budget_percent=100)
-    async with upstream(failure(503, retry_after="2")) as cloud, gateway(None) as proxy:
-        proxy.configure(alone(cloud, retry=late), renewed={A: token("t1", lives_s=2)})
+    patient = Timeouts(first_token_ms=2_000, idle_ms=2_000, total_ms=20_000)
+    async with upstream(failure(503, retry_after="4")) as cloud, gateway(None) as proxy:
+        proxy.configure(alone(cloud, retry=late, timeouts=patient), renewed={A: token("t1", lives_s=4)})
         answer = await proxy.chat()
     assert (answer.status, answer.error["code"], len(cloud.received)) == (503, "unavailable", 1)
 

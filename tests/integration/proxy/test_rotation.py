@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot import canonical
-from pilothouse_api.snapshot.credentials import BearerToken
+from pilothouse_api.snapshot.credentials import AccessKey, BearerToken
 from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_api.snapshot.stream import Refusal
+from tests.integration.proxy.clouds import BEDROCK, configuration
 from tests.integration.proxy.configurations import provider, route, snapshot, target
 from tests.integration.proxy.control import ControlServer
 from tests.integration.proxy.process import Process, process
 from tests.integration.proxy.upstream import Received, Upstream, completion, failure, whole
+from tests.simulators import credentials
+from tests.simulators.fleet import Simulators
 
 A, B = ProviderKey("clouds/a"), ProviderKey("clouds/b")
 
@@ -205,3 +209,27 @@ def test_damaged_credentials_on_disk_are_told_and_the_operator_s_are_used(cloud:
             proxy.until(lambda: proxy.chat().status == 200, "it is not served")
             proxy.until(lambda: "credentials cannot be used" in proxy.err.read_text(), "no warning")
             assert "half a line" not in proxy.told()
+
+
+def test_a_session_that_aws_calls_expired_is_renewed_and_signs_the_second_try(simulators: Simulators) -> None:
+    made = configuration(simulators)
+    good = made.credentials[BEDROCK]
+    ended = AccessKey(
+        access_key_id="ASIAENDED00000000001", secret_access_key=Secret("ended"), session_token=Secret("ended-token")
+    )
+    simulators.controls.keys.access_keys[ended.access_key_id] = credentials.AccessKey(
+        access_key_id=ended.access_key_id,
+        secret_access_key="ended",
+        session_token="ended-token",
+        expires_at=time.time() - 1,
+    )
+    others = {key: credential for key, credential in made.credentials.items() if key != BEDROCK}
+    with ControlServer(None) as control:
+        control.renew_credentials({BEDROCK: ended})
+        control.publish(replace(made, credentials=others))
+        control.on_refusal = lambda refusal: control.renew_credentials({BEDROCK: good})
+        with process(*control.flags) as proxy:
+            proxy.event("configuration applied")
+            answer = proxy.ask(body={"model": "claude", "messages": [{"role": "user", "content": "Ahoy"}]})
+    assert (answer.status, answer.headers["x-pilothouse-attempts"]) == (200, "2")
+    assert [refusal.fingerprint for refusal in control.refusals] == [canonical.fingerprint(ended)]
