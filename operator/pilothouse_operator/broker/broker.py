@@ -164,10 +164,10 @@ class SessionBroker:
         self._note(entry.target, faults.answer(given))
         # One that was taken out, and would not be cancelled.
         if self._entries.get(provider) is not entry:
-            return Turn(answer=Answer.GOOD, again_at=self._clock.monotonic(), urgency=_FIRST)
+            return Turn(answer=faults.answer(given), again_at=self._clock.monotonic(), urgency=_FIRST)
         before = self.read(provider)
         turn = self._failed(entry, given) if isinstance(given, Fault) else self._given(provider, entry, given)
-        self._tell(provider, before, self.read(provider), entry)
+        self._tell(provider, before, self.read(provider))
         return turn
 
     def _given(self, provider: ProviderKey, entry: _Entry, issued: Issued) -> Turn:
@@ -202,7 +202,7 @@ class SessionBroker:
             retry_after_s=fault.retry_after_s,
         )
 
-    def _tell(self, provider: ProviderKey, before: Brokered, after: Brokered, entry: _Entry) -> None:
+    def _tell(self, provider: ProviderKey, before: Brokered, after: Brokered) -> None:
         """Tells of the difference, if there is one."""
         self._count(provider)
         if after.fault is not None and not after.fault.passing and _shown(before) != _shown(after):
