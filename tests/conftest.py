@@ -7,7 +7,6 @@ from hypothesis import settings
 
 from tests.goldens import Goldens
 
-
 # A slow machine is no fault of what is tested.
 settings.register_profile("pilothouse", deadline=None)
 settings.load_profile("pilothouse")
