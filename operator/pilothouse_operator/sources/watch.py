@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 # How long kopf may take to end by itself, per group of its tasks; it waits two seconds for handlers.
 _ENDING_S = 5.0
+# How kopf begins the names of the tasks that watch.
 _WATCHER = "watcher for "
 
 Heard = tuple[Kind, Mapping[str, Any]]

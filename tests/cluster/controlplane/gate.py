@@ -68,10 +68,10 @@ class Gate:
             if self._open:
                 upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self._target)
                 ends.append(upstream_writer)
-                await asyncio.gather(
-                    self._copy(reader, upstream_writer, flowing), self._copy(upstream_reader, writer, flowing)
-                )
-        except (OSError, asyncio.CancelledError):
+                async with asyncio.TaskGroup() as ways:
+                    ways.create_task(self._copy(reader, upstream_writer, flowing))
+                    ways.create_task(self._copy(upstream_reader, writer, flowing))
+        except* (OSError, asyncio.CancelledError):
             pass
         finally:
             for end in ends:
