@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import planted
 from tests.goldens import Goldens
 
 planted.plant_every_secret()
+# A slow machine is no fault of what is tested.
+settings.register_profile("pilothouse", deadline=None)
+settings.load_profile("pilothouse")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -125,7 +125,7 @@ class PolledSecrets:
         now = self._clock.monotonic()
         # One that was taken out, and would not be cancelled.
         if self._entries.get(key) is not entry:
-            return Turn(answer=Answer.GOOD, again_at=now, urgency=_FIRST)
+            return Turn(answer=faults.answer(given), again_at=now, urgency=_FIRST)
         before = self.read(key.address, key.sign_in)
         if isinstance(given, Fault):
             entry.failures.add(given, wall=self._clock.wall())
