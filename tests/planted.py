@@ -76,10 +76,10 @@ def sweep(places: Iterable[tuple[str, str | bytes]], *, planted: Planted | None 
 @lru_cache(maxsize=4_096)
 def forms(value: str) -> tuple[bytes, ...]:
     """As it stands, as JSON, Python, URLs and base64 write it, whatever stands around it there."""
-    data = value.encode()
+    data = value.encode(errors="surrogatepass")
     texts = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
-    texts |= {quote(value, safe=""), quote(value), quote_plus(value)}
-    return (*(text.encode() for text in texts), *_in_base64(data))
+    texts |= {quote(data, safe=""), quote(data), quote_plus(data)}
+    return (*(text.encode(errors="surrogatepass") for text in texts), *_in_base64(data))
 
 
 def _in_base64(data: bytes) -> Iterator[bytes]:

@@ -29,7 +29,7 @@ class Secret:
         return REDACTED
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
+        return isinstance(other, Secret) and hmac.compare_digest(_bytes(self._value), _bytes(other._value))
 
     def __hash__(self) -> int:
         return hash((Secret, self._value))
@@ -39,3 +39,8 @@ class Secret:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a Secret is never pickled or copied to another process")
+
+
+def _bytes(value: str) -> bytes:
+    """Also of what is no text, which JSON can hold all the same: half of a surrogate pair."""
+    return value.encode(errors="surrogatepass")

@@ -198,7 +198,7 @@ def _member(value: Secret, reference: StoredRef, field: FieldPath) -> Secret | P
     where = _address(reference.address)
     try:
         members = json.loads(value.reveal())
-    except ValueError:
+    except (ValueError, RecursionError):
         members = None
     if not isinstance(members, dict):
         message = f"{where} holds no JSON object, and so no member {reference.key!r}: leave the member out in {field}."

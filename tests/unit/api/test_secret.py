@@ -40,6 +40,11 @@ def test_equality_is_that_of_the_values() -> None:
     assert SECRET != VALUE
 
 
+def test_what_is_no_text_can_be_compared() -> None:
+    assert Secret("\ud800") == Secret("\ud800")
+    assert Secret("\ud800") != Secret("\ud801")
+
+
 def test_an_empty_secret_is_false() -> None:
     assert not Secret("")
     assert SECRET

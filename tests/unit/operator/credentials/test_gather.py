@@ -407,6 +407,8 @@ def test_a_store_is_asked_once_the_secrets_that_sign_in_there_are_read() -> None
     [
         (Stored(fault=AWAY, since=86_400.0), Reason.STORE_UNAVAILABLE, "since 1970-01-02T00:00:00Z"),
         (Stored(value=Secret("sesame")), Reason.SECRET_MALFORMED, "no JSON object"),
+        (Stored(value=Secret("[" * 100_000)), Reason.SECRET_MALFORMED, "no JSON object"),
+        (Stored(value=Secret('{"key": "sesame \\ud800"}')), Reason.SECRET_MALFORMED, "outside ASCII"),
         (Stored(value=Secret('{"other": "x"}')), Reason.SECRET_KEY_MISSING, "no member 'key'"),
         (Stored(value=Secret('{"key": {"a": "sesame"}}')), Reason.SECRET_MALFORMED, "is no text"),
         (Stored(value=Secret('{"key": "ses\\name"}')), Reason.SECRET_MALFORMED, "line break"),
