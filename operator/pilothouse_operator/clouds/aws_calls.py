@@ -27,7 +27,8 @@ from pilothouse_operator.clouds.aws_keys import Keys
 
 _Result = TypeVar("_Result")
 
-# Threads of our own: while a service is away they wait for it, and the event loop resolves names in its own.
+# Threads of our own: while a service is away they wait for it, and the event loop resolves names in its own. Whoever
+# names an endpoint can make it slow: calls to such wait for each other, not those to AWS's own.
 _THREADS = 8
 _CONNECT_S = 2
 _READ_S = 5
@@ -155,6 +156,7 @@ class AWSCalls:
         logging.getLogger("botocore").setLevel(logging.INFO)
         self._session = Session(session_vars=_NO_FILES)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="aws")
+        self._threads_of_named = ThreadPoolExecutor(_THREADS, thread_name_prefix="aws-named")
         self._clients: dict[tuple[Endpoint, Keys | None], Any] = {}
         self._lock = threading.Lock()
 
@@ -163,18 +165,19 @@ class AWSCalls:
     ) -> Mapping[str, Any]:
         """The answer of `operation` (`assume_role`); unsigned without keys. Raises CallFailed."""
         try:
-            return await self.run(partial(self._called, endpoint, keys, operation, parameters))
+            threads = self._threads_of_named if endpoint.url else self._threads
+            return await _run(threads, partial(self._called, endpoint, keys, operation, parameters))
         except TimeoutError:
             raise CallFailed(Trouble.UNREACHABLE, host=endpoint.host) from None
 
     async def run(self, blocking: Callable[[], _Result]) -> _Result:
         """In one of the threads. Raises TimeoutError after some seconds: the thread still ends by itself."""
-        async with asyncio.timeout(_LONGEST_S):
-            return await asyncio.get_running_loop().run_in_executor(self._threads, blocking)
+        return await _run(self._threads, blocking)
 
     def close(self) -> None:
         """Nothing may be called after it."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._threads_of_named):
+            threads.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             clients, self._clients = self._clients, {}
         for client in clients.values():
@@ -235,6 +238,11 @@ class AWSCalls:
             config=config,
             **signing,
         )
+
+
+async def _run(threads: ThreadPoolExecutor, blocking: Callable[[], _Result]) -> _Result:
+    async with asyncio.timeout(_LONGEST_S):
+        return await asyncio.get_running_loop().run_in_executor(threads, blocking)
 
 
 def _host(url: str) -> str:

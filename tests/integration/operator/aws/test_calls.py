@@ -11,6 +11,7 @@ import pytest
 
 from pilothouse_api.conditions import Reason
 from pilothouse_operator.clouds import aws_calls
+from pilothouse_operator.clouds.aws_calls import Endpoint, Service
 from pilothouse_operator.compile.identities import AssumedRole, AWSIdentity, AWSSession, BedrockForm
 from pilothouse_operator.ports import Application, Fault
 from tests.integration.operator.aws.conftest import KEY, Operator
@@ -18,6 +19,8 @@ from tests.simulators.aws_identity import account as accounts
 from tests.simulators.aws_identity.account import Account, Role, Trouble
 
 ROLE = "arn:aws:iam::222222222222:role/models"
+
+WEB_IDENTITY = {"RoleArn": ROLE, "RoleSessionName": "someone", "WebIdentityToken": "a.b.c.d.e"}
 
 IdentityOf = Callable[..., AWSIdentity]
 
@@ -49,6 +52,25 @@ async def test_silence_is_waited_for_only_so_long(
     assert fault.reason is Reason.SIGN_IN_UNAVAILABLE
     assert "does not answer" in fault.message
     assert len(account.requests) <= 1, "the SDK has tried again by itself"
+
+
+async def test_who_names_a_silent_endpoint_keeps_nobody_else_waiting(
+    account: Account, identity: AWSIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aws_calls, "_LONGEST_S", 1.0)
+    calls = aws_calls.AWSCalls()
+    account.troubles.extend(Trouble(status=0) for _ in range(2 * aws_calls._THREADS))
+    named = Endpoint(service=Service.STS, region=identity.region, url=identity.sts_endpoint)
+    silent = [
+        asyncio.create_task(calls.call(named, None, "assume_role_with_web_identity", WEB_IDENTITY))
+        for _ in range(2 * aws_calls._THREADS)
+    ]
+    await asyncio.sleep(0.2)
+    assert await calls.run(lambda: "at once") == "at once"
+    assert not any(call.done() for call in silent)
+    found = await asyncio.gather(*silent, return_exceptions=True)
+    assert {type(each) for each in found} == {aws_calls.CallFailed}
+    calls.close()
 
 
 @pytest.mark.parametrize("status", [200, 502])
