@@ -55,6 +55,7 @@ class EstateAdmin:
             ("POST", "/revocations"): self._revoke_issued,
             ("PUT", "/pod"): lambda r: self._estate.pod.project(life_s=_decoded(r, _Pod).life_s),
             ("GET", "/ledger"): self._ledger,
+            ("GET", "/planted"): lambda _: sorted(self._estate.planted()),
         }
 
     def __call__(self, request: Request) -> Reply:

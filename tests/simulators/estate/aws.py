@@ -1,4 +1,4 @@
-"""AWS's part of the estate: moto's stores behind a sign-in that is checked, and the keys of STS as Bedrock sees them."""
+"""AWS in the estate: moto's stores behind a sign-in that is checked, and the keys of STS as Bedrock sees them."""
 
 from __future__ import annotations
 

@@ -136,6 +136,11 @@ class Estate:
         if "google" in lives:
             self.google.identity.ttl_s = lives["google"]
 
+    def planted(self) -> set[str]:
+        """All that must be in no log, status or event: secrets, and what was issued for them."""
+        sessions = {text for one in self.account.sessions for text in (one.secret_access_key, one.token)}
+        return self.keys.planted | sessions
+
     def addresses(self) -> dict[str, Any]:
         return {
             **self.simulators.addresses(),
@@ -170,7 +175,9 @@ class Estate:
     def _token_given(self, request: Request, status: int, body: bytes) -> None:
         if status != 200 or b'"access_token"' not in body:
             return
-        claims = jwt.decode(json.loads(body)["access_token"], options={"verify_signature": False})
+        token = json.loads(body)["access_token"]
+        self.keys.planted.add(token)
+        claims = jwt.decode(token, options={"verify_signature": False})
         self.tokens.setdefault(claims["appid"], set()).add(claims["uti"])
         form = dict(parse_qsl(request.body.decode("latin-1")))
         shown = form.get("client_secret", "")

@@ -28,7 +28,7 @@ class Made:
     """`values` by the names of manifests."""
 
     values: dict[str, str]
-    revoke: Callable[[], None]
+    revoke: Callable[[], object]
 
 
 @dataclass
@@ -45,6 +45,8 @@ class Keys:
     by_certificate: Application
     ledger: Ledger
     proofs: dict[str, str] = field(default_factory=dict)
+    planted: set[str] = field(default_factory=set)
+    """Values that nobody but their holders may ever see."""
     _made: dict[str, Made] = field(default_factory=dict)
 
     def make(self, kind: str, name: str, given: str) -> dict[str, str]:
@@ -62,6 +64,7 @@ class Keys:
         if kind not in makers:
             raise ValueError(f"no kind {kind!r}: it is one of {', '.join(makers)}")
         self._made[name] = made = makers[kind]()
+        self.planted |= {value for member, value in made.values.items() if member != "accessKeyId"}
         return made.values
 
     def revoke(self, name: str) -> None:
@@ -74,7 +77,7 @@ class Keys:
     def _text(self, ring: dict[str, str], prefix: str, name: str) -> Made:
         value = prefix + secrets.token_hex(20)
         ring[value] = name
-        return Made({"apiKey": value}, lambda: ring.pop(value, None) and None)
+        return Made({"apiKey": value}, lambda: ring.pop(value, None))
 
     def _access_key(self, name: str) -> Made:
         holder = Holder(
@@ -116,7 +119,7 @@ class Keys:
     def _vault_token(self) -> Made:
         value = f"hvs.{secrets.token_urlsafe(24)}"
         self.vault.tokens[value] = Token([VAULT_POLICY], "", float("inf"))
-        return Made({"token": value}, lambda: self.vault.tokens.pop(value, None) and None)
+        return Made({"token": value}, lambda: self.vault.tokens.pop(value, None))
 
 
 def thumbprint(certificate: x509.Certificate) -> str:
