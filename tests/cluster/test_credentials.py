@@ -1,4 +1,4 @@
-"""Every kind of credential, from manifest to model, against a real API server and clouds that check what they are shown.
+"""Every kind of credential, from manifest to model, against a real API server and clouds that check what they see.
 
 The operator runs as the chart starts it, in the environment of a pod that has workload identities of AWS, Azure and
 Google; nothing that it signs in with is a key of its own.
