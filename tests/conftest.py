@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.goldens import Goldens
+
+# A slow machine is no fault of what is tested.
+settings.register_profile("pilothouse", deadline=None)
+settings.load_profile("pilothouse")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

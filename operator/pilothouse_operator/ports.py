@@ -191,7 +191,10 @@ class Broker(Protocol):
     """Keeps a credential for every application, and renews it ahead of its end."""
 
     def want(self, applications: Mapping[ProviderKey, Application]) -> None:
-        """From now on. What another application had issued is forgotten."""
+        """From now on. What was issued for another grant is forgotten; with other values alone it serves on.
+
+        So a long-lived value is rotated without a gap: what it opens is the same, and is issued anew at once.
+        """
         ...
 
     def read(self, provider: ProviderKey) -> Brokered:

@@ -53,7 +53,13 @@ class _Entry:
     reissued: float = float("-inf")
     """When the last of them came, by the monotonic clock."""
 
+    def inherit(self, former: "_Entry") -> None:
+        """What was issued for the same grant, whatever the values were that it was asked for with."""
+        self.issued, self.fingerprint, self.issued_at = former.issued, former.fingerprint, former.issued_at
+        self.refused, self.refusals, self.reissued = former.refused, former.refusals, former.reissued
+
     def good(self, wall: float) -> Issued | None:
+        """What serves."""
         return self.issued if self.issued is not None and self.issued.expires_at > wall else None
 
 
@@ -83,7 +89,7 @@ class SessionBroker:
         self._renewed: Renewed | None = None
 
     def want(self, applications: Mapping[ProviderKey, Application]) -> None:
-        """From now on. An equal application keeps what is there; what another had issued is forgotten."""
+        """From now on. An equal application keeps what is there, other values for the same grant until theirs comes."""
         for provider in self._entries.keys() - applications.keys():
             self._forget(provider)
             self._turns.drop(provider)
@@ -91,10 +97,14 @@ class SessionBroker:
             before = self._entries.get(provider)
             if before is not None and before.application == application:
                 continue
-            if before is not None:
-                self._forget(provider)
             target = targets.of_grant(application.grant, application.values)
-            self._entries[provider] = _Entry(application, target)
+            entry = _Entry(application, target)
+            if before is not None and before.application.grant == application.grant:
+                self._unplan(before)
+                entry.inherit(before)
+            elif before is not None:
+                self._forget(provider)
+            self._entries[provider] = entry
             self._turns.restart(provider, target=target, at=self._clock.monotonic(), urgency=_FIRST)
             self._count(provider)
 
@@ -154,10 +164,10 @@ class SessionBroker:
         self._note(entry.target, faults.answer(given))
         # One that was taken out, and would not be cancelled.
         if self._entries.get(provider) is not entry:
-            return Turn(answer=Answer.GOOD, again_at=self._clock.monotonic(), urgency=_FIRST)
+            return Turn(answer=faults.answer(given), again_at=self._clock.monotonic(), urgency=_FIRST)
         before = self.read(provider)
         turn = self._failed(entry, given) if isinstance(given, Fault) else self._given(provider, entry, given)
-        self._tell(provider, before, self.read(provider), entry)
+        self._tell(provider, before, self.read(provider))
         return turn
 
     def _given(self, provider: ProviderKey, entry: _Entry, issued: Issued) -> Turn:
@@ -192,13 +202,11 @@ class SessionBroker:
             retry_after_s=fault.retry_after_s,
         )
 
-    def _tell(self, provider: ProviderKey, before: Brokered, after: Brokered, entry: _Entry) -> None:
+    def _tell(self, provider: ProviderKey, before: Brokered, after: Brokered) -> None:
         """Tells of the difference, if there is one."""
         self._count(provider)
-        if after.fault is not None and before.fault is None:
-            _log.warning("%s: no credential could be issued: %s", provider, after.fault.message)
-        elif before.fault is not None and after.fault is None:
-            _log.info("%s: credentials are issued again", provider)
+        if after.fault is not None and not after.fault.passing and _shown(before) != _shown(after):
+            _log.warning("%s: no credential is issued: %s", provider, after.fault.message)
         if self._changed is None or self._renewed is None:
             return
         old, new = before.issued, after.issued

@@ -135,8 +135,13 @@ def check(*, trust: str, leaf: KeyPair, now: float) -> None:
         raise CertificateFault("a certificate and its key do not belong together")
     anchors = _chain(trust)
     path = [certificate]
-    while path[-1] not in anchors:
+    # OpenSSL, as proxies use it, trusts nothing but a root.
+    while path[-1] not in anchors or path[-1].issuer != path[-1].subject:
         issuer = next((each for each in (*anchors, *between) if _issued(path[-1], by=each)), None)
+        if issuer is None and path[-1] in anchors:
+            raise CertificateFault(
+                "the authority beside the certificate is not a root: add those above it, up to the root"
+            )
         if issuer is None or len(path) >= _CHAIN:
             raise CertificateFault("the certificate was not issued by the authority beside it")
         path.append(issuer)

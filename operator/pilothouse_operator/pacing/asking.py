@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # Those who speak to the services bound their calls more tightly; this is for what they have overlooked.
-_BOUND_S = 20.0
+_BOUND_S = 30.0
 
 
 async def asked(call: Coroutine[Any, Any, T], target: Target, *, unavailable: Reason) -> T | Fault:
@@ -24,7 +24,9 @@ async def asked(call: Coroutine[Any, Any, T], target: Target, *, unavailable: Re
         async with asyncio.timeout(_BOUND_S):
             return await call
     except Fault as fault:
-        return fault
+        # It is kept; the frames that it passed, and what it was made of, hold values and must not be.
+        fault.__cause__ = fault.__context__ = None
+        return fault.with_traceback(None)
     except TimeoutError:
         message = f"{target} has not answered within {_BOUND_S:g} s; it is asked again"
     except Exception as error:

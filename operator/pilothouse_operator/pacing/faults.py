@@ -38,10 +38,11 @@ class Streak:
     """Unix seconds of the first."""
 
     def add(self, fault: Fault, *, wall: float) -> None:
-        """One more."""
+        """One more. Being asked to slow down does not make up for what failed before."""
         self.since = wall if self.last is None else self.since
-        self.last = fault
         self.count += 1
+        if self.last is None or self.last.throttled or not fault.throttled:
+            self.last = fault
 
     def end(self) -> None:
         """It has been given."""

@@ -8,8 +8,7 @@ _CROWD_FROM = 1 / 3
 def renewal_window(*, now: float, ends: float) -> tuple[float, float]:
     """From when to when one that was issued now is to be renewed: two thirds of its life, a tenth of it to each side.
 
-    So a quarter of its life is left at the latest: five times the longest pause between two tries, for a life of an
-    hour and a half.
+    So more than a fifth of its life is left when the first try begins: for an hour, at least 14 minutes.
     """
     life = ends - now
     return now + (_RENEWED_AT - _SPREAD) * life, now + (_RENEWED_AT + _SPREAD) * life

@@ -13,6 +13,8 @@ _WIDTH = (1.0, 4.0, 32.0)
 """Calls under way: at least, at first, at most."""
 _FAST_GROWTH = 0.25
 _PAUSE_S = 1.0
+# A service that gave something good so lately is well; whoever fails meanwhile spaces out his own calls.
+_WELL_S = 10.0
 _LONGEST_PAUSE_S = 600.0
 
 
@@ -45,6 +47,7 @@ class Limiter:
         self._under_way = 0
         self._next = float("-inf")
         self._reduced = float("-inf")
+        self._good = float("-inf")
         self._fast = True
 
     def opens_at(self, now: float) -> float | None:
@@ -66,12 +69,14 @@ class Limiter:
         self._under_way -= 1
         match answer:
             case Answer.GOOD:
+                self._good = now
                 if call.pressed:
                     self._grow()
             case Answer.REFUSED:
                 pass
             case Answer.UNAVAILABLE:
-                self._reduce(call, now)
+                if now - self._good > _WELL_S:
+                    self._reduce(call, now)
             case Answer.THROTTLED:
                 self._reduce(call, now)
                 pause = _PAUSE_S if retry_after_s is None else min(retry_after_s, _LONGEST_PAUSE_S)

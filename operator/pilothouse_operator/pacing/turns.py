@@ -24,6 +24,9 @@ _AT_ONCE = 64
 _AGAIN_S = 60.0
 # Without success for longer than that, a service with failures counts as down.
 _DOWN_S = 10.0
+# A service's trouble is everybody's: one line for all, now and then.
+_TOLD_EVERY_S = 300.0
+_TROUBLE = {Answer.UNAVAILABLE: "does not answer as it should", Answer.THROTTLED: "asks to slow down"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,7 @@ class _Lane(Generic[K]):
     unanswered: set[K] = field(default_factory=set)
     """Those whose last call found the service not well."""
     good_at: float = float("-inf")
+    told_at: float = float("-inf")
 
 
 @dataclass(slots=True)
@@ -206,7 +210,10 @@ class Turns(Generic[K]):
         return turn
 
     def _learn(self, lane: _Lane[K], key: K, answer: Answer, now: float) -> None:
-        """Where a service was down, the first success is for all: nobody sits out a pause that was for the outage."""
+        """Where a service was down, its first success is for all: nobody sits out a pause that was for the outage."""
+        if answer in _TROUBLE and now - lane.told_at > _TOLD_EVERY_S:
+            lane.told_at = now
+            _log.warning("%s %s; calls to it are spaced out", lane.target, _TROUBLE[answer])
         if answer is Answer.UNAVAILABLE:
             lane.unanswered.add(key)
             return

@@ -125,7 +125,7 @@ class PolledSecrets:
         now = self._clock.monotonic()
         # One that was taken out, and would not be cancelled.
         if self._entries.get(key) is not entry:
-            return Turn(answer=Answer.GOOD, again_at=now, urgency=_FIRST)
+            return Turn(answer=faults.answer(given), again_at=now, urgency=_FIRST)
         before = self.read(key.address, key.sign_in)
         if isinstance(given, Fault):
             entry.failures.add(given, wall=self._clock.wall())
@@ -158,10 +158,8 @@ class PolledSecrets:
             self._stale.put(key, after.since)
         self._metrics.stored_stale_since.set(self._stale.first() or 0)
         self._states.move(key, "stale" if stale else "good" if after.value is not None else "none")
-        if after.fault is not None and before.fault is None:
+        if after.fault is not None and not after.fault.passing and _said(before.fault) != _said(after.fault):
             _log.warning("a secret of %s cannot be read: %s", entry.target, after.fault.message)
-        elif before.fault is not None and after.fault is None:
-            _log.info("a secret of %s is read again", entry.target)
         if self._changed is not None and (before.value != after.value or _said(before.fault) != _said(after.fault)):
             self._changed()
 

@@ -1,7 +1,8 @@
 """The World of a cluster: kopf's events make it quick, lists of our own make it right.
 
 Lists: at the start (nothing is served before), whenever the watch ended, after each of its relists, after an outage of
-the API server, and every five minutes. What they lack is gone, unless its CRD is gone too.
+the API server, and every five minutes. What they lack is gone, unless its CRD is gone too. After an outage the watch is
+begun anew as well: its own line may have gone dead meanwhile, which kopf would notice more than a minute later.
 """
 
 import asyncio
@@ -24,7 +25,12 @@ _VERIFY_S = 300.0
 _RELIST_LAG_S = 1.0
 _REMIND_S = 60.0
 _RESTART_S = (0.5, 30.0)
+# Of an API server that comes and goes, each return begins the watch anew, but not more often.
+_RENEWED_AT_MOST_EACH_S = 10.0
 _STEADY_S = 300.0
+# Reasons for a restart that are ours; the others are names of what kopf raised.
+_KINDS_CHANGED = "KindsChanged"
+_RECOVERED = "Recovered"
 
 
 class ClusterSource:
@@ -54,9 +60,10 @@ class ClusterSource:
         self._doubt = asyncio.Event()
         self._listing = asyncio.Lock()
         self._served_changed = asyncio.Event()
+        self._returned = asyncio.Event()
         self._relisted: asyncio.TimerHandle | None = None
         self._confirming: set[asyncio.Task[None]] = set()
-        api.on_recovery(self._doubt.set)
+        api.on_recovery(self._recovered)
 
     @property
     def world(self) -> World | None:
@@ -123,6 +130,10 @@ class ClusterSource:
                 self._confirming.add(task)
                 task.add_done_callback(self._confirming.discard)
 
+    def _recovered(self) -> None:
+        self._doubt.set()
+        self._returned.set()
+
     def _relist(self) -> None:
         self._relisted = None
         self._doubt.set()
@@ -162,8 +173,11 @@ class ClusterSource:
                 await self._served_changed.wait()
                 self._served_changed.clear()
             began = self._clock.monotonic()
-            reason = await self._watch_until_changed(kinds)
+            reason = await self._watch_while(kinds)
             self._metrics.source_restarts.labels(reason).inc()
+            if reason == _RECOVERED:
+                # The return of the API server is no fault of the watch, and brings a list of its own.
+                continue
             # An edit is not to be late by the restart, and what ended the watch may have been a CRD that is gone.
             await self._list()
             if self._clock.monotonic() - began > _STEADY_S:
@@ -172,20 +186,30 @@ class ClusterSource:
                 await asyncio.sleep(self._rng.uniform(backoff / 2, backoff))
                 backoff = min(backoff * 2, _RESTART_S[1])
 
-    async def _watch_until_changed(self, kinds: frozenset[Kind]) -> str:
-        """Watches `kinds` until kopf ends or they are not the ones any more; says which."""
+    async def _watch_while(self, kinds: frozenset[Kind]) -> str:
+        """Watches `kinds` until kopf ends, they are not the ones any more or an outage is over; says which."""
         self._served_changed.clear()
+        self._returned.clear()
         if self._served != kinds:
-            return "KindsChanged"
+            return _KINDS_CHANGED
         watching = asyncio.create_task(self._watch.run(kinds))
         changing = asyncio.create_task(self._served_changed.wait())
+        recovering = asyncio.create_task(self._recovery())
+        tasks = (watching, changing, recovering)
         try:
-            await asyncio.wait((watching, changing), return_when=asyncio.FIRST_COMPLETED)
-            return watching.result() if watching.done() else "KindsChanged"
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if watching.done():
+                return watching.result()
+            return _KINDS_CHANGED if changing.done() else _RECOVERED
         finally:
-            watching.cancel()
-            changing.cancel()
-            await asyncio.gather(watching, changing, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _recovery(self) -> None:
+        began = self._clock.monotonic()
+        await self._returned.wait()
+        await asyncio.sleep(began + _RENEWED_AT_MOST_EACH_S - self._clock.monotonic())
 
     async def _remind(self) -> None:
         """Tells what is missing when it changes, and once a minute while it lasts."""

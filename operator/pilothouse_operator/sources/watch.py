@@ -1,19 +1,21 @@
 """kopf, and all that is done to live with it: it watches our kinds, and does nothing else.
 
-It has a thread and an event loop of its own: when kopf ends, it cancels every task of its loop. It ends for good on
-errors that pass (an ERROR in a stream, a CRD that is gone), so whoever runs it must be ready to run it again.
+It has a thread and an event loop of its own, where every task is kopf's and ends with it. It ends for good on errors
+that pass (an ERROR in a stream, a CRD that is gone), so whoever runs it must be ready to run it again.
 """
 
 import asyncio
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import weakref
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import kopf
-from kopf._cogs.structs.references import Insights  # kopf.operator takes one; it has no public name
+from kopf._cogs.structs.credentials import Vault  # kopf.spawn_tasks takes one; it has no public name
+from kopf._cogs.structs.references import Insights  # likewise
 from kopf._core.engines.peering import Identity  # likewise
 
 from pilothouse_api.names import GROUP
@@ -23,7 +25,10 @@ from pilothouse_operator.kube.connection import Connection, ProxyEnv
 
 _log = logging.getLogger(__name__)
 
-_CLOSING_S = 0.25
+# How long kopf may take to end by itself, per group of its tasks; it waits two seconds for handlers.
+_ENDING_S = 5.0
+# How kopf begins the names of the tasks that watch.
+_WATCHER = "watcher for "
 
 Heard = tuple[Kind, Mapping[str, Any]]
 """One event: `{"type": ADDED | MODIFIED | DELETED | None, "object": …}`; None while kopf lists."""
@@ -110,6 +115,29 @@ class Watch:
             turn.stop()
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """Knows the connections that it opened.
+
+    A response that is closed goes on to wait for the server's last word in TLS, for up to 30 s and in nobody's sight.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._opened: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
+
+    async def create_connection(self, *args: Any, **kwargs: Any) -> Any:
+        """As its parent."""
+        transport, protocol = await super().create_connection(*args, **kwargs)
+        self._opened.add(transport)
+        return transport, protocol
+
+    def abort_connections(self) -> None:
+        """Those that are still open; they are closed when the loop has gone round once."""
+        for transport in list(self._opened):
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()
+
+
 class _Turn:
     """One life of kopf."""
 
@@ -128,6 +156,7 @@ class _Turn:
         self._ended = ended
         self._main = asyncio.get_running_loop()
         self._reason = "Ended"
+        self._told = False
         self._stopped = threading.Event()
         self._own: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self._inbox: list[Heard] = []
@@ -135,13 +164,12 @@ class _Turn:
 
     def run(self) -> None:
         """The thread."""
+        loop = _Loop()
         try:
-            asyncio.run(self._watch())
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(self._watch(loop))
         except Exception as error:
-            _log.warning("the watch for resources ended: %s: %s", type(error).__name__, error)
-            self._reason = type(error).__name__
-        if not self._stopped.is_set():
-            self._main.call_soon_threadsafe(self._ended.set_result, self._reason)
+            self._tell(error)
 
     def stop(self) -> None:
         """From the main loop. kopf takes some seconds; nothing that it still hears is delivered."""
@@ -154,31 +182,43 @@ class _Turn:
             except RuntimeError:
                 pass  # its loop is closed already: it has ended by itself
 
-    async def _watch(self) -> None:
-        # Not a threading.Event: kopf would park a thread on it, and asyncio.run would wait for that thread for ever.
+    def _tell(self, error: BaseException | None) -> None:
+        """That kopf ends: said when it begins to, for it may take long."""
+        if error is not None:
+            _log.warning("the watch for resources ended: %s: %s", type(error).__name__, error)
+            self._reason = type(error).__name__
+        if not self._told and not self._stopped.is_set():
+            self._told = True
+            self._main.call_soon_threadsafe(self._ended.set_result, self._reason)
+
+    async def _watch(self, loop: _Loop) -> None:
+        # Not a threading.Event: kopf would park a thread on it, and the loop would wait for that thread for ever.
         flag = asyncio.Event()
-        self._own = (asyncio.get_running_loop(), flag)
+        self._own = (loop, flag)
         if self._stopped.is_set():
             return
-        insights = Insights()
-        # Made before kopf begins, so that kopf does not take it for one of its own tasks.
+        insights, vault = Insights(), Vault()
+        roots = await kopf.spawn_tasks(
+            registry=self._registry(),
+            settings=settings(self._scope),
+            clusterwide=not self._scope.namespaces,
+            namespaces=self._scope.namespaces,
+            # Peers, which we have none of, would know it by this. Left out, kopf asks for the name of the user who
+            # runs the process: in a container that is a bare number, and kopf would end.
+            identity=Identity("pilothouse"),
+            insights=insights,
+            stop_flag=flag,
+            vault=vault,
+        )
         check = asyncio.create_task(self._check(insights, flag))
-        try:
-            await kopf.operator(
-                registry=self._registry(),
-                settings=settings(self._scope),
-                clusterwide=not self._scope.namespaces,
-                namespaces=self._scope.namespaces,
-                # Peers, which we have none of, would know it by this. Left out, kopf asks for the name of the user who
-                # runs the process: in a container that is a bare number, and kopf would end.
-                identity=Identity("pilothouse"),
-                insights=insights,
-                stop_flag=flag,
-            )
-        finally:
-            check.cancel()
-            # aiohttp closes TLS connections some turns of the loop after their session: they would leak otherwise.
-            await asyncio.sleep(_CLOSING_S)
+        ended, _ = await asyncio.wait(roots, return_when=asyncio.FIRST_COMPLETED)
+        check.cancel()
+        self._tell(next((error for task in ended if not task.cancelled() and (error := task.exception())), None))
+        # What its tasks say as they go is no news.
+        loop.set_exception_handler(lambda _, context: _log.debug("kopf, ending: %s", context["message"]))
+        await _end(roots)
+        await vault.close()
+        loop.abort_connections()
 
     async def _check(self, insights: Insights, flag: asyncio.Event) -> None:
         """Ends a kopf that has not found our kinds.
@@ -233,3 +273,26 @@ class _Turn:
             proxy_url=sign_in.proxy_url,
             trust_env=sign_in.proxy_env is ProxyEnv.USE,
         )
+
+
+async def _end(roots: Collection["asyncio.Task[Any]"]) -> None:
+    """What `kopf.run_tasks` should do, but may hang in for ever when a watch failed.
+
+    That leaves the other watches, closes their session under them and then cancels all that runs in one go: a watch
+    that is about to connect takes the end of its helper for the reason, goes on, and waits for credentials that nobody
+    brings any more. So first the watches end, each by its own means and with its helpers, then the rest.
+    """
+    watchers = {task for task in asyncio.all_tasks() if task.get_name().startswith(_WATCHER)}
+    await _cancel(watchers)
+    await _cancel(roots)
+    await _cancel(asyncio.all_tasks() - {asyncio.current_task()})
+
+
+async def _cancel(tasks: Collection["asyncio.Task[Any]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        done, _ = await asyncio.wait(tasks, timeout=_ENDING_S)
+        for task in done:
+            # Else asyncio would tell of errors that nobody asked for.
+            _ = task.cancelled() or task.exception()

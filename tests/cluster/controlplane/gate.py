@@ -1,4 +1,4 @@
-"""A TCP relay on loopback that can refuse, cut or freeze what passes: an outage on demand."""
+"""A TCP relay on loopback that can refuse, cut, freeze or forget what passes: an outage on demand."""
 
 import asyncio
 import threading
@@ -15,7 +15,6 @@ class Gate:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._open = True
         self._flowing = asyncio.Event()
-        self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
@@ -52,49 +51,53 @@ class Gate:
         """Ends `freeze`."""
         self._loop.call_soon_threadsafe(self._flowing.set)
 
+    def forget(self) -> None:
+        """What is open now passes nothing ever again, and nobody is told; new connections are as ever."""
+        asyncio.run_coroutine_threadsafe(self._forget(), self._loop).result(10)
+
     async def _listen(self) -> int:
         self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self._open:
-            writer.transport.abort()
-            return
         task = asyncio.current_task()
         assert task is not None
+        flowing, ends = self._flowing, [writer]
         self._tasks.add(task)
         try:
-            upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
-            writer.transport.abort()
-            self._tasks.discard(task)
-            return
-        self._writers |= {writer, upstream_writer}
-        try:
-            await asyncio.gather(self._copy(reader, upstream_writer), self._copy(upstream_reader, writer))
-        except (OSError, asyncio.CancelledError):
+            if self._open:
+                upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self._target)
+                ends.append(upstream_writer)
+                async with asyncio.TaskGroup() as ways:
+                    ways.create_task(self._copy(reader, upstream_writer, flowing))
+                    ways.create_task(self._copy(upstream_reader, writer, flowing))
+        except* (OSError, asyncio.CancelledError):
             pass
         finally:
-            self._writers -= {writer, upstream_writer}
+            for end in ends:
+                end.transport.abort()
             self._tasks.discard(task)
-            writer.transport.abort()
-            upstream_writer.transport.abort()
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event) -> None:
         while chunk := await reader.read(65536):
-            await self._flowing.wait()
+            await flowing.wait()
             writer.write(chunk)
             await writer.drain()
         raise ConnectionResetError
 
     async def _cut(self) -> None:
-        for writer in list(self._writers):
-            writer.transport.abort()
+        """All of them, also those that are only about to reach the target."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _forget(self) -> None:
+        self._flowing.clear()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
 
     async def _stop(self) -> None:
         if self._server is not None:
             self._server.close()
         await self._cut()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)

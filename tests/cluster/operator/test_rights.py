@@ -1,5 +1,6 @@
 """What an operator may read whose Secrets the chart restricts to named namespaces: those, and nothing else."""
 
+import asyncio
 import base64
 import json
 import random
@@ -26,20 +27,25 @@ pytestmark = pytest.mark.cluster
 API_KEY = {"pilothouse.dev/type": "api-key", "pilothouse.dev/team": "red"}
 
 
+def write(plane: ControlPlane, namespace: str, name: str, key: str, labels: dict[str, str] | None = None) -> None:
+    """A Secret with one value, `key`."""
+    document = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels or {}},
+        "data": {"key": base64.b64encode(key.encode()).decode()},
+    }
+    plane.kubectl("apply", "-f-", stdin=json.dumps(document))
+
+
 @pytest.fixture
 def teams(control_plane: ControlPlane) -> Iterator[tuple[str, str]]:
     """Two namespaces, each with a Secret `key` and an API key `caller`."""
     names = tuple(f"team-{uuid.uuid4().hex[:8]}" for _ in range(2))
     for name in names:
         control_plane.kubectl("create", "namespace", name)
-        for secret, labels in (("key", {}), ("caller", API_KEY)):
-            document = {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": {"name": secret, "namespace": name, "labels": labels},
-                "data": {"key": base64.b64encode(f"a-key-of-{name}".encode()).decode()},
-            }
-            control_plane.kubectl("apply", "-f-", stdin=json.dumps(document))
+        write(control_plane, name, "key", f"a-key-of-{name}")
+        write(control_plane, name, "caller", f"a-key-of-{name}", API_KEY)
     yield names[0], names[1]
     for name in names:
         control_plane.kubectl("delete", "namespace", name, "--wait=false")
@@ -64,16 +70,21 @@ def as_operator(plane: ControlPlane, installed: Installed, *arguments: str) -> s
     return plane.kubectl(*arguments, f"--kubeconfig={installed.kubeconfig}", check=False)
 
 
-async def test_secrets_of_the_named_namespace_are_read_and_others_are_forbidden_in_words(
-    teams: tuple[str, str], restricted: Installed
+async def test_secrets_of_the_named_namespace_are_read_and_watched_and_others_are_forbidden_in_words(
+    control_plane: ControlPlane, teams: tuple[str, str], restricted: Installed
 ) -> None:
     ours, theirs = teams
     async with connected(restricted.kubeconfig) as (_, api):
         secrets = KubernetesSecrets(api=api, rng=random.Random(1), metrics=Metrics())
         async with running(secrets.run(lambda: None)):
             secrets.want(frozenset({(ours, "key"), (theirs, "key")}))
-            wanted = SecretContent(values={"key": Secret(f"a-key-of-{ours}")})
-            await until(lambda: secrets.read(ours, "key") == wanted)
+
+            def holds(value: str) -> bool:
+                return secrets.read(ours, "key") == SecretContent(values={"key": Secret(value)})
+
+            await until(lambda: holds(f"a-key-of-{ours}"))
+            await asyncio.to_thread(write, control_plane, ours, "key", "the-next-key")
+            await until(lambda: holds("the-next-key"))
 
             def refused() -> bool:
                 found = secrets.read(theirs, "key")
@@ -87,7 +98,7 @@ async def test_secrets_of_the_named_namespace_are_read_and_others_are_forbidden_
 
 
 async def test_api_keys_are_found_where_the_chart_says_that_they_may_be_listed(
-    teams: tuple[str, str], restricted: Installed
+    control_plane: ControlPlane, teams: tuple[str, str], restricted: Installed
 ) -> None:
     async with connected(restricted.kubeconfig) as (_, api):
         callers = readers(api, restricted)
@@ -96,6 +107,9 @@ async def test_api_keys_are_found_where_the_chart_says_that_they_may_be_listed(
             assert callers.identity is not None
             assert callers.problems == ()
             assert [holder.namespace for holder in callers.identity.api_keys.values()] == [teams[0]]
+            before = callers.identity.api_keys.keys()
+            await asyncio.to_thread(write, control_plane, teams[0], "caller", "the-next-key-of-a-caller", API_KEY)
+            await until(lambda: callers.identity is not None and callers.identity.api_keys.keys() != before)
 
 
 def readers(api: Api, installed: Installed) -> ClusterCallers:

@@ -1,7 +1,9 @@
 import asyncio
+import gc
 import json
 import pwd
 import random
+import threading
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +13,8 @@ from typing import NoReturn
 import pytest
 
 from pilothouse_operator.compile.world import Kind, ResourceKey, World
+from pilothouse_operator.kube.errors import Unavailable
+from pilothouse_operator.kube.requests import Api
 from pilothouse_operator.observe import Metrics
 from pilothouse_operator.sources.cluster import ClusterSource
 from pilothouse_operator.sources.watch import WatchScope
@@ -35,8 +39,9 @@ def quota(name: str, namespace: str, amount: int = 5, **labels: str) -> str:
 class Seen:
     """A source under test, and what it said."""
 
-    def __init__(self, source: ClusterSource, metrics: Metrics) -> None:
+    def __init__(self, source: ClusterSource, api: Api, metrics: Metrics) -> None:
         self.source = source
+        self.api = api
         self.metrics = metrics
         self.changes = 0
 
@@ -58,6 +63,14 @@ class Seen:
     def metric(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"pilothouse_operator_{name}", labels) or 0.0
 
+    async def call(self) -> bool:
+        """One call, as the leader makes one each few seconds for its lease; whether it was answered."""
+        try:
+            await self.api.raw("/version", deadline_s=1)
+        except Unavailable:
+            return False
+        return True
+
 
 @asynccontextmanager
 async def watching(kubeconfig: Path, scope: WatchScope | None = None) -> AsyncIterator[Seen]:
@@ -71,7 +84,7 @@ async def watching(kubeconfig: Path, scope: WatchScope | None = None) -> AsyncIt
             rng=random.Random(1),
             metrics=metrics,
         )
-        seen = Seen(source, metrics)
+        seen = Seen(source, api, metrics)
         async with running(source.run(seen.changed)):
             yield seen
 
@@ -227,6 +240,38 @@ async def test_an_api_server_that_restarts_costs_nothing(
         await asyncio.to_thread(hostile_plane.start_apiserver)
         await kubectl(hostile_plane, "apply", "-f-", stdin=quota("a", hostile_namespace, 7))
         await until(lambda: seen.amount("a", hostile_namespace) == 7, within_s=15)
+
+
+async def test_a_watch_whose_line_went_dead_in_an_outage_is_begun_anew_when_it_is_over(
+    hostile_plane: ControlPlane, gate: Gate, gated: Path, hostile_namespace: str
+) -> None:
+    await kubectl(hostile_plane, "apply", "-f-", stdin=quota("a", hostile_namespace))
+    async with watching(gated) as seen:
+        await synced(seen)
+        await asyncio.sleep(2)
+        assert await seen.call()
+        await asyncio.to_thread(gate.forget)
+        assert not await seen.call()
+        while not await seen.call():
+            pass
+        await until(lambda: seen.metric("source_restarts_total", reason="Recovered") == 1)
+        await kubectl(hostile_plane, "apply", "-f-", stdin=quota("a", hostile_namespace, 8))
+        await until(lambda: seen.amount("a", hostile_namespace) == 8)
+        # Calls that got no answer wait for the end of their connections, and the test's loop would not.
+        await asyncio.to_thread(gate.shut)
+        await asyncio.sleep(0.5)
+
+
+async def test_a_watch_whose_line_is_dead_ends_at_once_and_leaves_nothing_open(
+    hostile_plane: ControlPlane, gate: Gate, gated: Path
+) -> None:
+    async with watching(gated) as seen:
+        await synced(seen)
+        await asyncio.sleep(2)
+        await asyncio.to_thread(gate.forget)
+    turns = [thread for thread in threading.enumerate() if thread.name == "kopf"]
+    await until(lambda: not any(turn.is_alive() for turn in turns))
+    gc.collect()
 
 
 async def test_a_deleted_crd_takes_nothing_along_and_may_come_back(

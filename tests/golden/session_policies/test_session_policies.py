@@ -18,6 +18,10 @@ CASES: dict[str, tuple[str, ...]] = {
     "a-global-profile": ("global.anthropic.claude-opus-5-5",),
     "an-unknown-geography": ("za.anthropic.claude-opus-5-5",),
     "application-profile": (f"{HERE}:application-inference-profile/a1b2c3d4e5f6",),
+    "arns": (
+        "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0",
+        f"{HERE}:inference-profile/eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    ),
     "provisioned": (f"{HERE}:provisioned-model/abcdefghijkl",),
     "prompt-router": (f"{HERE}:default-prompt-router/anthropic.claude:1",),
     "marketplace": (f"arn:aws:sagemaker:eu-central-1:{ACCOUNT}:endpoint/some-model",),

@@ -65,9 +65,6 @@ def claims(azure: EntraSimulator, found: Issued) -> dict[str, Any]:
     return verified(token(found), keys=azure.mint.public_keys, audiences=[COGNITIVE])
 
 
-# Identities
-
-
 async def test_an_application_signs_in_with_its_secret(
     azure: EntraSimulator, entra: Entra, principal: EntraIdentity
 ) -> None:
@@ -210,9 +207,6 @@ async def test_a_workload_is_no_managed_identity_of_another_id(
     assert azure.service.asked == []
 
 
-# New tokens
-
-
 async def test_every_issue_asks_entra(azure: EntraSimulator, entra: Entra, principal: EntraIdentity) -> None:
     found = [await issued(entra, principal, clientSecret=CLIENT_SECRET) for _ in range(3)]
     assert len(azure.service.asked) == 3
@@ -248,9 +242,6 @@ async def test_another_clouds_grant_is_a_mistake_of_ours(entra: Entra) -> None:
     grant = AWSSession(identity=AWSIdentity(region="eu-west-1"))
     with pytest.raises(TypeError):
         await EntraTokens(entra=entra).issue(Wanted(grant=grant, values={}))
-
-
-# Refusals
 
 
 @pytest.mark.parametrize(
@@ -338,9 +329,6 @@ async def test_a_file_of_the_workload_that_is_gone_is_named(
     service_account.file.unlink()
     fault = await refused(entra, workload)
     assert "AZURE_FEDERATED_TOKEN_FILE" in fault.message
-
-
-# A service that is away, in a hurry or not itself
 
 
 async def test_entra_may_ask_us_to_slow_down(azure: EntraSimulator, entra: Entra, principal: EntraIdentity) -> None:
@@ -465,9 +453,6 @@ async def test_an_endpoint_of_managed_identities_may_ask_us_to_slow_down(hosted:
     hosted.managed.instead.append(answered(429, {"error": "too_many_requests"}, ("retry-after", "5")))
     fault = await refused(entra, MANAGED)
     assert (fault.throttled, fault.retry_after_s) == (True, 5.0)
-
-
-# Secrecy
 
 
 async def test_nothing_secret_is_logged_or_shown(

@@ -64,9 +64,6 @@ async def refused(
     return caught.value
 
 
-# Values and versions
-
-
 async def test_the_newest_version_is_read(store: AzureKeyVault, address: KeyVaultAddress, vault: KeyVault) -> None:
     newest = vault.put("openai", "planted newer value")
     found = await fetched(store, address)
@@ -102,9 +99,6 @@ async def test_a_known_version_that_has_been_disabled_counts_no_longer(
     assert (fault.reason, fault.passing) == (Reason.SECRET_FORBIDDEN, False)
 
 
-# Certificates
-
-
 @pytest.mark.parametrize("form", [PKCS12, PEM])
 async def test_a_certificate_comes_as_pem_with_its_key(
     store: AzureKeyVault, address: KeyVaultAddress, vault: KeyVault, form: str
@@ -138,9 +132,6 @@ async def test_a_certificate_that_is_none_is_not_quoted(
     fault = await refused(store, dataclasses.replace(address, name="app"))
     assert (fault.reason, fault.passing) == (Reason.SECRET_MALFORMED, False)
     assert "planted" not in fault.message
-
-
-# Signing in
 
 
 async def test_one_token_serves_many_reads(
@@ -248,9 +239,6 @@ async def test_a_vault_of_azures_domains_is_held_to_its_own_resource(
         fault = await refused(store, dataclasses.replace(address, vault_url=named))
     assert "does not match the requested domain" in fault.message
     assert azure.service.asked == []
-
-
-# Refusals of the vault
 
 
 async def test_a_secret_that_is_not_there_or_no_more_is_named(

@@ -67,7 +67,8 @@ class Account:
         self.holders: dict[str, Holder] = {}
         self.sessions: list[Holder] = []
         """Every session that was given, in order."""
-        self.troubles: deque[Trouble] = deque()
+        self.troubles: deque[Trouble | None] = deque()
+        """What the next requests meet; None lets one pass."""
         self.packed_chars = 4_096
         """Session policy and tags may have so many characters together. AWS packs them, and does not tell how."""
         self.life_s: float | None = None

@@ -30,11 +30,11 @@ class MetadataService:
     def __call__(self, request: Request) -> Reply:
         path = request.path.decode()
         self._account.requests.append(path)
-        if self._account.troubles:
-            trouble = self._account.troubles.popleft()
+        trouble = self._account.troubles.popleft() if self._account.troubles else None
+        if trouble is not None:
             if not trouble.status:
                 return Reply([], ending=Ending.HANG)
-            return _text(trouble.status, f"{trouble.message} {request.header(b'authorization')!r}")
+            return _text(trouble.status, trouble.page or f"{trouble.message} {request.header(b'authorization')!r}")
         if path == CONTAINER_PATH:
             token = (request.header(b"authorization") or b"").decode("latin-1")
             if token != self._account.pod_token:

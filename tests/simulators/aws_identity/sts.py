@@ -42,8 +42,9 @@ class StsService:
         parameters = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
         action = parameters.get("Action", "")
         self._account.requests.append(action)
-        if self._account.troubles:
-            return _trouble(self._account.troubles.popleft())
+        trouble = self._account.troubles.popleft() if self._account.troubles else None
+        if trouble is not None:
+            return _trouble(trouble)
         try:
             match action:
                 case "AssumeRole":

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from pilothouse_api.conditions import Reason
+from pilothouse_operator.clouds import aws_calls, aws_faults
 from pilothouse_operator.clouds.aws import Wanted
+from pilothouse_operator.clouds.aws_calls import Endpoint, Service
 from pilothouse_operator.clouds.aws_keys import Keys
 from pilothouse_operator.clouds.aws_own import Origin
 from pilothouse_operator.compile.identities import AssumedRole, AWSIdentity
@@ -90,6 +92,73 @@ async def test_a_call_with_revoked_keys_is_made_again_with_others(
     callers = (operator.caller(identity, KEY) for _ in range(10))
     assert set(await asyncio.gather(*callers)) == {account.sessions[1].arn}
     assert len(account.sessions) == 2
+
+
+REVOKED = Trouble(status=403, code="InvalidClientTokenId")
+
+
+@pytest.mark.parametrize("troubles", [(REVOKED, None, REVOKED), (REVOKED, REVOKED)], ids=["call", "sign-in"])
+async def test_keys_that_are_refused_anew_are_a_fault(
+    operator: Operator, account: Account, identity_of: IdentityOf, troubles: tuple[Trouble | None, ...]
+) -> None:
+    identity = identity_of(CHAIN[0])
+    await operator.caller(identity, KEY)
+    endpoint = Endpoint(service=Service.STS, region="eu-central-1", url=identity.sts_endpoint)
+    account.troubles.extend(troubles)
+    with pytest.raises(Fault) as raised:
+        await operator.identities.call(
+            identity,
+            KEY,
+            endpoint,
+            "get_caller_identity",
+            {},
+            fault=lambda failed, who: aws_faults.stored(failed, what="it", action="any", who=who),
+        )
+    assert raised.value.reason is Reason.SIGN_IN_REFUSED
+    assert (HUB if None in troubles else "the access key") in raised.value.message
+
+
+async def test_a_link_whose_keys_are_refused_anew_is_named(
+    operator: Operator, account: Account, identity_of: IdentityOf
+) -> None:
+    await operator.identities.session(identity_of(*CHAIN), KEY, Wanted())
+    account.troubles.extend((REVOKED, None, REVOKED))
+    with pytest.raises(Fault, match=HUB) as raised:
+        await operator.identities.session(identity_of(*CHAIN), KEY, Wanted())
+    assert raised.value.field == "roles[0].roleArn"
+
+
+async def test_a_form_that_the_service_model_excludes_is_not_even_sent(
+    operator: Operator, account: Account, identity_of: IdentityOf
+) -> None:
+    with pytest.raises(Fault, match="ParamValidationError") as raised:
+        await operator.caller(identity_of(AssumedRole(role_arn=HUB, external_id="1")), KEY)
+    assert raised.value.reason is Reason.SIGN_IN_REFUSED
+    assert account.requests == []
+
+
+@pytest.mark.parametrize(
+    "page", ["{}", '{"AccessKeyId": "A", "SecretAccessKey": "B", "Token": "C", "Expiration": "x"}']
+)
+async def test_a_container_endpoint_that_answers_with_something_else(
+    operator_with: OperatorWith, aws: AWSIdentitySimulator, identity_of: IdentityOf, page: str
+) -> None:
+    aws.account.troubles.append(Trouble(status=200, page=page))
+    operator = operator_with({"AWS_CONTAINER_CREDENTIALS_FULL_URI": aws.container_url})
+    with pytest.raises(Fault, match="something else") as raised:
+        await operator.caller(identity_of(), {})
+    assert raised.value.reason is Reason.SIGN_IN_UNAVAILABLE
+
+
+async def test_an_own_identity_that_is_not_told_in_time(
+    operator_with: OperatorWith, aws: AWSIdentitySimulator, identity_of: IdentityOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aws_calls, "_LONGEST_S", 0.1)
+    aws.account.troubles.append(Trouble(status=0))
+    operator = operator_with({"AWS_CONTAINER_CREDENTIALS_FULL_URI": aws.container_url})
+    with pytest.raises(Fault, match="could not be read within some seconds") as raised:
+        await operator.caller(identity_of(), {})
+    assert raised.value.passing
 
 
 async def test_whoever_waits_for_a_link_may_go_without_taking_it_from_the_others(

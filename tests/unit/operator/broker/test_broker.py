@@ -107,7 +107,7 @@ def test_an_equal_application_keeps_what_is_there() -> None:
     virtual.run(scenario())
 
 
-def test_another_application_inherits_nothing() -> None:
+def test_another_grant_inherits_nothing() -> None:
     async def scenario() -> None:
         rig = Rig()
         async with rig.running():
@@ -117,6 +117,37 @@ def test_another_application_inherits_nothing() -> None:
             assert rig.broker.read(PROVIDER) == Brokered()
             await until(6)
             assert (rig.token, rig.cloud.asked) == ("token 2", [0.0, 5.0])
+
+    virtual.run(scenario())
+
+
+def test_a_value_that_is_rotated_leaves_no_gap() -> None:
+    async def scenario() -> None:
+        rig = Rig()
+        async with rig.running():
+            rig.want(application("old"))
+            await until(5)
+            rig.want(application("new"))
+            assert rig.token == "token 1"
+            await until(6)
+            assert (rig.token, rig.cloud.asked) == ("token 2", [0.0, 5.0])
+            assert (rig.changes, len(rig.renewals)) == ([0.1], 1)
+
+    virtual.run(scenario())
+
+
+def test_a_value_that_is_rotated_to_a_wrong_one_is_a_fault_beside_what_serves() -> None:
+    async def scenario() -> None:
+        rig = Rig()
+        rig.cloud.behaviour = lambda now: DENIED if now > 1 else None
+        async with rig.running():
+            rig.want(application("right"))
+            await until(5)
+            rig.want(application("wrong"))
+            await until(6)
+            assert (rig.token, rig.broker.read(PROVIDER).fault) == ("token 1", DENIED)
+            await until(HOUR + 1)
+            assert rig.token is None
 
     virtual.run(scenario())
 
@@ -266,10 +297,10 @@ def test_a_call_that_hangs_is_a_fault_and_is_made_again() -> None:
         rig.cloud.hangs = lambda now: now < 60
         async with rig.running():
             rig.want(application())
-            await until(21)
+            await until(31)
             fault = rig.broker.read(PROVIDER).fault
             assert fault is not None
-            assert fault.message == "AWS STS (eu-central-1) has not answered within 20 s; it is asked again"
+            assert fault.message == "AWS STS (eu-central-1) has not answered within 30 s; it is asked again"
             await until(120)
             assert rig.token == "token 1"
 

@@ -13,7 +13,7 @@ from tests import virtual
 from tests.unit.operator.broker.cloud import BUSY, DENIED, DOWN, HOUR, PROVIDER, Rig, application, until
 
 # A try that hangs takes this long to be given up; the lane's slowest pace adds a little.
-_BOUND_S = 20.0
+_BOUND_S = 30.0
 _PACE_S = 3.0
 
 

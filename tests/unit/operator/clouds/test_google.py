@@ -224,6 +224,13 @@ async def test_iam_credentials_asks_to_slow_down(stand: Stand) -> None:
     assert (fault.reason, fault.passing, fault.throttled) == (Reason.SIGN_IN_UNAVAILABLE, True, True)
 
 
+@pytest.mark.parametrize("body", [b"", b"<html>", b"7", b'{"error": {"code": "x"}}'])
+async def test_iam_credentials_says_nothing_that_can_be_read(stand: Stand, body: bytes) -> None:
+    stand.interrupt("/v1/projects", whole(403, body))
+    fault = await stand.fault(GoogleIdentity(impersonate=TARGET), stand.key())
+    assert (fault.reason, fault.passing) == (Reason.SIGN_IN_UNAVAILABLE, True)
+
+
 @pytest.mark.usefixtures("quick")
 async def test_no_identity_at_all(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GCE_METADATA_IP", "127.0.0.1:1")

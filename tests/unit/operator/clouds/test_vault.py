@@ -338,6 +338,19 @@ def test_nothing_is_added_to_the_authorities_of_a_bundle(tmp_path: Path) -> None
     assert len(pool.conn_kw["ssl_context"].get_ca_certs()) == 1
 
 
+def test_a_forward_proxy_changes_nothing_about_whom_to_trust(tmp_path: Path) -> None:
+    context = module._trusting(Authority(tmp_path, "ours").pem)
+    pools = module._session(context).get_adapter("https://vault").proxy_manager_for("http://proxy.example:3128")
+    assert pools.connection_pool_kw["ssl_context"] is context
+
+
+async def test_a_connection_serves_one_call_after_the_other(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="urllib3")
+    for _ in range(3):
+        await stand.ask()
+    assert caplog.text.count("Starting new HTTP connection") == 1
+
+
 @pytest.mark.parametrize("bundle", ["nonsense", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n", "ü"])
 async def test_a_bundle_without_certificates(stand: Stand, bundle: str) -> None:
     stand.place = Place(server=stand.place.server, ca_bundle=bundle)

@@ -136,6 +136,8 @@ def test_a_leaf_with_an_authority_between_is_accepted() -> None:
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     pair = KeyPair(certificate=chain, key=Secret(leaf_key.private_bytes(*form).decode()))
     check(trust=signed("root", root, "root", root), leaf=pair, now=now + 1)
+    with pytest.raises(CertificateFault, match="is not a root"):
+        check(trust=signed("between", between_key, "root", root), leaf=pair, now=now + 1)
 
 
 async def test_either_of_two_authorities_of_one_name_is_told_apart(authority: Authority) -> None:

@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilothouse_operator.pacing.agenda import Agenda
@@ -13,6 +13,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_it_is_a_sorted_table(steps: list[tuple[str, int, int]]) -> None:
     agenda, table = Agenda[int](), {}

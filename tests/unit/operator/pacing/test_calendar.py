@@ -1,18 +1,20 @@
 import random
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilothouse_operator.pacing import lifetimes
 from pilothouse_operator.pacing.calendar import Calendar
 
 
+@settings(deadline=None)
 @given(st.randoms(use_true_random=False), st.floats(0, 1e9), st.floats(0, 1e5))
 def test_a_plan_is_within_its_window(rng: random.Random, earliest: float, span: float) -> None:
     assert earliest <= Calendar(rng).plan(earliest=earliest, latest=earliest + span) <= earliest + span
 
 
+@settings(deadline=None)
 @given(st.randoms(use_true_random=False), st.lists(st.floats(0, 60), max_size=30))
 def test_what_is_given_back_leaves_nothing(rng: random.Random, starts: list[float]) -> None:
     calendar = Calendar(rng)

@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilothouse_operator.pacing import lifetimes
@@ -16,6 +16,7 @@ def test_one_of_a_crowd_is_renewed_from_twenty_minutes_on() -> None:
     assert (round(earliest / 60, 6), round(latest / 60, 6)) == (20, 46)
 
 
+@settings(deadline=None)
 @given(LIVES)
 def test_a_fifth_of_the_life_is_always_left(life: float) -> None:
     for window in (lifetimes.renewal_window, lifetimes.first_renewal_window):

@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilothouse_operator.pacing.limiter import Answer, Call, Limiter
@@ -70,6 +70,14 @@ def test_an_outage_halves() -> None:
     assert (limiter.rate, limiter.width) == (5.0, 2.0)
 
 
+def test_some_that_fail_among_others_that_succeed_slow_nobody_else() -> None:
+    limiter = Limiter()
+    for second in range(100):
+        answered(limiter, Answer.GOOD, now=float(second), waiting=0)
+        answered(limiter, Answer.UNAVAILABLE, now=second + 0.5)
+    assert limiter.rate == 10.0
+
+
 def test_calls_of_one_round_halve_once() -> None:
     limiter = Limiter()
     calls = [limiter.start(opened(limiter, 0.0), waiting=1) for _ in range(4)]
@@ -99,6 +107,7 @@ def test_a_wait_of_a_day_is_ten_minutes() -> None:
     assert limiter.opens_at(0.0) == 600.0
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(Answer), st.floats(0, 5), st.booleans()), max_size=200))
 def test_pace_and_width_stay_within_their_bounds(steps: list[tuple[Answer, float, bool]]) -> None:
     limiter, now, calls = Limiter(), 0.0, list[Call]()

@@ -325,7 +325,7 @@ def test_a_store_that_hangs_is_a_fault_and_holds_up_no_other_store() -> None:
             await until(100)
             fault = rig.read().fault
             assert fault is not None
-            assert fault.message == "Vault (https://vault) has not answered within 20 s; it is asked again"
+            assert fault.message == "Vault (https://vault) has not answered within 30 s; it is asked again"
 
     virtual.run(scenario())
 
