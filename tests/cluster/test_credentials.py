@@ -19,6 +19,7 @@ from tests.cluster.controlplane.plane import ControlPlane
 from tests.cluster.estate import Estate, simulated_estate
 from tests.cluster.fleet import Fleet, Running, until
 from tests.cluster.sign_ins import BY_NAME, KINDS, Kind
+from tests.cluster.traffic import Traffic
 from tests.simulators.estate import fleet as estates
 from tests.simulators.estate.pod import OPERATOR_ROLE
 
@@ -170,6 +171,24 @@ def test_what_is_revoked_is_issued_anew_and_the_client_notices_nothing(
         status, body = ask(gateway, kind)
         assert status == 200, body
         assert len(estate.ledger().credentials[kind]) == len(before[kind]) + 1
+
+
+def test_an_edit_of_the_models_keeps_what_was_issued_until_there_is_another(
+    fleet: Fleet, estate: Estate, gateway: Running
+) -> None:
+    """Sessions are narrowed to the models, so that each list takes one of its own."""
+    kinds = ["bedrock-default", "bedrock-default-role", "bedrock-short-term-key"]
+    for name in kinds:
+        until("the gateway has it", lambda n=name: ask(gateway, n)[0] == 200)
+    before = estate.ledger().credentials
+    with Traffic([gateway.port], rate=100, models=kinds, text=lambda kind, _: sign_ins.mark(kind, GATEWAY)) as traffic:
+        for name in kinds:
+            provider = sign_ins.provider(BY_NAME[name], estate)
+            provider["spec"]["models"].append({"name": "nova", "upstreamModel": "amazon.nova-pro-v1:0"})
+            fleet.apply(provider)
+        for name in kinds:
+            until(f"{name} has another", lambda n=name: estate.ledger().credentials[n] != before[n])
+    assert traffic.tally.failures == {}
 
 
 def test_while_stores_are_away_the_last_good_values_serve_and_the_condition_says_since_when(
