@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from pilothouse_api.names import CONTROL_AUDIENCE
+from tests import planted, sweeps
 from tests.cluster.controlplane.plane import ControlPlane, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +59,12 @@ class Running:
             self.process = subprocess.Popen(
                 self.argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=self.log.parent
             )
+
+    def shown(self) -> list[sweeps.Place]:
+        """What it shows of itself to whoever may look, beside its log; nothing once it has ended."""
+        if self.process.poll() is not None:
+            return []
+        return [*sweeps.of_process(self.process.pid, self.name), *sweeps.of_pages(self.admin_port, self.name)]
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -142,6 +149,7 @@ class Fleet:
         given = {"POD_NAME": name, **(environment or {})}
         self._make_pod(name, OPERATOR_ACCOUNT)
         token = self.plane.kubectl("create", "token", OPERATOR_ACCOUNT, f"--namespace={self.namespace}").stdout.strip()
+        planted.plant("the operator's ServiceAccount token", token)
         kubeconfig = self.plane.kubeconfig_for(token=token, server=self._server, path=self.root / f"{name}.kubeconfig")
         listen, admin = free_port(), free_port()
         changed = {"--listen": f"{host}:{listen}", "--metrics-listen": f"127.0.0.1:{admin}"}
@@ -187,10 +195,23 @@ class Fleet:
         return next((each for each in conditions if each["type"] == which), {})
 
     def stop(self) -> None:
-        """Ends every process, and removes their logs and tokens."""
-        for running in (*self.proxies, *self.operators):
+        """Ends every process, and removes their logs and tokens; nobody shows a planted secret until then."""
+        everybody = (*self.proxies, *self.operators)
+        shown = [place for running in everybody for place in running.shown()]
+        for running in everybody:
             running.stop()
-        shutil.rmtree(self.root, ignore_errors=True)
+        try:
+            self.sweep(shown)
+        finally:
+            shutil.rmtree(self.root, ignore_errors=True)
+
+    def sweep(self, shown: Iterable[sweeps.Place] = ()) -> None:
+        """Looks for every secret of the cluster and of the proxies in `shown`, all logs and what the cluster shows."""
+        sweeps.plant_cluster(self.plane)
+        for running in self.proxies:
+            sweeps.plant_state(self.root / running.name / "state")
+        logs = [(f"the log of {path.stem}", path.read_bytes()) for path in self.root.glob("*.log")]
+        planted.sweep([*shown, *logs, *sweeps.of_cluster(self.plane)])
 
     def _start_proxy(self, name: str, arguments: list[str], listen: int, admin: int) -> Running:
         running = Running(

@@ -13,6 +13,7 @@ from typing import Self
 
 import httptools
 
+from tests import planted
 from tests.cluster.manifests import API_KEY
 
 
@@ -127,6 +128,7 @@ class Traffic:
             tally.failures[f"{model}: {type(broken).__name__}: {broken}"] += 1
             return
         if status != 200:
+            planted.sweep([("an answer", bytes(answer.body))])
             tally.failed += 1
             tally.failures[f"{model}: {status}: {answer.body[:200].decode(errors='replace')}"] += 1
             return

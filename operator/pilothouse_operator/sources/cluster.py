@@ -28,6 +28,9 @@ _RESTART_S = (0.5, 30.0)
 # Of an API server that comes and goes, each return begins the watch anew, but not more often.
 _RENEWED_AT_MOST_EACH_S = 10.0
 _STEADY_S = 300.0
+# After a list, kopf lists for itself before it watches. What has gone between the two it never tells of, and of a list
+# that is empty nothing at all.
+_SETTLING_S = (1.0, 3.0, 10.0)
 # Reasons for a restart that are ours; the others are names of what kopf raised.
 _KINDS_CHANGED = "KindsChanged"
 _RECOVERED = "Recovered"
@@ -195,6 +198,7 @@ class ClusterSource:
         watching = asyncio.create_task(self._watch.run(kinds))
         changing = asyncio.create_task(self._served_changed.wait())
         recovering = asyncio.create_task(self._recovery())
+        settling = asyncio.create_task(self._settle())
         tasks = (watching, changing, recovering)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -202,9 +206,15 @@ class ClusterSource:
                 return watching.result()
             return _KINDS_CHANGED if changing.done() else _RECOVERED
         finally:
-            for task in tasks:
+            for task in (*tasks, settling):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, settling, return_exceptions=True)
+
+    async def _settle(self) -> None:
+        """Lists again while the watch begins, however long that takes on a busy machine."""
+        for pause in _SETTLING_S:
+            await asyncio.sleep(pause)
+            self._doubt.set()
 
     async def _recovery(self) -> None:
         began = self._clock.monotonic()

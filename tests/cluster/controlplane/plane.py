@@ -17,9 +17,13 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests import planted
+
 HERE = Path(__file__).parent
 ADMIN_TOKEN = "admin-token-of-a-throw-away-cluster"
 ISSUER = "https://kubernetes.default.svc"
+
+planted.plant("the administrator's token", ADMIN_TOKEN)
 
 
 def binaries() -> Path:
@@ -168,7 +172,7 @@ class ControlPlane:
 
     def pod_token(self, *, namespace: str, service_account: str, pod: str, audience: str) -> str:
         """A pod-bound ServiceAccount token, as a kubelet would project it."""
-        return self.kubectl(
+        token = self.kubectl(
             "create",
             "token",
             service_account,
@@ -177,6 +181,8 @@ class ControlPlane:
             "--bound-object-kind=Pod",
             f"--bound-object-name={pod}",
         ).stdout.strip()
+        planted.plant(f"the token of pod {namespace}/{pod}", token)
+        return token
 
     def _write_files(self) -> None:
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -9,10 +9,13 @@ import pytest
 
 from pilothouse_operator.clouds.entra import Entra, connect
 from pilothouse_operator.compile.identities import EntraIdentity, EntraWay
+from tests.integration.operator.conftest import whole_log
 from tests.simulators.entra.directory import TENANT_ID, Application
 from tests.simulators.entra.fleet import EntraSimulator
 from tests.simulators.entra.tokens import Mint
 from tests.simulators.key_vault.service import KeyVault
+
+__all__ = ["whole_log"]
 
 CLIENT_ID = "33333333-cccc-4ccc-8ccc-333333333333"
 CLIENT_SECRET = "planted~Client-Secret.0001"

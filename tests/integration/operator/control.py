@@ -11,6 +11,7 @@ from random import Random
 
 import aiohttp
 import msgspec
+from prometheus_client import generate_latest
 
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot import canonical
@@ -24,6 +25,7 @@ from pilothouse_operator.outside import Outside
 from pilothouse_operator.ports import Observation, ProxyIdentity
 from pilothouse_operator.reconciler import Elsewhere, Reconciler, Sources
 from pilothouse_operator.sources.directory import Directory
+from tests import planted
 
 
 class Clock:
@@ -163,6 +165,8 @@ async def replica(root: Path, *, reads: bool = True) -> AsyncIterator[Replica]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await beyond.aclose()
+        verdicts = [observation.verdicts for observation in shown.observations]
+        planted.sweep([("a status", repr(verdicts)), ("the metrics", generate_latest(metrics.registry))])
 
 
 async def until(condition: object, *, seconds: float = 10) -> None:

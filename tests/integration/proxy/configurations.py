@@ -11,12 +11,14 @@ from pilothouse_api.snapshot.identity import Identity, KeyHolder
 from pilothouse_api.snapshot.providers import Connection, Model, Provider
 from pilothouse_api.snapshot.routes import Retry, Route, Target, Timeouts
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
+from tests import planted
 
 KEY = "key-of-alice-0123456789"
 UPSTREAM_KEY = "sk-upstream-0123456789"
 HOLDER = KeyHolder(namespace="apps", user="alice", team="ml", tier="gold")
 IDENTITY = Identity(api_keys={hashlib.sha256(KEY.encode()).hexdigest(): HOLDER})
 AUTHORIZED = {"authorization": f"Bearer {KEY}"}
+planted.plant("a caller's API key", KEY)
 QUICK = Retry(attempts=2, backoff_base_ms=1, backoff_max_ms=2, budget_percent=100)
 """As the default, without the waiting."""
 

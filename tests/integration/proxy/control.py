@@ -20,6 +20,7 @@ from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_api.snapshot.stream import Ack, Heartbeat, Hello, Publication, Refusal, Renewal, Report, Subject
 from pilothouse_operator.distribution import certificates
+from tests import planted
 from tests.integration.proxy.process import PATIENCE_S
 
 TOKEN = "control-token-of-a-pod"
@@ -129,6 +130,7 @@ class ControlServer:
     def _start(self) -> None:
         authority = certificates.make_authority(name="test", now=time.time())
         leaf = certificates.make_leaf(authority=authority, names=["127.0.0.1"], now=time.time())
+        planted.plant("the token of the control stream", self.token)
         (self.directory / "ca.pem").write_text(authority.certificate)
         (self.directory / "token").write_text(self.token + "\n")
         self._closed = False

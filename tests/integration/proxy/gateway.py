@@ -21,6 +21,7 @@ from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_proxy import runtime
 from pilothouse_proxy.auth.subject import Subject
 from pilothouse_proxy.http import client, limits, server
+from pilothouse_proxy.observe import exposition
 from pilothouse_proxy.observe.log import Format, Log
 from pilothouse_proxy.observe.meters import Counter
 from pilothouse_proxy.observe.metrics import Metrics
@@ -28,6 +29,7 @@ from pilothouse_proxy.pipeline import serve
 from pilothouse_proxy.pipeline.renewals import Renewals
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.quota.stores.memory import Store
+from tests import planted, sweeps
 from tests.integration.proxy.configurations import AUTHORIZED
 
 
@@ -45,6 +47,12 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+
+    def swept(self) -> "Answer":
+        """Itself, if it shows the caller no planted secret."""
+        head = sweeps.of_headers(self.headers)
+        planted.sweep([("the head of an answer", head), ("the body of an answer", self.body)])
+        return self
 
     @property
     def json(self) -> Any:
@@ -126,7 +134,8 @@ class Gateway:
             method, self.url + path, data=sent, headers={**AUTHORIZED, **(headers or {})}
         ) as answer:
             received = await answer.read()
-            return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, received)
+            told = {name.lower(): value for name, value in answer.headers.items()}
+            return Answer(answer.status, told, received).swept()
 
     async def chat(self, model: str = "chat", *, headers: dict[str, str] | None = None, **more: Any) -> Answer:
         body = {"model": model, "messages": [{"role": "user", "content": "Ahoy"}], **more}
@@ -185,8 +194,10 @@ async def gateway(
             services.client.close()
             await log.close()
             os.close(descriptor)
+            shown = await asyncio.to_thread(Path(path).read_bytes)
             os.unlink(path)
             await asyncio.sleep(0)
+            planted.sweep([("the access log", shown), ("the metrics", b"".join(exposition.render(metrics, ())))])
 
 
 async def until(condition: Callable[[], object], *, seconds: float = 20.0) -> None:

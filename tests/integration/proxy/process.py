@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests import planted, sweeps
 from tests.integration.proxy.configurations import KEY
 from tests.integration.proxy.gateway import Answer
 
@@ -30,6 +31,8 @@ class Process:
         self.err = Path(self._directory.name) / "err"
         self.started = time.monotonic()
         command = [sys.executable, "-m", "pilothouse", "proxy", "--listen=127.0.0.1:0", "--log-format=json", *flags]
+        self._given = environment or {}
+        self._states = [Path(flag.partition("=")[2]) for flag in flags if flag.startswith("--state-dir=")]
         if ulimit:
             command = ["sh", "-c", f'ulimit {ulimit} && exec "$@"', "sh", *command]
         with self.out.open("wb") as out, self.err.open("wb") as err:
@@ -83,7 +86,7 @@ class Process:
             connection.request(method, path, encoded, {"authorization": f"Bearer {KEY}"})
             answer = connection.getresponse()
             headers = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, headers, answer.read())
+            return Answer(answer.status, headers, answer.read()).swept()
 
     def chat(self, **more: Any) -> Answer:
         return self.ask(body={"model": "chat", "messages": [{"role": "user", "content": "Ahoy"}], **more})
@@ -98,10 +101,24 @@ class Process:
         return self.popen.wait(seconds)
 
     def close(self) -> None:
+        """Gone, whatever it has done; and nothing that it showed is a planted secret."""
+        try:
+            for state in self._states:
+                sweeps.plant_state(state)
+            planted.sweep(self._shown())
+        finally:
+            if self.popen.poll() is None:
+                self.popen.kill()
+                self.popen.wait()
+            self._directory.cleanup()
+
+    def _shown(self) -> Iterator[sweeps.Place]:
+        yield "the proxy's output", self.out.read_bytes()
+        yield "the proxy's log", self.err.read_bytes()
         if self.popen.poll() is None:
-            self.popen.kill()
-            self.popen.wait()
-        self._directory.cleanup()
+            yield from sweeps.of_process(self.popen.pid, "the proxy", given=self._given)
+            if any("admin_listen" in line for line in self.events("listening")) and not self.events("draining"):
+                yield from sweeps.of_pages(self.admin_port, "the proxy")
 
 
 @contextlib.contextmanager

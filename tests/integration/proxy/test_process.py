@@ -20,6 +20,7 @@ from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.quotas import Resource
 from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_api.snapshot.stream import AckState, Publication, Subject
+from pilothouse_proxy.config import lastgood
 from tests.integration.proxy.configurations import (
     KEY,
     UPSTREAM_KEY,
@@ -162,8 +163,8 @@ def saved(cloud: Upstream, directory: Path, *, heard_s_ago: float, scope: str = 
     encoded = canonical.encode(made)
     hello = {"type": "hello", "scope": scope, "subject": {"namespace": "apps", "service_account": "x"}, "replica": "r"}
     publication = Publication(version=canonical.version(encoded), snapshot=msgspec.Raw(encoded))
-    file = directory / "snapshot.ndjson"
-    file.write_bytes(msgspec.json.encode(hello) + b"\n" + msgspec.json.encode(publication) + b"\n")
+    lastgood.save(directory, hello=msgspec.json.encode(hello), publication=msgspec.json.encode(publication))
+    file = directory / lastgood.FILE
     heard = time.time() - heard_s_ago
     os.utime(file, (heard, heard))
 

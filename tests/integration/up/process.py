@@ -10,10 +10,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests import planted, sweeps
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -60,10 +62,10 @@ class Up:
         )
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
-                return Answer(answer.status, json.loads(answer.read()))
+                return _swept(answer.status, answer.read())
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, json.loads(error.read()))
+                return _swept(error.code, error.read())
 
     def chat(self, text: str = "Hello", *, model: str = "chat", key: str = "none") -> Answer:
         return self.post(
@@ -90,6 +92,11 @@ class Up:
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         self.process.send_signal(number)
         return self.process.wait(timeout=30)
+
+
+def _swept(status: int, body: bytes) -> Answer:
+    planted.sweep([("the body of an answer", body)])
+    return Answer(status, json.loads(body))
 
 
 def lives(pid: int) -> bool:
@@ -136,8 +143,21 @@ def started(
     try:
         yield running
     finally:
+        seen = list(_processes(running, environ or {}))
         if process.poll() is None:
             process.kill()
         process.wait(timeout=10)
         reader.join(timeout=20)
         output.close()
+        planted.sweep([*seen, ("the terminal", "\n".join(running.lines))])
+
+
+def _processes(running: Up, given: Mapping[str, str]) -> Iterator[sweeps.Place]:
+    """What it and its children show of themselves; what they were given is planted from their private files."""
+    for path in running.runtime.rglob("token"):
+        planted.plant("the token of the control stream", path.read_text())
+    for path in running.runtime.rglob("proxy"):
+        sweeps.plant_state(path)
+    if lives(running.process.pid):
+        for pid in (running.process.pid, *running.children()):
+            yield from sweeps.of_process(pid, f"process {pid} of `pilothouse up`", given=given)

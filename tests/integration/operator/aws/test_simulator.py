@@ -21,6 +21,11 @@ ROLE = "arn:aws:iam::222222222222:role/models"
 ONCE = Config(retries={"total_max_attempts": 1})
 
 
+@pytest.fixture(autouse=True)
+def whole_log() -> None:
+    """Of the test's own client here, which logs what it sends."""
+
+
 @pytest.fixture
 def environ(monkeypatch: pytest.MonkeyPatch, aws: AWSIdentitySimulator) -> pytest.MonkeyPatch:
     """Nothing of AWS but where STS is."""

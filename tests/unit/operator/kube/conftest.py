@@ -12,7 +12,10 @@ from pilothouse_operator.kube import requests
 from pilothouse_operator.kube.connection import Connection, ProxyEnv, connect
 from pilothouse_operator.kube.requests import Api
 from pilothouse_operator.observe import Metrics
+from tests.integration.operator.conftest import whole_log
 from tests.unit.operator.apiserver import Server
+
+__all__ = ["whole_log"]
 
 
 @pytest.fixture
