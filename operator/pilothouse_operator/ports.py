@@ -191,9 +191,9 @@ class Broker(Protocol):
     """Keeps a credential for every application, and renews it ahead of its end."""
 
     def want(self, applications: Mapping[ProviderKey, Application]) -> None:
-        """From now on. What was issued for another grant is forgotten; with other values alone it serves on.
+        """From now on. What another identity was issued is forgotten; with other values or models it serves on.
 
-        So a long-lived value is rotated without a gap: what it opens is the same, and is issued anew at once.
+        So a long-lived value is rotated, and a provider edited, without a gap: it is issued anew at once.
         """
         ...
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,17 +112,20 @@ class Running:
 
 
 class Fleet:
-    """One release in one namespace. Everything it started ends with it."""
+    """One release in one namespace, with `values` of the chart. Everything it started ends with it."""
 
-    def __init__(self, plane: ControlPlane, namespace: str, *, server: str | None = None) -> None:
+    def __init__(
+        self, plane: ControlPlane, namespace: str, *, server: str | None = None, values: Mapping[str, Any] | None = None
+    ) -> None:
         self.plane = plane
         self.namespace = namespace
         self._server = server
         self.root = Path(tempfile.mkdtemp(prefix="pilothouse-fleet-"))
         self.operators: list[Running] = []
         self.proxies: list[Running] = []
+        flags = [f"--set-json={name}={json.dumps(value)}" for name, value in (values or {}).items()]
         rendered = plane.helm(
-            "template", RELEASE, str(CHART), f"--namespace={namespace}", "--set=crds.enabled=false"
+            "template", RELEASE, str(CHART), f"--namespace={namespace}", "--set=crds.enabled=false", *flags
         ).stdout
         self._objects = [each for each in yaml.safe_load_all(rendered) if each]
 
@@ -136,8 +139,14 @@ class Fleet:
         text = yaml.safe_dump_all(documents)
         self.plane.kubectl("apply", f"--namespace={self.namespace}", "-f", "-", stdin=text)
 
-    def start_operator(self, name: str = "operator-0", *, host: str = "127.0.0.1") -> Running:
-        """One replica, signed in as the chart's ServiceAccount. `host`: where its control stream listens."""
+    def start_operator(
+        self, name: str = "operator-0", *, host: str = "127.0.0.1", environment: Mapping[str, str] | None = None
+    ) -> Running:
+        """One replica, signed in as the chart's ServiceAccount. `host`: where its control stream listens.
+
+        `environment`: what the webhooks of the clouds put into its pod.
+        """
+        given = {"POD_NAME": name, **(environment or {})}
         self._make_pod(name, OPERATOR_ACCOUNT)
         token = self.plane.kubectl("create", "token", OPERATOR_ACCOUNT, f"--namespace={self.namespace}").stdout.strip()
         planted.plant("the operator's ServiceAccount token", token)
@@ -147,7 +156,8 @@ class Fleet:
         running = Running(
             name=name,
             argv=[
-                *("env", f"POD_NAME={name}", sys.executable, "-m", "pilothouse", "operator"),
+                *("env", *(f"{key}={value}" for key, value in given.items())),
+                *(sys.executable, "-m", "pilothouse", "operator"),
                 *self._arguments("operator", changed),
                 *(f"--kubeconfig={kubeconfig}", "--certificate-name=127.0.0.1"),
             ],
@@ -255,8 +265,8 @@ class Fleet:
             if each["kind"] == "Deployment" and each["metadata"]["name"].endswith(f"-{component}")
         )
         given: list[str] = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
-        flags = dict(argument.split("=", 1) for argument in given)
-        return [f"{flag}={value}" for flag, value in (flags | changed).items()]
+        kept = [argument for argument in given if argument.partition("=")[0] not in changed]
+        return [*kept, *(f"{flag}={value}" for flag, value in changed.items())]
 
     def _make_pod(self, name: str, account: str, namespace: str | None = None) -> None:
         """A Pod object that no kubelet will ever run: tokens are bound to it."""
@@ -286,8 +296,15 @@ class Clouds:
 @contextlib.contextmanager
 def simulated_clouds() -> Iterator[Clouds]:
     """Both clouds on free loopback ports, as a process of their own."""
+    with simulators() as said:
+        yield Clouds(bedrock=said["bedrock"], azure=said["azure"], openai=said["openai"], admin=said["admin"])
+
+
+@contextlib.contextmanager
+def simulators(*flags: str) -> Iterator[dict[str, Any]]:
+    """The addresses of simulators on free loopback ports, in a process of their own."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.simulators", "--port", "0"],
+        [sys.executable, "-m", "tests.simulators", "--port", "0", *flags],
         stdout=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,
@@ -295,8 +312,7 @@ def simulated_clouds() -> Iterator[Clouds]:
     )
     try:
         assert process.stdout is not None
-        said = json.loads(process.stdout.readline())
-        yield Clouds(bedrock=said["bedrock"], azure=said["azure"], openai=said["openai"], admin=said["admin"])
+        yield json.loads(process.stdout.readline())
     finally:
         process.terminate()
         process.wait(10)

@@ -172,7 +172,7 @@ def until_only(traffic: Traffic, provider: str | None) -> None:
 def test_a_rotated_secret_is_live_without_a_failed_request(
     fleet: Fleet, clouds: Clouds, gateways: list[Running]
 ) -> None:
-    with Traffic([gateway.port for gateway in gateways], rate=50, model="gpt") as traffic:
+    with Traffic([gateway.port for gateway in gateways], rate=50, models=["gpt"]) as traffic:
         fleet.apply(manifests.azure_secret(credentials.AZURE_API_KEY_2))
         until("the new key is in use", lambda: keys_in_use(clouds) == {"key2"})
         admin(clouds, "PUT", "/credentials", {"azure": {credentials.AZURE_API_KEY_2: "key2"}})

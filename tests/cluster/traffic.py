@@ -1,10 +1,12 @@
 """A steady stream of requests against gateways, counting every answer that is not the one asked for."""
 
 import asyncio
+import itertools
 import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -44,17 +46,35 @@ class _Answer:
         self.complete = True
 
 
-class Traffic:
-    """`rate` requests a second in all, over `ports` in turn, from a thread with a loop of its own, until it is left."""
+def _request(model: str, text: str, key: str) -> bytes:
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": text}]}).encode()
+    return (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
+        b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b" % (key.encode(), len(body), body)
+    )
 
-    def __init__(self, ports: list[int], *, rate: float, model: str = "chat", key: str = API_KEY) -> None:
+
+class Traffic:
+    """`rate` requests a second in all, over `ports` in turn, from a thread with a loop of its own, until it is left.
+
+    At each port the `models` take turns; `text` is what is said to a model at a port.
+    """
+
+    def __init__(
+        self,
+        ports: list[int],
+        *,
+        rate: float,
+        models: Sequence[str] = ("chat",),
+        text: Callable[[str, int], str] = lambda model, port: "hello",
+        key: str = API_KEY,
+    ) -> None:
         self._ports = ports
         self._rate = rate
-        body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hello"}]}).encode()
-        self._request = (
-            b"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
-            b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b" % (key.encode(), len(body), body)
-        )
+        self._requests = {
+            port: itertools.cycle([(model, _request(model, text(model, port), key)) for model in models])
+            for port in ports
+        }
         self._idle: dict[int, list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] = {port: [] for port in ports}
         self._paused: set[int] = set()
         self._ending = threading.Event()
@@ -100,26 +120,27 @@ class Traffic:
     async def _one(self, port: int) -> None:
         tally = self.tally
         tally.requests += 1
+        model, request = next(self._requests[port])
         try:
-            status, answer = await asyncio.wait_for(self._ask(port), 30)
+            status, answer = await asyncio.wait_for(self._ask(port, request), 30)
         except (OSError, EOFError, TimeoutError) as broken:
             tally.failed += 1
-            tally.failures[f"{type(broken).__name__}: {broken}"] += 1
+            tally.failures[f"{model}: {type(broken).__name__}: {broken}"] += 1
             return
         if status != 200:
             planted.sweep([("an answer", bytes(answer.body))])
             tally.failed += 1
-            tally.failures[f"{status}: {answer.body[:200].decode(errors='replace')}"] += 1
+            tally.failures[f"{model}: {status}: {answer.body[:200].decode(errors='replace')}"] += 1
             return
         tally.providers[answer.provider] += 1
 
-    async def _ask(self, port: int) -> tuple[int, _Answer]:
+    async def _ask(self, port: int, request: bytes) -> tuple[int, _Answer]:
         idle = self._idle[port]
         reused = bool(idle)
         reader, writer = idle.pop() if reused else await asyncio.open_connection("127.0.0.1", port)
         answer = _Answer()
         parser = httptools.HttpResponseParser(answer)
-        writer.write(self._request)
+        writer.write(request)
         received = False
         while not answer.complete:
             try:
@@ -130,7 +151,7 @@ class Traffic:
                 writer.close()
                 # As every HTTP client: an idle connection that was closed meanwhile is no answer to this request.
                 if reused and not received:
-                    return await self._ask(port)
+                    return await self._ask(port, request)
                 raise EOFError("the connection ended before the answer")
             received = True
             parser.feed_data(chunk)

@@ -7,6 +7,8 @@ import asyncio
 import json
 import signal
 import sys
+import tempfile
+from pathlib import Path
 
 import uvloop
 
@@ -23,6 +25,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, choices=[0], help="0: free ports for all three")
     parser.add_argument("--region", default="us-east-1", help="the region that Bedrock is in")
     parser.add_argument("--workers", type=int, default=1, help="processes that share the two service ports")
+    parser.add_argument("--everything", action="store_true", help="STS, Entra and all secret stores too, on free ports")
     parser.add_argument("--share-ports", action="store_true", help="let other processes listen on the same ports")
     chosen = parser.parse_args(argv)
     if chosen.port == 0:
@@ -47,9 +50,25 @@ async def _serve(chosen: argparse.Namespace) -> None:
         region=chosen.region,
         reuse_port=chosen.share_ports,
     )
+    if chosen.everything:
+        await _serve_everything(simulators)
+        return
     async with simulators:
         print(json.dumps(simulators.addresses()), flush=True)
         await _until_signal()
+
+
+async def _serve_everything(simulators: Simulators) -> None:
+    # moto and all of the estate's SDKs are not for who wants models alone.
+    from tests.simulators.estate.admin import EstateAdmin
+    from tests.simulators.estate.fleet import Estate
+
+    with tempfile.TemporaryDirectory(prefix="pilothouse-simulators-") as folder:
+        estate = Estate(simulators, Path(folder))
+        simulators.admin = EstateAdmin(estate, simulators.admin)
+        async with simulators, estate:
+            print(json.dumps(estate.addresses()), flush=True)
+            await _until_signal()
 
 
 async def _serve_many(chosen: argparse.Namespace) -> None:

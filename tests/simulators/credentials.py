@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Mapping, MutableMapping
+from typing import cast
+
 import msgspec
 
 ACCESS_KEY_ID = "AKIASIMULATOR0000001"
@@ -27,13 +31,17 @@ class Keyring:
     """Keys by provider. API keys carry a name, by which the recorder tells them apart without showing them.
 
     `entra`: public keys (PEM) by id of those whose access tokens Azure takes (`entra.tokens.Mint.public_keys`). A token
-    is recorded by the application and the number of the token.
+    is recorded by the application and the number of the token. `revoked`: numbers (`uti`) of such as ended early.
+    `bedrock`: long-term API keys. `issued`: access keys that somebody else keeps, beside `access_keys`.
     """
 
     def __init__(self) -> None:
         self.access_keys: dict[str, AccessKey] = {}
         self.azure: dict[str, str] = {}
+        self.bedrock: dict[str, str] = {}
         self.entra: dict[str, str] = {}
+        self.revoked: set[str] = set()
+        self.issued: Mapping[str, AccessKey] = {}
         self.openai: dict[str, str] = {}
         self.reset()
 
@@ -51,6 +59,13 @@ class Keyring:
             self.access_keys[key.access_key_id] = key
         self.azure.clear()
         self.azure.update({AZURE_API_KEY: "key1", AZURE_API_KEY_2: "key2"})
+        self.bedrock.clear()
         self.entra.clear()
+        self.revoked.clear()
         self.openai.clear()
         self.openai.update({OPENAI_API_KEY: "key1"})
+
+    @property
+    def signing(self) -> Mapping[str, AccessKey]:
+        """All access keys that Bedrock takes."""
+        return ChainMap(self.access_keys, cast(MutableMapping[str, AccessKey], self.issued))

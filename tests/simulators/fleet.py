@@ -11,7 +11,7 @@ from tests.simulators.controls import Controls
 from tests.simulators.openai_chat.plain import PlainSurface
 from tests.simulators.openai_chat.service import OpenAIService
 from tests.simulators.wire.replies import Reply
-from tests.simulators.wire.server import Request, Server
+from tests.simulators.wire.server import Request, Server, Service
 
 
 class Simulators:
@@ -42,7 +42,9 @@ class Simulators:
             service=BedrockService(self.controls), host=host, port=bedrock_port, reuse_port=reuse_port
         )
         self._azure = Server(service=openai_port, host=host, port=azure_port, reuse_port=reuse_port)
-        self._admin = Server(service=AdminService(self.controls), host=host, port=admin_port)
+        self.admin: Service = AdminService(self.controls)
+        """May be replaced by one that does more."""
+        self._admin = Server(service=self._administer, host=host, port=admin_port)
         self.bedrock_url = self.azure_url = self.openai_url = self.admin_url = ""
 
     async def start(self) -> None:
@@ -54,6 +56,9 @@ class Simulators:
     async def stop(self) -> None:
         for server in (self._bedrock, self._azure, self._admin):
             await server.stop()
+
+    def _administer(self, request: Request) -> Reply:
+        return self.admin(request)
 
     def addresses(self) -> dict[str, str]:
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -79,11 +80,15 @@ def _header_value(name: bytes, value: bytes) -> str:
 
 @dataclass(slots=True)
 class Recorder:
-    """The last requests (bounded by number and by bytes) and counts since the last reset."""
+    """The last requests (bounded by number and by bytes) and counts since the last reset.
+
+    `heard` is called with each when its answer is decided.
+    """
 
     records: deque[Record] = field(default_factory=deque)
     counts: dict[tuple[str, str, int], int] = field(default_factory=dict)
     seq: int = 0
+    heard: Callable[[Record], None] | None = None
     _body_bytes: int = 0
 
     def open(self, provider: str, request: Request) -> Record:
@@ -99,6 +104,8 @@ class Recorder:
         record.status = status
         key = (record.provider, record.model or "", status)
         self.counts[key] = self.counts.get(key, 0) + 1
+        if self.heard is not None:
+            self.heard(record)
 
     def shown_counts(self) -> dict[str, dict[str, dict[str, int]]]:
         """Provider → model → status (as text, and `total`) → number."""

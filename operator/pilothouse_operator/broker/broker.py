@@ -4,12 +4,12 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pilothouse_api.conditions import Reason
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.snapshot import canonical
-from pilothouse_operator.compile.identities import Grant
+from pilothouse_operator.compile.identities import AWSSession, Grant
 from pilothouse_operator.observe import Metrics
 from pilothouse_operator.pacing import backoff, faults, lifetimes, targets
 from pilothouse_operator.pacing.agenda import Agenda
@@ -54,7 +54,7 @@ class _Entry:
     """When the last of them came, by the monotonic clock."""
 
     def inherit(self, former: "_Entry") -> None:
-        """What was issued for the same grant, whatever the values were that it was asked for with."""
+        """What was issued for an application that this one continues."""
         self.issued, self.fingerprint, self.issued_at = former.issued, former.fingerprint, former.issued_at
         self.refused, self.refusals, self.reissued = former.refused, former.refusals, former.reissued
 
@@ -89,7 +89,7 @@ class SessionBroker:
         self._renewed: Renewed | None = None
 
     def want(self, applications: Mapping[ProviderKey, Application]) -> None:
-        """From now on. An equal application keeps what is there, other values for the same grant until theirs comes."""
+        """From now on. An equal application keeps what is there, one that continues another until its own comes."""
         for provider in self._entries.keys() - applications.keys():
             self._forget(provider)
             self._turns.drop(provider)
@@ -99,7 +99,7 @@ class SessionBroker:
                 continue
             target = targets.of_grant(application.grant, application.values)
             entry = _Entry(application, target)
-            if before is not None and before.application.grant == application.grant:
+            if before is not None and _continues(application, before.application):
                 self._unplan(before)
                 entry.inherit(before)
             elif before is not None:
@@ -271,6 +271,22 @@ class SessionBroker:
 
     def _at(self, wall: float) -> float:
         return wall - self._offset_now()
+
+
+def _continues(application: Application, before: Application) -> bool:
+    """Whether what the one before was issued may serve until there is another.
+
+    Other values may sign in, and a session may be narrowed to other models: a rotation, or an edit, leaves no gap. The
+    identity, its place and the form have to be the same, or an edit could show somebody what was not meant for them. A
+    grant does not tell the operator's own identity from values of the provider.
+    """
+    return bool(application.values) == bool(before.values) and _unnarrowed(application.grant) == _unnarrowed(
+        before.grant
+    )
+
+
+def _unnarrowed(grant: Grant) -> Grant:
+    return replace(grant, models=None, duration_s=0) if isinstance(grant, AWSSession) else grant
 
 
 def _urgency(issued: Issued | None) -> float:

@@ -25,11 +25,12 @@ T = TypeVar("T")
 class _Credentials(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """What is given replaces all keys of that provider. API keys: key → name shown in records.
 
-    `entra`: id → public key (PEM) of those whose tokens Azure takes.
+    `bedrock`: long-term API keys. `entra`: id → public key (PEM) of those whose tokens Azure takes.
     """
 
     access_keys: list[AccessKey] | None = None
     azure: dict[str, str] | None = None
+    bedrock: dict[str, str] | None = None
     entra: dict[str, str] | None = None
     openai: dict[str, str] | None = None
 
@@ -90,6 +91,8 @@ class AdminService:
             keys.access_keys = {key.access_key_id: key for key in given.access_keys}
         if given.azure is not None:
             keys.azure = given.azure
+        if given.bedrock is not None:
+            keys.bedrock = given.bedrock
         if given.entra is not None:
             keys.entra = given.entra
         if given.openai is not None:

@@ -114,7 +114,8 @@ class AzureSurface:
 
     def _token_name(self, token: str) -> str | Whole:
         claims = _claims(token, tuple(self._controls.keys.entra.items()))
-        if claims is None or claims["exp"] <= self._controls.now():
+        ended = claims is None or claims["exp"] <= self._controls.now()
+        if claims is None or ended or claims["uti"] in self._controls.keys.revoked:
             return _error(401, "401", _BAD_TOKEN)
         return f"entra:{claims['appid']}/{claims['uti']}"
 

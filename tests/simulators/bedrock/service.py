@@ -9,7 +9,7 @@ import msgspec
 
 from tests.simulators import answers, faults, speech
 from tests.simulators.answers import Answer, Memo, Whole
-from tests.simulators.bedrock import caching, converse, errors, semantics, shapes, sigv4
+from tests.simulators.bedrock import bearer, caching, converse, errors, semantics, shapes, sigv4
 from tests.simulators.bedrock.caching import PromptCache
 from tests.simulators.bedrock.voice import VOICE
 from tests.simulators.controls import Controls
@@ -55,10 +55,10 @@ class BedrockService:
             )
         model_id = unquote(parts[2].decode("latin-1"))
         record.model, record.operation = model_id, operation
-        key = sigv4.verify(request, keys=controls.keys.access_keys, now=now, region=controls.settings.region)
-        if isinstance(key, sigv4.Refusal):
-            return faults.sent(errors.answer(key.name, key.message, status=403), extra=date)
-        record.credential = key.access_key_id
+        credential = self._credential(request, now)
+        if isinstance(credential, sigv4.Refusal):
+            return faults.sent(errors.answer(credential.name, credential.message, status=403), extra=date)
+        record.credential = credential
         model = self._model(model_id)
         if isinstance(model, Whole):
             return faults.sent(model, extra=date)
@@ -84,6 +84,14 @@ class BedrockService:
         if fault is not None:
             return faults.spoiled(fault, answer, voice=VOICE, pace=pace, extra=date), answer.status
         return faults.paced(answer, pace=pace, extra=date), answer.status
+
+    def _credential(self, request: Request, now: float) -> str | sigv4.Refusal:
+        keys, region = self._controls.keys, self._controls.settings.region
+        scheme, _, key = (request.header(b"authorization") or b"").decode("latin-1").partition(" ")
+        if scheme == "Bearer":
+            return bearer.verify(key, long_term=keys.bedrock, keys=keys.signing, now=now, region=region)
+        signer = sigv4.verify(request, keys=keys.signing, now=now, region=region)
+        return signer if isinstance(signer, sigv4.Refusal) else signer.access_key_id
 
     def _model(self, model_id: str) -> BedrockModel | Whole:
         try:

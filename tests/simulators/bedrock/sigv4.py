@@ -84,8 +84,6 @@ def verify(request: Request, *, keys: Mapping[str, AccessKey], now: float, regio
 
 def _parse(header: str) -> _Authorization | Refusal:
     algorithm, _, rest = header.partition(" ")
-    if algorithm == "Bearer":
-        return Refusal("AccessDeniedException", "Invalid API Key format: Must start with pre-defined prefix")
     fields = {}
     for part in rest.split(","):
         name, _, value = part.strip().partition("=")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -9,7 +10,7 @@ from tests.simulators.entra.directory import Directory
 from tests.simulators.entra.managed import APP_SERVICE_PATH, ManagedIdentities
 from tests.simulators.entra.service import EntraService
 from tests.simulators.entra.tokens import Mint
-from tests.simulators.wire.server import Server
+from tests.simulators.wire.server import Server, Service
 from tests.simulators.wire.tls import LocalAuthority
 
 
@@ -18,18 +19,20 @@ class EntraSimulator:
 
     `authority`: URL for azure-identity's `authority`. `imds`: for AZURE_POD_IDENTITY_AUTHORITY_HOST.
     `identity_endpoint`: for IDENTITY_ENDPOINT, with `managed.IDENTITY_HEADER`. `mint.public_keys` is what services
-    check tokens with (`Keyring.entra`).
+    check tokens with (`Keyring.entra`). `through`: what stands in front of both services.
     """
 
-    def __init__(self, folder: Path, mint: Mint | None = None) -> None:
+    def __init__(
+        self, folder: Path, mint: Mint | None = None, *, through: Callable[[Service], Service] = lambda inner: inner
+    ) -> None:
         self.directory = Directory()
         self.mint = mint or Mint()
         self.tls = LocalAuthority(folder)
         self.service = EntraService(self.directory, self.mint)
         self.managed = ManagedIdentities(self.directory, self.mint)
         host = "127.0.0.1"
-        self._entra = Server(service=self.service, host=host, port=0, tls=self.tls.server("localhost", host))
-        self._managed = Server(service=self.managed, host=host, port=0)
+        self._entra = Server(service=through(self.service), host=host, port=0, tls=self.tls.server("localhost", host))
+        self._managed = Server(service=through(self.managed), host=host, port=0)
         self.authority = self.imds = self.identity_endpoint = ""
 
     async def start(self) -> None:

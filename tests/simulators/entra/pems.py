@@ -51,3 +51,11 @@ def made(common_name: str, *, issuer: Identity | None = None, authority: bool = 
         .sign(issuer.key if issuer else key, hashes.SHA256())
     )
     return Identity(certificate, key)
+
+
+def read(pem: str) -> Identity:
+    """What `Identity.pem` has made, without a password."""
+    key = serialization.load_pem_private_key(pem.encode(), None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ValueError("not an RSA key")
+    return Identity(x509.load_pem_x509_certificate(pem.encode()), key)

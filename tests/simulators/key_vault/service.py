@@ -10,6 +10,7 @@ import base64
 import time
 import uuid
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final
@@ -24,7 +25,7 @@ from tests.simulators.entra.pems import Identity
 from tests.simulators.entra.service import answered
 from tests.simulators.entra.tokens import TokenRefused, verified
 from tests.simulators.wire.replies import Reply
-from tests.simulators.wire.server import Request, Server
+from tests.simulators.wire.server import Request, Server, Service
 
 _VERSIONS: Final = frozenset({"7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01", "2026-04-01"})
 _NAMES: Final = ("localhost", "127.0.0.1", "*.vault.azure.net")
@@ -42,11 +43,14 @@ class Version:
 
 
 class KeyVault:
-    """The vault's content and HTTP service. `origin` is its own URL; `instead`: replies for the next requests."""
+    """The vault's content and HTTP service. `origin` is its own URL; `instead`: replies for the next requests.
 
-    def __init__(self, entra: EntraSimulator) -> None:
+    `through`: what stands in front of the service.
+    """
+
+    def __init__(self, entra: EntraSimulator, *, through: Callable[[Service], Service] = lambda inner: inner) -> None:
         self.entra = entra
-        self._server = Server(service=self, host="127.0.0.1", port=0, tls=entra.tls.server(*_NAMES))
+        self._server = Server(service=through(self), host="127.0.0.1", port=0, tls=entra.tls.server(*_NAMES))
         self.origin = ""
         self.tenant_id = TENANT_ID
         self.resource = "https://vault.azure.net"

@@ -5,6 +5,8 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 
 from pilothouse_api.conditions import Reason
 from pilothouse_api.names import ProviderKey
@@ -25,9 +27,10 @@ DENIED = Fault("the role does not trust us", reason=Reason.SIGN_IN_REFUSED, pass
 BUSY = Fault("STS asks to slow down", reason=Reason.SIGN_IN_UNAVAILABLE, passing=True, throttled=True)
 
 
-def application(secret: str = "key", region: str = "eu-central-1") -> Application:
-    grant = AWSSession(identity=AWSIdentity(region=region))
-    return Application(grant=grant, values={"secretAccessKey": Secret(secret)})
+def application(secret: str | None = "key", region: str = "eu-central-1", **changed: Any) -> Application:
+    """Without a secret, the operator's own identity signs in."""
+    grant = replace(AWSSession(identity=AWSIdentity(region=region)), **changed)
+    return Application(grant=grant, values={} if secret is None else {"secretAccessKey": Secret(secret)})
 
 
 class Cloud:

@@ -6,7 +6,8 @@ import pytest
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.snapshot import canonical
 from pilothouse_api.snapshot.credentials import BearerToken
-from pilothouse_operator.ports import Brokered
+from pilothouse_operator.compile.identities import BedrockForm
+from pilothouse_operator.ports import Application, Brokered
 from tests import virtual
 from tests.unit.operator.broker.cloud import BUSY, DENIED, DOWN, HOUR, PROVIDER, Rig, application, until
 
@@ -107,14 +108,33 @@ def test_an_equal_application_keeps_what_is_there() -> None:
     virtual.run(scenario())
 
 
-def test_another_grant_inherits_nothing() -> None:
+@pytest.mark.parametrize(
+    "other",
+    [application(region="us-east-1"), application(None), application(form=BedrockForm.API_KEY)],
+    ids=["another place", "the operator's own identity", "another form"],
+)
+def test_another_application_inherits_nothing(other: Application) -> None:
     async def scenario() -> None:
         rig = Rig()
         async with rig.running():
             rig.want(application())
             await until(5)
-            rig.want(application(region="us-east-1"))
+            rig.want(other)
             assert rig.broker.read(PROVIDER) == Brokered()
+            await until(6)
+            assert (rig.token, rig.cloud.asked) == ("token 2", [0.0, 5.0])
+
+    virtual.run(scenario())
+
+
+def test_an_edit_of_the_models_leaves_no_gap() -> None:
+    async def scenario() -> None:
+        rig = Rig()
+        async with rig.running():
+            rig.want(application(models=("a",)))
+            await until(5)
+            rig.want(application(models=("a", "b"), duration_s=900))
+            assert rig.token == "token 1"
             await until(6)
             assert (rig.token, rig.cloud.asked) == ("token 2", [0.0, 5.0])
 

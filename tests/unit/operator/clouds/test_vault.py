@@ -294,6 +294,7 @@ async def test_a_slow_answer_is_left(stand: Stand, monkeypatch: pytest.MonkeyPat
     steps = [(0.0, replies.head(200, [("content-length", "1000")])), *[(0.02, b" ")] * 1000]
     stand.simulator.interruptions = [Reply(steps)]
     assert (await stand.fault(token=Secret(ROOT))).passing
+    monkeypatch.setattr(module, "_ANSWER_S", 10.0)
     assert (await stand.ask(token=Secret(ROOT))).status == 200
 
 
