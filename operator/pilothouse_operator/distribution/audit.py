@@ -1,22 +1,24 @@
 """One line in the log for every credential that a proxy is given: who, which provider, until when. Never the value."""
 
 import logging
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from pilothouse_api.names import ProviderKey
 from pilothouse_api.snapshot import canonical
-from pilothouse_api.snapshot.credentials import AccessKey, BearerToken, Credential
+from pilothouse_api.snapshot.credentials import AccessKey, BearerToken, Credential, ProxyCredential
+from pilothouse_operator.distribution.handing import Held, Shows
 from pilothouse_operator.ports import ProxyIdentity
 
 _log = logging.getLogger(__name__)
 
+_WHAT = {Shows.PROVIDER: "the credential", Shows.FORWARD_PROXY: "the user and password for the forward proxy"}
 
-def handed_out(identity: ProxyIdentity, credentials: Mapping[ProviderKey, Credential]) -> None:
+
+def handed_out(identity: ProxyIdentity, held: Held) -> None:
     """Logs each."""
-    for provider, credential in credentials.items():
+    for (provider, shows), credential in held.items():
         _log.info(
-            "handed out the credential of %s to pod %s/%s (ServiceAccount %s, %s), %s",
+            "handed out %s of %s to pod %s/%s (ServiceAccount %s, %s), %s",
+            _WHAT[shows],
             provider,
             identity.subject.namespace,
             identity.pod,
@@ -26,10 +28,9 @@ def handed_out(identity: ProxyIdentity, credentials: Mapping[ProviderKey, Creden
         )
 
 
-def _until(credential: Credential) -> str:
+def _until(credential: Credential | ProxyCredential) -> str:
     """With its fingerprint, if it ends: of a key that lasts a hash would be there to be guessed at."""
-    ends = credential.expires_at if isinstance(credential, AccessKey | BearerToken) else None
-    if ends is None:
+    if not isinstance(credential, AccessKey | BearerToken) or (ends := credential.expires_at) is None:
         return "which does not end by itself"
     at = datetime.fromtimestamp(ends, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return f"until {at} ({canonical.fingerprint(credential)})"

@@ -17,7 +17,7 @@ from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_api.snapshot.stream import Ack, AckState, Publication, Refusal, Report
 from pilothouse_operator.distribution.fleet import FleetView, ProxyView, ReportsView
-from pilothouse_operator.distribution.handing import Handing
+from pilothouse_operator.distribution.handing import Handing, Held
 from pilothouse_operator.distribution.history import ScopeHistory
 from pilothouse_operator.ports import ProxyIdentity
 
@@ -51,7 +51,7 @@ class Taken:
     """What goes down a stream next. `lines` end in a newline each; `handed`: the credentials in them, for the audit."""
 
     lines: tuple[bytes, ...] = field(repr=False)
-    handed: Mapping[ProviderKey, Credential] = field(repr=False)
+    handed: Held = field(repr=False)
 
 
 class Subscription:
@@ -169,7 +169,11 @@ class Hub:
         """
         scope = prepared.snapshot.scope
         channel = self._channel(scope)
-        if channel.handing.replace(static=prepared.snapshot.credentials, renewed=renewed or {}):
+        if channel.handing.replace(
+            static=prepared.snapshot.credentials,
+            proxies=prepared.snapshot.proxy_credentials,
+            renewed=renewed or {},
+        ):
             for stream in channel.streams:
                 stream.wake()
         if channel.history.current == prepared.version:

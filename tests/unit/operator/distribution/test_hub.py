@@ -5,13 +5,14 @@ import msgspec
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, QuotaKey, RouteKey, Scope, SnapshotVersion, sidecar_scope
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot import canonical
-from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Credential
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Basic, Credential
 from pilothouse_api.snapshot.quotas import Limit, Per, Quota, Resource
 from pilothouse_api.snapshot.routes import Route, Target
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
 from pilothouse_api.snapshot.stream import Ack, AckState, LimitUse, Publication, Refusal, Renewal, Report, Subject
 from pilothouse_operator.compile.world import Kind, ResourceKey
 from pilothouse_operator.distribution import fleet
+from pilothouse_operator.distribution.handing import Shows
 from pilothouse_operator.distribution.hub import Hub, Prepared, Subscription, prepare
 from pilothouse_operator.ports import ProxyIdentity, Rollout
 
@@ -461,15 +462,22 @@ def test_a_credential_that_no_route_needs_any_more_is_given_to_nobody() -> None:
 def test_what_is_handed_out_is_told_once_for_each_stream() -> None:
     served = hub()
     stream = attach(served, "a")
-    static = msgspec.structs.replace(snapshot(chat=1).snapshot, credentials={AZURE: APIKey(key=Secret("k"))})
+    egress = Basic(username=Secret("u"), password=Secret("p"))
+    static = msgspec.structs.replace(
+        snapshot(chat=1).snapshot, credentials={AZURE: APIKey(key=Secret("k"))}, proxy_credentials={AZURE: egress}
+    )
     served.publish(prepare(static), {}, {BEDROCK: session("one")})
     first = stream.take()
     assert first is not None
-    assert first.handed == {AZURE: APIKey(key=Secret("k")), BEDROCK: session("one")}
+    assert first.handed == {
+        (AZURE, Shows.PROVIDER): APIKey(key=Secret("k")),
+        (AZURE, Shows.FORWARD_PROXY): egress,
+        (BEDROCK, Shows.PROVIDER): session("one"),
+    }
     served.renew(BEDROCK, session("two"))
     second = stream.take()
     assert second is not None
-    assert second.handed == {BEDROCK: session("two")}
+    assert second.handed == {(BEDROCK, Shows.PROVIDER): session("two")}
     other = msgspec.structs.replace(static, schema=1)
     served.publish(prepare(other), {}, {BEDROCK: session("two")})
     third = stream.take()
