@@ -67,7 +67,7 @@ def test_a_session_opens_the_models_until_it_is_revoked(estate: Estate) -> None:
     keys = session(estate)
     assert said(estate, keys) == 200
     estate.revoke_issued(role=OPERATOR_ROLE)
-    assert refusal(lambda: said(estate, keys)) == "UnrecognizedClientException"
+    assert refusal(lambda: said(estate, keys)) == "AccessDeniedException"
 
 
 def test_a_session_opens_models_and_stores_until_it_ends(estate: Estate) -> None:

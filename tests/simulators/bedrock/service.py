@@ -89,9 +89,16 @@ class BedrockService:
         keys, region = self._controls.keys, self._controls.settings.region
         scheme, _, key = (request.header(b"authorization") or b"").decode("latin-1").partition(" ")
         if scheme == "Bearer":
-            return bearer.verify(key, long_term=keys.bedrock, keys=keys.signing, now=now, region=region)
-        signer = sigv4.verify(request, keys=keys.signing, now=now, region=region)
-        return signer if isinstance(signer, sigv4.Refusal) else signer.access_key_id
+            found = bearer.verify(key, long_term=keys.bedrock, keys=keys.signing, now=now, region=region)
+            if isinstance(found, sigv4.Refusal) or not found.startswith(bearer.SHORT_TERM):
+                return found
+            signer = keys.signing[found.removeprefix(bearer.SHORT_TERM)]
+        else:
+            verified = sigv4.verify(request, keys=keys.signing, now=now, region=region)
+            if isinstance(verified, sigv4.Refusal):
+                return verified
+            found, signer = verified.access_key_id, verified
+        return found if signer.denied is None else sigv4.denied(signer.denied, region)
 
     def _model(self, model_id: str) -> BedrockModel | Whole:
         try:
