@@ -55,15 +55,6 @@ class _Authorization:
     signature: str
 
 
-def denied(who: str, region: str) -> Refusal:
-    """What IAM says to whom a policy denies everything, as to sessions that were revoked."""
-    message = (
-        f"User: {who} is not authorized to perform: bedrock:InvokeModel on resource: "
-        f"arn:aws:bedrock:{region}::foundation-model/* with an explicit deny in an identity-based policy"
-    )
-    return Refusal("AccessDeniedException", message)
-
-
 def verify(request: Request, *, keys: Mapping[str, AccessKey], now: float, region: str) -> AccessKey | Refusal:
     """Whose request this is. `now` is in Unix seconds."""
     header = request.header(b"authorization")

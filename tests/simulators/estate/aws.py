@@ -41,7 +41,9 @@ class IssuedKeys(Mapping[str, AccessKey]):
             secret_access_key=holder.secret_access_key,
             session_token=holder.token or None,
             expires_at=holder.expires_at,
-            denied=holder.arn if holder.denied else None,
+            holder=holder.arn,
+            denied=holder.denied,
+            policy=holder.policy,
         )
 
     def __iter__(self) -> Iterator[str]:
