@@ -402,7 +402,10 @@ def _check_bundle(path: str, bundle: str | None) -> None:
 
 def _unusable(route: route_snapshots.Route) -> str:
     if route.withheld and not route.targets:
-        return "its providers sign in with static keys, which are not given to sidecars of other namespaces"
+        return (
+            "the credentials of its providers are not given to this sidecar: `delivery` of each LLMProvider says which "
+            "proxies may have them; a shared gateway serves it"
+        )
     return "none of its targets can be used; the status of its ModelRoute says why"
 
 

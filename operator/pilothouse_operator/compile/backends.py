@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.resources.provider import Delivery, LLMProviderSpec
-from pilothouse_api.snapshot.credentials import NoCredential
+from pilothouse_api.snapshot.credentials import AccessKey, NoCredential
 from pilothouse_api.snapshot.providers import Provider
 from pilothouse_operator.compile.lowering import lower
 from pilothouse_operator.compile.reading import Reading, read
@@ -42,8 +42,13 @@ class Backend:
     @property
     def lasting(self) -> bool:
         """Whether proxies get something secret that does not end by itself."""
-        passing = self.state.issued or isinstance(self.state.credential, NoCredential)
-        return not passing or self.state.proxy is not None
+        credential = self.state.credential
+        if self.state.proxy is not None:
+            return True
+        if self.state.issued:
+            # The operator's own access key can be one that lasts.
+            return isinstance(credential, AccessKey) and credential.expires_at is None
+        return not isinstance(credential, NoCredential)
 
 
 def backends(inputs: Inputs) -> Mapping[ProviderKey, Backend]:

@@ -44,8 +44,14 @@ class Credentials:
     def want(self, sign_ins: Mapping[ProviderKey, SignIn]) -> None:
         """Has the stores hold the values, and clouds issue what can be asked for with those that are there."""
         self._values.want(reference for sign_in in sign_ins.values() for reference in sign_in.references)
+        before = self._last_good
         self._renew_last_good(sign_ins)
-        self._broker.want({key: last.application for key, last in self._last_good.items() if last.application})
+        wanted = {key: last.application for key, last in self._last_good.items() if last.application}
+        recreated = {key for key in wanted if key in before and before[key].sign_in.uid != sign_ins[key].uid}
+        if recreated:
+            # The broker knows no uids: what it takes for a rotated value would leave the former one's credential.
+            self._broker.want({key: application for key, application in wanted.items() if key not in recreated})
+        self._broker.want(wanted)
 
     def pending(self, sign_ins: Mapping[ProviderKey, SignIn]) -> bool:
         """Whether some value or credential has not been looked at yet: a snapshot made now would lack its provider."""

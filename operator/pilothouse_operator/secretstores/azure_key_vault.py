@@ -104,6 +104,8 @@ class AzureKeyVault:
                 cast(AsyncTokenCredential, tokens),
                 # Every cloud has it; the SDK's own newest is not everywhere.
                 api_version=ApiVersion.V7_4,
+                # The operator asks whom the manifest names, not whom a server does.
+                permit_redirects=False,
                 verify_challenge_resource=(urlsplit(vault_url).hostname or "").endswith(_DOMAINS),
                 **self._entra.options,
             )

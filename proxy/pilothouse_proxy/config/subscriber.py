@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -53,7 +53,7 @@ class _Offer:
     hello: Hello
     hello_line: bytes
     publication: Publication
-    line: bytes
+    line: bytes = field(repr=False)
 
 
 class Subscriber:

@@ -71,6 +71,10 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     sent: bool = False
     """Set by the client: bytes of it have left, so that somebody may be at work on it."""
 
+    def __repr__(self) -> str:
+        """Without what it is signed in with, and what the caller says."""
+        return f"{type(self).__name__}({self.method!r} to {self.origin!r})"
+
 
 class Phase(enum.StrEnum):
     """Which wait ran out."""

@@ -338,6 +338,18 @@ async def test_odd_answers_are_faults(
     assert (fault.reason, fault.passing) == (reason, passing)
 
 
+async def test_where_a_vault_points_to_is_not_asked(
+    store: AzureKeyVault, address: KeyVaultAddress, vault: KeyVault
+) -> None:
+    elsewhere = f"{vault.origin}/secrets/elsewhere/0123456789abcdef0123456789abcdef"
+    vault.instead += [
+        answered(307, "", ("location", elsewhere)),
+        answered(200, {"value": VALUE, "id": elsewhere}),
+    ]
+    fault = await refused(store, address)
+    assert (fault.reason, fault.passing, len(vault.instead)) == (Reason.STORE_UNAVAILABLE, True, 1)
+
+
 async def test_a_vault_that_nobody_serves_is_unavailable(store: AzureKeyVault, address: KeyVaultAddress) -> None:
     fault = await refused(store, dataclasses.replace(address, vault_url="https://127.0.0.1:9"))
     assert (fault.reason, fault.passing) == (Reason.STORE_UNAVAILABLE, True)

@@ -125,6 +125,22 @@ def test_a_key_s_hash_that_is_none_is_refused() -> None:
     assert rejected(snapshot({}, {}, identity=identity)).path == "identity.apiKeys"
 
 
+@pytest.mark.parametrize(
+    ("withheld", "why"),
+    [
+        (
+            1,
+            "the credentials of its providers are not given to this sidecar: `delivery` of each LLMProvider says which "
+            "proxies may have them; a shared gateway serves it",
+        ),
+        (0, "none of its targets can be used; the status of its ModelRoute says why"),
+    ],
+)
+def test_a_route_without_targets_says_why_it_has_none(withheld: int, why: str) -> None:
+    routes = good(snapshot({}, {"r": route(withheld=withheld)})).routes
+    assert [each.unusable for each in routes.values()] == [why]
+
+
 def test_times_are_in_seconds() -> None:
     bound = good(ONE).routes["apps/r"]  # type: ignore[index] # NewType
     assert (bound.first_token_s, bound.idle_s, bound.total_s) == (2.0, 2.0, 5.0)

@@ -39,9 +39,9 @@ class BedrockProvider:
         if not isinstance(credential, AccessKey):
             lines = _lines(credential)
             return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=lines, body=body)
-        if not _fits_headers(credential):
+        if not sign.fits(credential):
             raise GatewayError(Kind.UPSTREAM_AUTH, _UNFIT)
-        headers = sign.headers(
+        headers = sign.lines(
             host=origins.authority(origin.scheme, origin.host, origin.port),
             canonical_path=canonical_path,
             body=body,
@@ -55,7 +55,7 @@ class BedrockProvider:
     def unfit(self, credential: Credential) -> str:
         """As `ports.Provider` says."""
         if isinstance(credential, AccessKey):
-            return "" if _fits_headers(credential) else _UNFIT
+            return "" if sign.fits(credential) else _UNFIT
         try:
             _lines(credential)
         except GatewayError as error:
@@ -65,13 +65,6 @@ class BedrockProvider:
     def classify(self, *, status: int, headers: Headers, body: bytes, now: float) -> Failure:
         """What a non-2xx answer means."""
         return classify.classify(status=status, headers=headers, body=body, now=now)
-
-
-def _fits_headers(credential: AccessKey) -> bool:
-    """A line break in a key would let it write headers of its own; and no codec's message may quote it."""
-    token = "" if credential.session_token is None else credential.session_token.reveal()
-    key_id = credential.access_key_id
-    return key_id.isascii() and key_id.isprintable() and token.isascii() and token.isprintable()
 
 
 @lru_cache(maxsize=256)

@@ -10,50 +10,67 @@ from functools import lru_cache
 from hashlib import sha256
 
 from pilothouse_api.snapshot.credentials import AccessKey
-from pilothouse_proxy.http.messages import Headers
+from pilothouse_proxy.http import heads
+from pilothouse_proxy.http.messages import Lines
 
-_CONTENT_TYPE = "application/json"
+_CONTENT_TYPE = b"application/json"
 
 # The key that signs is derived by four HMACs from the secret, and is good for a day, a region and a service.
 _KEYS: dict[tuple[str, str, str, str], bytes] = {}
 _KEYS_MAX = 256
 
 
-def headers(
+class _Second:
+    """What all requests of one second to one path have in common, as far as the body and the signature."""
+
+    def __init__(
+        self, host: str, canonical_path: str, credential: AccessKey, region: str, service: str, second: int
+    ) -> None:
+        stamp = datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ").encode("ascii")
+        shown = [(b"content-type", _CONTENT_TYPE), (b"x-amz-date", stamp)]
+        signed = [(b"content-type", _CONTENT_TYPE), (b"host", host.encode("ascii")), (b"x-amz-date", stamp)]
+        if credential.session_token is not None:
+            token = (b"x-amz-security-token", credential.session_token.reveal().encode("ascii"))
+            shown.append(token)
+            signed.append(token)
+        names = b";".join(name for name, _ in signed)
+        date = stamp[:8].decode("ascii")
+        scope = f"{date}/{region}/{service}/aws4_request".encode("ascii")
+        self.request = sha256(b"POST\n%b\n\n" % canonical_path.encode("ascii"))
+        self.request.update(b"".join(b"%b:%b\n" % header for header in signed))
+        self.request.update(b"\n%b\n" % names)
+        self.to_sign = b"AWS4-HMAC-SHA256\n%b\n%b\n" % (stamp, scope)
+        self.key = _signing_key(credential.secret_access_key.reveal(), date, region, service)
+        who = b"%b/%b" % (credential.access_key_id.encode("ascii"), scope)
+        start = b"AWS4-HMAC-SHA256 Credential=%b, SignedHeaders=%b, Signature=" % (who, names)
+        self.lines = heads.header_lines([*shown, (b"authorization", start)]).removesuffix(b"\r\n")
+
+
+def lines(
     *, host: str, canonical_path: str, body: bytes, credential: AccessKey, region: str, service: str, now: float
-) -> Headers:
+) -> Lines:
     """All headers of a signed JSON request but `host` and `content-length`, which the client adds.
 
-    `host` must be what the client will send; `now` in Unix seconds.
+    `host` must be what the client will send; `now` in Unix seconds; `fits` holds for the credential.
     """
-    stamp = _stamp(int(now))
-    signed: Headers = [(b"content-type", b"application/json"), (b"x-amz-date", stamp.encode("ascii"))]
-    if credential.session_token is None:
-        names = "content-type;host;x-amz-date"
-        token_line = ""
-    else:
-        token = credential.session_token.reveal()
-        names = "content-type;host;x-amz-date;x-amz-security-token"
-        token_line = f"x-amz-security-token:{token}\n"
-        signed.append((b"x-amz-security-token", token.encode("ascii")))
-    request = (
-        f"POST\n{canonical_path}\n\ncontent-type:{_CONTENT_TYPE}\nhost:{host}\nx-amz-date:{stamp}\n{token_line}\n"
-        f"{names}\n{sha256(body).hexdigest()}"
-    )
-    scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
-    to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{sha256(request.encode('ascii')).hexdigest()}"
-    key = _signing_key(credential.secret_access_key.reveal(), stamp[:8], region, service)
-    signature = hmac.digest(key, to_sign.encode("ascii"), "sha256").hex()
-    authorization = (
-        f"AWS4-HMAC-SHA256 Credential={credential.access_key_id}/{scope}, SignedHeaders={names}, Signature={signature}"
-    )
-    signed.append((b"authorization", authorization.encode("ascii")))
-    return signed
+    shared = _second(host, canonical_path, credential, region, service, int(now))
+    request = shared.request.copy()
+    request.update(sha256(body).hexdigest().encode("ascii"))
+    signature = hmac.digest(shared.key, shared.to_sign + request.hexdigest().encode("ascii"), "sha256")
+    return Lines(b"%b%b\r\n" % (shared.lines, signature.hex().encode("ascii")))
 
 
-@lru_cache(maxsize=4)
-def _stamp(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
+@lru_cache(maxsize=256)
+def fits(credential: AccessKey) -> bool:
+    """A line break in a key would let it write headers of its own; and no codec's message may quote it."""
+    token = "" if credential.session_token is None else credential.session_token.reveal()
+    key_id = credential.access_key_id
+    return key_id.isascii() and key_id.isprintable() and token.isascii() and token.isprintable()
+
+
+@lru_cache(maxsize=512)
+def _second(host: str, canonical_path: str, credential: AccessKey, region: str, service: str, second: int) -> _Second:
+    return _Second(host, canonical_path, credential, region, service, second)
 
 
 def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:

@@ -1,5 +1,7 @@
 """Credentials from Secrets: what is accepted, what is said when it is not, and what outlives a fault."""
 
+from dataclasses import replace
+
 import pytest
 
 from pilothouse_api.conditions import Problem, Reason
@@ -364,6 +366,18 @@ def test_an_application_stands_with_its_last_good_values() -> None:
     assert state.credential == TOKEN.credential
     assert state.problem is not None
     assert state.problem.reason is Reason.SECRET_NOT_FOUND
+
+
+def test_a_recreated_provider_is_applied_for_anew() -> None:
+    counter = Counter()
+    told: list[dict[ProviderKey, Application]] = []
+    counter.want = lambda applications: told.append(dict(applications))  # type: ignore[method-assign]
+    gathering = credentials(Store(principal={"pem": "its certificate"}), counter=counter)
+    once = {AZURE: PRINCIPAL, BEDROCK: BROKERED}
+    gathering.want(once)
+    gathering.want(once)
+    gathering.want({AZURE: replace(PRINCIPAL, uid="another"), BEDROCK: BROKERED})
+    assert [sorted(each) for each in told] == [[AZURE, BEDROCK], [AZURE, BEDROCK], [BEDROCK], [AZURE, BEDROCK]]
 
 
 def test_a_sign_in_that_is_not_permitted_is_not_applied_for() -> None:

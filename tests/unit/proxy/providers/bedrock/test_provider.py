@@ -58,11 +58,11 @@ def test_region_and_service_are_the_endpoints_own_not_the_hosts() -> None:
     endpoint = BedrockEndpoint(url="http://127.0.0.1:9000/x", region="us-east-2")
     request = prepare(endpoint=endpoint)
     assert request.target.startswith(b"/x/model/")
-    assert b"/us-east-2/bedrock/aws4_request" in dict(request.headers)[b"authorization"]
+    assert b"/us-east-2/bedrock/aws4_request" in heads.header_lines(request.headers)
 
 
 def test_the_session_token_goes_along() -> None:
-    assert dict(prepare().headers)[b"x-amz-security-token"] == b"token"
+    assert b"\r\nx-amz-security-token: token\r\n" in heads.header_lines(prepare().headers)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import AccessKey
+from pilothouse_proxy.http.messages import Lines
 from pilothouse_proxy.providers.bedrock import sign
 from pilothouse_proxy.providers.bedrock.endpoint import path
 
@@ -25,6 +26,12 @@ MODELS = st.one_of(
     ),
     st.text(min_size=1, max_size=60).filter(lambda text: text not in {".", ".."} and text.isprintable()),
 )
+
+
+def headers(lines: Lines) -> dict[bytes, bytes]:
+    """As a server reads them."""
+    named = (line.partition(b": ") for line in lines.removesuffix(b"\r\n").split(b"\r\n"))
+    return {name: value for name, _, value in named}
 
 
 def signed_by_botocore(
@@ -73,7 +80,7 @@ def test_the_signature_is_the_one_that_botocore_computes(
         session_token=None if token is None else Secret(token),
     )
     wire, canonical = path(base, UpstreamModel(model), operation)
-    headers = sign.headers(
+    lines = sign.lines(
         host=host, canonical_path=canonical, body=body, credential=credential, region=region, service=service, now=now
     )
     expected = signed_by_botocore(
@@ -84,11 +91,11 @@ def test_the_signature_is_the_one_that_botocore_computes(
         service=service,
         now=now,
     )
-    assert dict(headers) == expected
+    assert headers(lines) == expected
 
 
 def authorization(*, secret: str, now: float, region: str = "eu-west-1", service: str = "bedrock") -> bytes:
-    headers = sign.headers(
+    lines = sign.lines(
         host="h",
         canonical_path="/model/x/converse",
         body=b"{}",
@@ -97,7 +104,7 @@ def authorization(*, secret: str, now: float, region: str = "eu-west-1", service
         service=service,
         now=now,
     )
-    return dict(headers)[b"authorization"]
+    return headers(lines)[b"authorization"]
 
 
 def test_a_rotated_secret_a_new_day_region_or_service_gets_a_key_of_its_own() -> None:
