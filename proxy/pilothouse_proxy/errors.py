@@ -163,7 +163,7 @@ class Failure:
     detail: dict[str, object] | None = None
     """Further members of the error object, kept as the provider sent them for the client (Azure's `innererror`)."""
     renewable: bool = False
-    """The credential is said to have ended, or not to be valid any more: another one may be taken."""
+    """The credential is said to have ended, or not to be valid or of use any more: another one may be taken."""
     note: str = ""
     """For the log alone: the provider's own words where they name accounts or identities. Never a credential."""
 

@@ -28,6 +28,8 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--everything", action="store_true", help="STS, Entra and all secret stores too, on free ports")
     parser.add_argument("--share-ports", action="store_true", help="let other processes listen on the same ports")
     chosen = parser.parse_args(argv)
+    if chosen.everything and chosen.workers > 1:
+        parser.error("--everything is one process: what is issued is known in it alone")
     if chosen.port == 0:
         chosen.bedrock_port = chosen.azure_port = chosen.admin_port = 0
     return chosen

@@ -19,12 +19,18 @@ OPENAI_API_KEY = "sk-simulator-0000000000000000000000000001"
 
 
 class AccessKey(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """`expires_at` is in Unix seconds; a key with a session token must be sent with it."""
+    """`expires_at` is in Unix seconds; a key with a session token must be sent with it.
+
+    `holder`: the ARN of who has it. `denied`: a policy denies everything to them. `policy`: of their session (JSON).
+    """
 
     access_key_id: str
     secret_access_key: str
     session_token: str | None = None
     expires_at: float | None = None
+    holder: str = ""
+    denied: bool = False
+    policy: str = ""
 
 
 class Keyring:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pilothouse_api.conditions import Reason
 from pilothouse_api.secret import Secret
 from pilothouse_operator.clouds import aws_faults, aws_own
-from pilothouse_operator.clouds.aws_calls import AWSCalls, CallFailed, Endpoint, Service, Trouble
+from pilothouse_operator.clouds.aws_calls import AWSCalls, CallFailed, Endpoint, Service
 from pilothouse_operator.clouds.aws_keys import Keys
 from pilothouse_operator.clouds.aws_own import Origin
 from pilothouse_operator.compile.identities import AssumedRole, AWSIdentity
@@ -109,7 +109,7 @@ class AWSIdentities:
         try:
             return await self._calls.call(endpoint, keys, operation, parameters)
         except CallFailed as failed:
-            if not (kept and failed.trouble is Trouble.KEYS_REFUSED):
+            if not (kept and failed.stale):
                 raise fault(failed, self._who(place)) from None
         keys = await self._again(place, keys)
         try:
@@ -162,7 +162,7 @@ class AWSIdentities:
         try:
             return await self._assumed(place, source, wanted)
         except CallFailed as failed:
-            if not (kept and failed.trouble is Trouble.KEYS_REFUSED):
+            if not (kept and failed.stale):
                 raise self._fault(place, before, failed) from None
         source = await self._again(before, source)
         try:

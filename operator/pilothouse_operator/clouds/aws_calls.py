@@ -138,6 +138,15 @@ class CallFailed(Exception):
         self._told = Secret(told)
 
     @property
+    def stale(self) -> bool:
+        """Whether other keys of the same identity may do: these are refused, or what is as old is denied everything.
+
+        So IAM revokes the sessions of a role: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html
+        """
+        denied = self.trouble is Trouble.FORBIDDEN and self.says("with an explicit deny in an identity-based policy")
+        return denied or self.trouble is Trouble.KEYS_REFUSED
+
+    @property
     def principal(self) -> str:
         """The ARN of whom AWS has refused, where it says so."""
         found = _PRINCIPAL.search(self._told.reveal())

@@ -31,11 +31,13 @@ def estate() -> Iterator[Estate]:
         yield running
 
 
-def session(estate: Estate) -> dict[str, Any]:
+def session(estate: Estate, **narrowed: str) -> dict[str, Any]:
     """What a pod with IRSA gets."""
     sts = boto3.client("sts", region_name=REGION, endpoint_url=estate.at["sts"])
     token = Path(estate.environment["AWS_WEB_IDENTITY_TOKEN_FILE"]).read_text()
-    given = sts.assume_role_with_web_identity(RoleArn=OPERATOR_ROLE, RoleSessionName="pod", WebIdentityToken=token)
+    given = sts.assume_role_with_web_identity(
+        RoleArn=OPERATOR_ROLE, RoleSessionName="pod", WebIdentityToken=token, **narrowed
+    )
     found: dict[str, Any] = given["Credentials"]
     return found
 
@@ -67,7 +69,18 @@ def test_a_session_opens_the_models_until_it_is_revoked(estate: Estate) -> None:
     keys = session(estate)
     assert said(estate, keys) == 200
     estate.revoke_issued(role=OPERATOR_ROLE)
-    assert refusal(lambda: said(estate, keys)) == "UnrecognizedClientException"
+    assert refusal(lambda: said(estate, keys)) == "AccessDeniedException"
+
+
+@pytest.mark.parametrize(("allowed", "opens"), [(MODEL, True), ("amazon.nova-*", False), ("anthropic.*", True)])
+def test_a_session_opens_what_its_policy_allows(estate: Estate, allowed: str, opens: bool) -> None:
+    resource = f"arn:aws:bedrock:{REGION}::foundation-model/{allowed}"
+    statement = {"Effect": "Allow", "Action": "bedrock:InvokeModel", "Resource": [resource]}
+    keys = session(estate, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    if opens:
+        assert said(estate, keys) == 200
+    else:
+        assert refusal(lambda: said(estate, keys)) == "AccessDeniedException"
 
 
 def test_a_session_opens_models_and_stores_until_it_ends(estate: Estate) -> None:

@@ -11,13 +11,14 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from tests.cluster import manifests, sign_ins
 from tests.cluster.conftest import install_crds
 from tests.cluster.controlplane.plane import ControlPlane
 from tests.cluster.estate import Estate, Ledger, simulated_estate
 from tests.cluster.fleet import Fleet, until
-from tests.cluster.sign_ins import KINDS, VAULT_TOKEN
+from tests.cluster.sign_ins import KINDS, KUBERNETES, VAULT_TOKEN
 from tests.cluster.traffic import Traffic
 from tests.load.rotation.turns import Rotation, Turns
 from tests.simulators.estate import fleet as estates
@@ -101,13 +102,30 @@ def rotate_all(fleet: Fleet, estate: Estate, *, rounds: int, round_s: float, gra
     return turns.done
 
 
+def written(plane: ControlPlane) -> dict[str, list[float]]:
+    """Kubernetes Secret → when the API server got each write of it, by its audit log, in Unix seconds."""
+    times: dict[str, list[float]] = {}
+    for line in plane.audit_log.read_text().splitlines():
+        event = json.loads(line)
+        at = event.get("objectRef", {})
+        if event["stage"] != "ResponseComplete" or at.get("resource") != "secrets" or at.get("namespace") != NAMESPACE:
+            continue
+        if event["verb"] in ("create", "patch"):
+            received = datetime.fromisoformat(event["requestReceivedTimestamp"]).timestamp()
+            times.setdefault(at.get("name") or "", []).append(received)
+    return times
+
+
 def to_live(rotations: Iterable[Rotation], ledger: Ledger, fleet: Fleet) -> Iterator[tuple[str, float]]:
     """Secret, and seconds from when its store first showed it until it was in use at the last gateway."""
+    writes = written(fleet.plane)
     for rotation in rotations:
         if rotation.kind is VAULT_TOKEN:
             continue  # no provider sees it
         used = ledger.used.get(rotation.secret, {})
         shown = rotation.shown(ledger)
+        if rotation.kind.store == KUBERNETES:
+            shown = writes[f"{rotation.kind.name}-secret"][rotation.turn]
         missing = [proxy.name for proxy in fleet.proxies if proxy.name not in used]
         if shown is None or missing:
             raise AssertionError(f"{rotation.secret} was not in use at {', '.join(missing)}; shown: {shown}")

@@ -13,17 +13,18 @@ _LOOK_S = 0.2
 
 @dataclass(slots=True, eq=False)
 class Rotation:
-    """`secret` in place of `former`. `began`: before it was stored, in Unix seconds."""
+    """`secret` in place of `former`. `stored`: when it had been put into its store, in Unix seconds."""
 
     kind: Kind
+    turn: int
     secret: str
     former: str
-    began: float
+    stored: float
     revoked: bool = False
 
     def shown(self, ledger: Ledger) -> float | None:
-        """When its store first gave it out. The API server tells everybody at once: it counts from before the apply."""
-        return self.began if self.kind.store == KUBERNETES else ledger.shown.get(self.secret)
+        """When its store first gave it out. The API server tells everybody at once."""
+        return self.stored if self.kind.store == KUBERNETES else ledger.shown.get(self.secret)
 
 
 class Turns:
@@ -37,9 +38,8 @@ class Turns:
 
     def rotate(self, kind: Kind, turn: int) -> None:
         """One secret, for the `turn`th time."""
-        began = time.time()
         secret = sign_ins.rotate(kind, turn, self._estate, self._apply)
-        self.done.append(Rotation(kind, secret, f"{kind.name}/{turn - 1}", began))
+        self.done.append(Rotation(kind, turn, secret, f"{kind.name}/{turn - 1}", time.time()))
 
     def until(self, end: float) -> None:
         """Revokes what is due, until `end` (monotonic)."""

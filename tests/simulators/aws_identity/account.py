@@ -48,6 +48,8 @@ class Holder:
     tags: dict[str, str] = field(default_factory=dict)
     transitive: tuple[str, ...] = ()
     revoked: bool = False
+    denied: bool = False
+    """A policy of the role denies everything to whatever is as old: so the console revokes sessions."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,6 +104,12 @@ class Account:
         self.holders[holder.access_key_id] = holder
         self.sessions.append(holder)
         return holder
+
+
+def denial(who: str, action: str, resource: str) -> str:
+    """What IAM says to those whose sessions were revoked."""
+    why = "with an explicit deny in an identity-based policy"
+    return f"User: {who} is not authorized to perform: {action} on resource: {resource} {why}"
 
 
 def service_account_token(*, subject: str = SUBJECT, audience: str = AUDIENCE, expires_in_s: float = 3_600) -> str:

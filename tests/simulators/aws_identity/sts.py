@@ -67,6 +67,8 @@ class StsService:
     def _assume(self, request: Request, parameters: Parameters) -> Holder:
         caller = self._caller(request)
         role = self._role(parameters, caller.arn, "sts:AssumeRole")
+        if caller.denied:
+            raise Refused(403, "AccessDenied", accounts.denial(caller.arn, "sts:AssumeRole", role.arn))
         tags = _tags(parameters)
         trusted = caller.arn in role.trusted or (caller.role_arn and caller.role_arn in role.trusted)
         if not trusted or role.external_id != parameters.get("ExternalId", ""):

@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, quote
 from tests.simulators.bedrock.sigv4 import Refusal
 from tests.simulators.credentials import AccessKey
 
+SHORT_TERM: Final = "api key of "
 _PREFIX: Final = "bedrock-api-key-"
 _LONGEST_S: Final = 43_200
 _HOST: Final = "bedrock.amazonaws.com"
@@ -63,7 +64,7 @@ def verify(
         return _INVALID
     if now >= start + life_s or (by.expires_at is not None and now >= by.expires_at):
         return _ENDED
-    return f"api key of {claimed}"
+    return SHORT_TERM + claimed
 
 
 def _signature(signed: Mapping[str, str], date: str, region: str, secret: str) -> str:

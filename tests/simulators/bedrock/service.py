@@ -9,7 +9,7 @@ import msgspec
 
 from tests.simulators import answers, faults, speech
 from tests.simulators.answers import Answer, Memo, Whole
-from tests.simulators.bedrock import bearer, caching, converse, errors, semantics, shapes, sigv4
+from tests.simulators.bedrock import bearer, caching, converse, errors, policy, semantics, shapes, sigv4
 from tests.simulators.bedrock.caching import PromptCache
 from tests.simulators.bedrock.voice import VOICE
 from tests.simulators.controls import Controls
@@ -55,7 +55,7 @@ class BedrockService:
             )
         model_id = unquote(parts[2].decode("latin-1"))
         record.model, record.operation = model_id, operation
-        credential = self._credential(request, now)
+        credential = self._credential(request, model_id, operation, now)
         if isinstance(credential, sigv4.Refusal):
             return faults.sent(errors.answer(credential.name, credential.message, status=403), extra=date)
         record.credential = credential
@@ -85,13 +85,22 @@ class BedrockService:
             return faults.spoiled(fault, answer, voice=VOICE, pace=pace, extra=date), answer.status
         return faults.paced(answer, pace=pace, extra=date), answer.status
 
-    def _credential(self, request: Request, now: float) -> str | sigv4.Refusal:
+    def _credential(self, request: Request, model_id: str, operation: str, now: float) -> str | sigv4.Refusal:
         keys, region = self._controls.keys, self._controls.settings.region
         scheme, _, key = (request.header(b"authorization") or b"").decode("latin-1").partition(" ")
-        if scheme == "Bearer":
-            return bearer.verify(key, long_term=keys.bedrock, keys=keys.signing, now=now, region=region)
-        signer = sigv4.verify(request, keys=keys.signing, now=now, region=region)
-        return signer if isinstance(signer, sigv4.Refusal) else signer.access_key_id
+        by_api_key = scheme == "Bearer"
+        if by_api_key:
+            found = bearer.verify(key, long_term=keys.bedrock, keys=keys.signing, now=now, region=region)
+            if isinstance(found, sigv4.Refusal) or not found.startswith(bearer.SHORT_TERM):
+                return found
+            signer = keys.signing[found.removeprefix(bearer.SHORT_TERM)]
+        else:
+            verified = sigv4.verify(request, keys=keys.signing, now=now, region=region)
+            if isinstance(verified, sigv4.Refusal):
+                return verified
+            found, signer = verified.access_key_id, verified
+        refused = policy.refusal(signer, model_id=model_id, operation=operation, region=region, by_api_key=by_api_key)
+        return refused or found
 
     def _model(self, model_id: str) -> BedrockModel | Whole:
         try:

@@ -47,6 +47,7 @@ class EstateAdmin:
         self._estate = estate
         self._other = other
         self._routes: dict[tuple[str, str], Callable[[Request], Any]] = {
+            ("POST", "/reset"): self._refuse_reset,
             ("POST", "/keys"): self._make_key,
             ("DELETE", "/keys"): self._revoke_key,
             ("PUT", "/values"): self._put_value,
@@ -67,6 +68,9 @@ class EstateAdmin:
         except (msgspec.ValidationError, msgspec.DecodeError, ValueError) as exc:
             return _answer(400, {"error": str(exc)})
         return _answer(200, {"ok": True} if found is None else found)
+
+    def _refuse_reset(self, request: Request) -> None:
+        raise ValueError("what was issued cannot be forgotten everywhere: start the simulators again")
 
     def _make_key(self, request: Request) -> Any:
         asked = _decoded(request, _Key)

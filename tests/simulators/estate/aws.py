@@ -9,6 +9,7 @@ from typing import Any, Final
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.test import Client
 
+from tests.simulators.aws_identity import account as accounts
 from tests.simulators.aws_identity import signature
 from tests.simulators.aws_identity.account import Account
 from tests.simulators.credentials import AccessKey
@@ -40,6 +41,9 @@ class IssuedKeys(Mapping[str, AccessKey]):
             secret_access_key=holder.secret_access_key,
             session_token=holder.token or None,
             expires_at=holder.expires_at,
+            holder=holder.arn,
+            denied=holder.denied,
+            policy=holder.policy,
         )
 
     def __iter__(self) -> Iterator[str]:
@@ -64,6 +68,8 @@ class AWSStores:
             return _refused("UnrecognizedClientException", "The security token included in the request is invalid.")
         if who.expires_at is not None and request.received_at >= who.expires_at:
             return _refused("ExpiredTokenException", "The security token included in the request is expired")
+        if who.denied:
+            return _refused("AccessDeniedException", accounts.denial(who.arn, target, "*"))
         status, body = self._ask(service, target, request.body)
         return Reply([(0.0, replies.whole(status, _JSON, body))])
 

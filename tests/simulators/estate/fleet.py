@@ -117,10 +117,10 @@ class Estate:
         puts[store]()
 
     def revoke_issued(self, *, role: str = "", application: str = "") -> int:
-        """Ends every session of a role, or every token of an application; how many."""
-        sessions = [holder for holder in self.account.sessions if holder.role_arn == role and not holder.revoked]
+        """Ends every session of a role, as the console does, or every token of an application; how many."""
+        sessions = [holder for holder in self.account.sessions if holder.role_arn == role and not holder.denied]
         for holder in sessions:
-            holder.revoked = True
+            holder.denied = True
         ended = self.tokens.pop(application, set())
         self.simulators.controls.keys.revoked |= ended
         return len(sessions) + len(ended)

@@ -83,6 +83,9 @@ _KEY_MARKERS = (
     "security token included in the request is invalid",
 )
 _KEY_FORMAT = "invalid api key format"
+# How IAM revokes the sessions of a role: its policy denies everything to those that are older than now. Newer ones may
+# do. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html
+_DENIED_TO_OLDER = "with an explicit deny in an identity-based policy"
 
 _PROFILE_HINT = "the model is served through inference profiles only; set upstreamModel to the id or ARN of one"
 _IDENTIFIER_HINT = "check upstreamModel and the provider's region"
@@ -112,7 +115,7 @@ def from_exception(
         message=message,
         status=status,
         code=_shown(name),
-        renewable=kind is Kind.UPSTREAM_AUTH and _is_renewable(name, message),
+        renewable=_is_renewable(kind, name, message),
         retry_after_s=retry_after_s,
         request_id=request_id,
         detail={"original_status_code": original} if isinstance(original, int) else None,
@@ -146,9 +149,11 @@ def _kind(name: str, message: str, status: int) -> tuple[Kind, str]:
     return kind, ""
 
 
-def _is_renewable(name: str, message: str) -> bool:
+def _is_renewable(kind: Kind, name: str, message: str) -> bool:
     text = message.lower()
-    return _key(name) in _RENEWABLE or any(marker in text for marker in _KEY_MARKERS)
+    if kind is Kind.UPSTREAM_PERMISSION:
+        return _DENIED_TO_OLDER in text
+    return kind is Kind.UPSTREAM_AUTH and (_key(name) in _RENEWABLE or any(marker in text for marker in _KEY_MARKERS))
 
 
 def _key(name: str) -> str:

@@ -74,11 +74,12 @@ async def test_a_session_that_is_handed_out_is_asked_for_each_time_and_the_links
     assert [session.role_arn for session in account.sessions] == [HUB, SPOKE, SPOKE, SPOKE]
 
 
+@pytest.mark.parametrize("how", ["revoked", "denied"])
 async def test_a_link_that_was_revoked_is_asked_for_again(
-    operator: Operator, account: Account, identity_of: IdentityOf
+    operator: Operator, account: Account, identity_of: IdentityOf, how: str
 ) -> None:
     await operator.identities.session(identity_of(*CHAIN), KEY, Wanted())
-    account.sessions[0].revoked = True
+    setattr(account.sessions[0], how, True)
     await operator.identities.session(identity_of(*CHAIN), KEY, Wanted())
     assert [session.role_arn for session in account.sessions] == [HUB, SPOKE, HUB, SPOKE]
 

@@ -127,6 +127,22 @@ def test_only_what_is_said_of_the_credential_itself_asks_for_another(name: str, 
     assert not renewable or failure.kind is Kind.UPSTREAM_AUTH
 
 
+@pytest.mark.parametrize(
+    ("why", "renewable"),
+    [
+        ("with an explicit deny in an identity-based policy", True),
+        ("with an explicit deny in a service control policy", False),
+        ("because no identity-based policy allows the bedrock:InvokeModel action", False),
+    ],
+)
+def test_a_role_whose_sessions_were_revoked_lacks_a_right_that_the_next_session_has(why: str, renewable: bool) -> None:
+    told = (
+        f"User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: bedrock:InvokeModel on resource: * {why}"
+    )
+    failure = errors.from_exception("AccessDeniedException", json.dumps({"Message": told}).encode(), status=403)
+    assert (failure.kind, failure.renewable) == (Kind.UPSTREAM_PERMISSION, renewable)
+
+
 def test_the_status_of_the_model_behind_is_kept() -> None:
     failure = errors.from_exception("ModelErrorException", b'{"message":"m","originalStatusCode":503}', status=424)
     assert failure.detail == {"original_status_code": 503}
