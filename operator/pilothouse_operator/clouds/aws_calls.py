@@ -5,7 +5,6 @@ What AWS says of an error may quote what was sent. So it stays in here: what lea
 
 import asyncio
 import enum
-import logging
 import os
 import re
 import threading
@@ -161,8 +160,6 @@ class AWSCalls:
     """Clients by endpoint and keys, made when needed. One for the whole process; `close` it."""
 
     def __init__(self) -> None:
-        # At DEBUG botocore logs whole requests and answers, with every secret in them.
-        logging.getLogger("botocore").setLevel(logging.INFO)
         self._session = Session(session_vars=_NO_FILES)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="aws")
         self._threads_of_named = ThreadPoolExecutor(_THREADS, thread_name_prefix="aws-named")

@@ -1,8 +1,12 @@
 """AWS signature credentials in the operator's own hands."""
 
+import logging
 from dataclasses import dataclass
 
 from pilothouse_api.secret import Secret
+
+# Whoever has keys gives them to botocore, which at DEBUG logs whole requests and answers, with every secret in them.
+logging.getLogger("botocore").setLevel(logging.INFO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
