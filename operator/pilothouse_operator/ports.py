@@ -161,11 +161,12 @@ class Application:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issued:
-    """A credential that ends, and when (Unix s). `note` as of CredentialState."""
+    """A credential that ends, and when (Unix s). `note` and `whole` as of CredentialState."""
 
     credential: Credential
     expires_at: float
     note: str = ""
+    whole: bool = False
 
 
 class CredentialService(Protocol):

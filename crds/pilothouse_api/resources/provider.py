@@ -77,8 +77,9 @@ class LLMProviderSpec(Part):
     delivery: Delivery = Field(
         default=Delivery.AUTO,
         description="Which proxies may be given the credential. `Auto`: one that ends by itself goes to all that may "
-        "use the provider, a static key to gateways and to sidecars of this namespace. `Gateway`: gateways alone. "
-        "`Sidecar`: a static key, too, to all that may use the provider.",
+        "use the provider; a static key, or a session that is all that the operator itself is there, to gateways "
+        "and to sidecars of this namespace. `Gateway`: gateways alone. `Sidecar`: these, too, to all that may use the "
+        "provider.",
     )
     secret_stores: SecretStoresSpec | None = Field(
         default=None,

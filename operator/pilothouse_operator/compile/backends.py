@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.resources.provider import Delivery, LLMProviderSpec
-from pilothouse_api.snapshot.credentials import AccessKey, NoCredential
+from pilothouse_api.snapshot.credentials import NoCredential
 from pilothouse_api.snapshot.providers import Provider
 from pilothouse_operator.compile.lowering import lower
 from pilothouse_operator.compile.reading import Reading, read
@@ -40,15 +40,14 @@ class Backend:
         return self.reading.spec.delivery if self.reading.spec is not None else Delivery.AUTO
 
     @property
-    def lasting(self) -> bool:
-        """Whether proxies get something secret that does not end by itself."""
-        credential = self.state.credential
-        if self.state.proxy is not None:
-            return True
-        if self.state.issued:
-            # The operator's own access key can be one that lasts.
-            return isinstance(credential, AccessKey) and credential.expires_at is None
-        return not isinstance(credential, NoCredential)
+    def confined(self) -> bool:
+        """Whether proxies get something that should go nowhere by default but to gateways and its own namespace.
+
+        That is what does not end by itself, and what is no narrower than the operator's own identity.
+        """
+        state = self.state
+        ends = state.issued or isinstance(state.credential, NoCredential)
+        return state.whole or state.proxy is not None or not ends
 
 
 def backends(inputs: Inputs) -> Mapping[ProviderKey, Backend]:

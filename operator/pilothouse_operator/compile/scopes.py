@@ -100,7 +100,7 @@ class Scopes:
         backend = self._backends[provider]
         if backend.delivery is Delivery.GATEWAY:
             return False
-        return backend.delivery is Delivery.SIDECAR or backend.namespace == namespace or not backend.lasting
+        return backend.delivery is Delivery.SIDECAR or backend.namespace == namespace or not backend.confined
 
     def _binding(self, namespace: str, routes: Mapping[RouteKey, Route]) -> Mapping[QuotaKey, Quota]:
         """Quotas of the namespace itself, and those of other namespaces' routes that are visible here."""

@@ -165,6 +165,8 @@ class CredentialState:
     """The credential ends, and another will take its place: it travels beside the snapshot, never in it."""
     note: str = ""
     """What the reader should know of a good credential: that it opens more than was asked for, and why."""
+    whole: bool = False
+    """It is all that the operator itself is to the cloud: it goes no further than a key that lasts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,10 +66,10 @@ class AWSSessions:
         now = self._clock.wall()
         if grant.form is BedrockForm.API_KEY:
             return _api_key(keys, grant, now=now, note=note)
-        return _session(keys, now=now, note=note)
+        return _session(keys, now=now, note=note, whole=policy is None and not grant.identity.roles)
 
 
-def _session(keys: Keys, *, now: float, note: str) -> Issued:
+def _session(keys: Keys, *, now: float, note: str, whole: bool) -> Issued:
     credential = AccessKey(
         access_key_id=keys.access_key_id,
         secret_access_key=keys.secret_access_key,
@@ -77,7 +77,7 @@ def _session(keys: Keys, *, now: float, note: str) -> Issued:
         expires_at=None if keys.expires_at is None else int(keys.expires_at),
     )
     expires_at = now + _READ_AGAIN_S if keys.expires_at is None else keys.expires_at
-    return Issued(credential=credential, expires_at=expires_at, note=note)
+    return Issued(credential=credential, expires_at=expires_at, note=note, whole=whole)
 
 
 def _api_key(keys: Keys, grant: AWSSession, *, now: float, note: str) -> Issued:

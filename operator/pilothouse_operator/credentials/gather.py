@@ -98,7 +98,12 @@ class Credentials:
         if issued is None:
             return CredentialState(credential=None, problem=problem or _not_issued(sign_in), issued=True)
         return CredentialState(
-            credential=issued.credential, proxy=last.proxy, problem=problem, issued=True, note=issued.note
+            credential=issued.credential,
+            proxy=last.proxy,
+            problem=problem,
+            issued=True,
+            note=issued.note,
+            whole=issued.whole,
         )
 
     def _made(self, sign_in: SignIn) -> _LastGood | Problem:

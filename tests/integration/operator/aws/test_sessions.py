@@ -177,6 +177,34 @@ async def test_container_credentials_may_assume_a_role_that_is_narrowed(
     assert given.note == "Sessions end after 1 h: AWS gives no longer ones where one role assumes another."
 
 
+@pytest.mark.parametrize(
+    ("chain", "models", "form", "whole"),
+    [
+        ((), (MODEL,), BedrockForm.SESSION, True),
+        ((), None, BedrockForm.SESSION, True),
+        ((), (MODEL,), BedrockForm.API_KEY, False),
+        ((AssumedRole(role_arn=MODELS),), (MODEL,), BedrockForm.SESSION, False),
+        ((AssumedRole(role_arn=MODELS),), None, BedrockForm.SESSION, False),
+    ],
+)
+async def test_a_session_that_is_all_that_the_operator_is_says_so(
+    operator_with: OperatorWith,
+    aws: AWSIdentitySimulator,
+    identity_of: IdentityOf,
+    chain: tuple[AssumedRole, ...],
+    models: tuple[str, ...] | None,
+    form: BedrockForm,
+    whole: bool,
+) -> None:
+    environ = {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": aws.container_url,
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": aws.account.pod_token,
+    }
+    grant = AWSSession(identity=identity_of(*chain), models=models, form=form)
+    given = await operator_with(environ).sessions.issue(Application(grant=grant, values={}))
+    assert given.whole is whole
+
+
 async def test_keys_of_the_environment_do_not_end_and_are_read_again(
     operator_with: OperatorWith, identity_of: IdentityOf
 ) -> None:

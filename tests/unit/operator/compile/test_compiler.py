@@ -14,7 +14,7 @@ from pilothouse_api.conditions import OUTCOMES, ConditionStatus, ConditionType
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, Scope
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot import canonical
-from pilothouse_api.snapshot.credentials import AccessKey, BearerToken, NoCredential
+from pilothouse_api.snapshot.credentials import BearerToken, NoCredential
 from pilothouse_operator.compile.compiler import compile_world
 from pilothouse_operator.compile.world import Compiled, Inputs, Kind, Resource, ResourceKey, Verdict
 from tests.worlds import SECRET_MARK, gathered, shown_verdict
@@ -138,14 +138,13 @@ def test_a_static_key_is_in_no_sidecar_outside_its_provider_s_namespace_unless_i
 
 
 @given(goods)
-def test_nor_is_an_issued_one_that_is_not_known_to_end(good: list[Resource]) -> None:
+def test_nor_is_an_issued_one_that_is_all_that_the_operator_is(good: list[Resource]) -> None:
     inputs, delivery = gathered(good, NAMESPACES), deliveries(good)
-    own = AccessKey(access_key_id="AKIA", secret_access_key=Secret("of the operator's environment"))
-    lasting = {
-        key: dataclasses.replace(state, credential=own) if state.issued else state
+    states = {
+        key: dataclasses.replace(state, whole=True) if state.issued else state
         for key, state in inputs.credentials.items()
     }
-    compiled = compile_world(dataclasses.replace(inputs, credentials=lasting))
+    compiled = compile_world(dataclasses.replace(inputs, credentials=states))
     for scope, renewed in compiled.renewed.items():
         if scope != GATEWAY_SCOPE:
             assert {delivery[key] for key in of_others(scope, renewed)} <= {"Sidecar"}
