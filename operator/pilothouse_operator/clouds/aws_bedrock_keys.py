@@ -6,7 +6,6 @@ the form is that of AWS's own aws-bedrock-token-generator 1.1.0.
 """
 
 import base64
-import logging
 
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
@@ -18,9 +17,6 @@ from pilothouse_operator.clouds.aws_keys import Keys
 LONGEST_S = 43_200
 
 _HOST = "bedrock.amazonaws.com"
-
-# At DEBUG it logs what it signs, and with it the token of the session.
-logging.getLogger("botocore").setLevel(logging.INFO)
 
 
 def short_term_key(keys: Keys, *, region: str, life_s: int) -> Secret:
