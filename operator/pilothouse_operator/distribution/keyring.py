@@ -33,6 +33,7 @@ _SAID = {
     Step.WITHDRAW: "the authority that was announced for the control stream is not wanted any more",
     Step.CONFIRM: "every namespace with proxies has the trust in both authorities of the control stream",
     Step.SWITCH: "the control stream shows a certificate of its new authority from now on",
+    Step.DOUBT: "the control stream's new authority is not trusted everywhere any more: the wait begins anew",
     Step.RETIRE: "the control stream's former authority is trusted no more",
 }
 
@@ -128,7 +129,7 @@ class Keyring:
             if self._is_leader():
                 present = await self._advance(found, present)
             else:
-                self._spread = None  # whoever leads may publish something else
+                self._spread, self._lacking = None, ()  # whoever leads may publish something else
             now = self._clock.wall()
             certificates.check(trust=present.authority.certificate, leaf=present.leaf, now=now)
         except CertificateFault as fault:
@@ -213,6 +214,7 @@ class Keyring:
             names=self._names,
             now=self._clock.wall(),
             published=self._spread == present.trust,
+            lacking=bool(self._lacking),
             foreign=self._issued is not None,
             issued=issued,
             asked=_request(found) == "ca",

@@ -33,6 +33,7 @@ class Step(enum.StrEnum):
     ANNOUNCE = "announce"
     WITHDRAW = "withdraw"
     CONFIRM = "confirm"
+    DOUBT = "doubt"
     SWITCH = "switch"
     RETIRE = "retire"
 
@@ -57,13 +58,15 @@ class Issued:
 class Situation:
     """What a step depends on besides the keys.
 
-    `names`: that the leaf must bear. `published`: the trust of these keys is wherever proxies are. `foreign`: somebody
+    `names`: that the leaf must bear. `published`: the trust of these keys is wherever proxies are; `lacking`: there is
+    somewhere where it is known not to be (neither: nobody has looked yet). `foreign`: somebody
     else is to issue; `issued`: what was, None while there is nothing. `asked`: somebody wants another authority.
     """
 
     names: tuple[str, ...]
     now: float
     published: bool
+    lacking: bool = False
     foreign: bool = False
     issued: Issued | None = None
     asked: bool = False
@@ -98,7 +101,12 @@ def _announced(keys: Keys, successor: Authority, at: Situation, *, pressing: boo
         return Step.ANNOUNCE
     if successor.key is None and at.issued is None:
         return None if at.foreign else Step.ANNOUNCE
-    if pressing or _waited(keys, at):
+    if pressing:
+        return Step.SWITCH
+    if at.lacking:
+        # A replica that thought it led may have put the old trust back.
+        return Step.DOUBT if keys.since is not None else None
+    if _waited(keys, at):
         return Step.SWITCH
     return Step.CONFIRM if at.published and (keys.since is None or _set_back(keys, at)) else None
 
@@ -144,6 +152,8 @@ def take(
             return replace(keys, successor=successor, predecessor="", since=None)
         case Step.WITHDRAW:
             return replace(keys, successor=None, since=None)
+        case Step.DOUBT:
+            return replace(keys, since=None)
         case Step.CONFIRM:
             return replace(keys, since=float(int(at.now)))
         case Step.SWITCH:

@@ -78,6 +78,15 @@ def test_the_wait_begins_when_the_trust_is_everywhere() -> None:
     assert decide(confirmed, at(NOW + DAY + OVERLAP_S)) is Step.SWITCH
 
 
+def test_the_wait_begins_anew_when_the_trust_was_put_back_somewhere() -> None:
+    confirmed = after(after(own(), at(asked=True)), at(published=True))
+    doubted = after(confirmed, at(NOW + OVERLAP_S, lacking=True))
+    assert doubted.leaf == confirmed.leaf
+    assert decide(doubted, at(NOW + 2 * OVERLAP_S)) is Step.NONE
+    again = after(doubted, at(NOW + 2 * OVERLAP_S, published=True))
+    assert decide(again, at(NOW + 3 * OVERLAP_S)) is Step.SWITCH
+
+
 def test_a_clock_that_is_set_back_begins_the_wait_anew() -> None:
     confirmed = after(after(own(), at(asked=True)), at(NOW + 20 * DAY, published=True))
     again = after(confirmed, at(NOW, published=True))
@@ -205,6 +214,7 @@ class Cluster:
                 self.now,
                 asked=self.asked,
                 published=everywhere,
+                lacking=not everywhere,
                 foreign=self.issued is not None,
                 issued=self.issued,
             )
