@@ -132,7 +132,7 @@ def state_of(key: ProviderKey, sign_in: SignIn, override: Mapping[str, Any]) -> 
         return CredentialState(credential=None, problem=sign_in.problem)
     problem = problem_of(override["problem"]) if "problem" in override else None
     if problem is not None and override["credential"] != "last-good":
-        return CredentialState(credential=None, problem=problem)
+        return CredentialState(credential=None, problem=problem, issued=sign_in.grant is not None)
     return CredentialState(
         credential=credential_of(key, sign_in),
         proxy=proxy_credential_of(key, sign_in),

@@ -84,6 +84,11 @@ def names_a_model(it: Candidate) -> Problem | None:
 
 
 def signs_in(it: Candidate) -> Problem | None:
+    """The provider has a credential, or is to be issued one: proxies may have one that lives."""
+    return None if it.backend is None or it.backend.state.issued else has_credential(it)
+
+
+def has_credential(it: Candidate) -> Problem | None:
     """The provider has a credential."""
     if it.backend is None or it.backend.state.credential is not None:
         return None
@@ -107,8 +112,8 @@ def serves_all_names(it: Candidate) -> Problem | None:
 
 OBSTACLES: tuple[Check, ...] = (permitted, found, accepted, names_a_model, signs_in)
 """A target that one of them finds fault with is left out."""
-SHORTCOMINGS: tuple[Check, ...] = (serves_all_names,)
-"""A target that only these find fault with still serves what it can."""
+SHORTCOMINGS: tuple[Check, ...] = (has_credential, serves_all_names)
+"""A target that only these find fault with still serves what it can, and where it can."""
 
 
 def first_problem(it: Candidate, checks: tuple[Check, ...]) -> Problem | None:

@@ -121,12 +121,14 @@ class Scopes:
         proxy_credentials: dict[ProviderKey, ProxyCredential] = {}
         for key in used:
             backend = self._backends[key]
-            if backend.provider is not None and backend.state.credential is not None:
-                providers[key] = backend.provider
-                if not backend.state.issued:
-                    credentials[key] = backend.state.credential
-                if backend.state.proxy is not None:
-                    proxy_credentials[key] = backend.state.proxy
+            state = backend.state
+            if backend.provider is None or (state.credential is None and not state.issued):
+                continue
+            providers[key] = backend.provider
+            if state.credential is not None and not state.issued:
+                credentials[key] = state.credential
+            if state.proxy is not None:
+                proxy_credentials[key] = state.proxy
         return Snapshot(
             schema=schema_of(providers, credentials),
             scope=scope,

@@ -162,7 +162,11 @@ class CredentialState:
     proxy: ProxyCredential | None = None
     """Beside a credential: what the forward proxy asks for, if it does."""
     issued: bool = False
-    """The credential ends, and another will take its place: it travels beside the snapshot, never in it."""
+    """The credential ends, and another will take its place: it travels beside the snapshot, never in it.
+
+    Also without a credential: none has been issued yet or any more, and proxies may have one that lives. Their snapshot
+    keeps the provider, so that they keep that.
+    """
     note: str = ""
     """What the reader should know of a good credential: that it opens more than was asked for, and why."""
     whole: bool = False

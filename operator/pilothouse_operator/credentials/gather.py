@@ -87,7 +87,9 @@ class Credentials:
     def _state(self, provider: ProviderKey, sign_in: SignIn) -> CredentialState:
         last, problem = self._last_good.get(provider), self._faults.get(provider)
         if last is None:
-            return CredentialState(credential=None, problem=problem)
+            # What a forward proxy asks for is not known: nothing could be sent.
+            issued_elsewhere = sign_in.grant is not None and sign_in.problem is None and not sign_in.proxy
+            return CredentialState(credential=None, problem=problem, issued=issued_elsewhere)
         problem = problem or self._stale(sign_in)
         if last.application is None:
             return CredentialState(credential=last.credential, proxy=last.proxy, problem=problem)
@@ -96,7 +98,8 @@ class Credentials:
             problem = problem or fault_problem(brokered.fault, brokered.since, _place(brokered.fault, sign_in.path))
         issued = brokered.issued
         if issued is None:
-            return CredentialState(credential=None, problem=problem or _not_issued(sign_in), issued=True)
+            problem = problem or _not_issued(sign_in)
+            return CredentialState(credential=None, proxy=last.proxy, problem=problem, issued=True)
         return CredentialState(
             credential=issued.credential,
             proxy=last.proxy,

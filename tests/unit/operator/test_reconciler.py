@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pilothouse_api.conditions import Problem
+from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, RouteKey, sidecar_scope
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot import canonical
@@ -23,6 +23,7 @@ from pilothouse_operator.observe import Metrics
 from pilothouse_operator.ports import (
     Brokered,
     Changed,
+    Fault,
     Issued,
     Observation,
     ProxyIdentity,
@@ -383,3 +384,21 @@ async def test_the_first_snapshot_waits_for_credentials_that_no_cloud_has_issued
         assert not it.hub.open
         outside.counter.brokered[P] = session(1)
         await it.until(lambda: it.gateway)
+
+
+async def test_an_operator_that_starts_while_a_cloud_is_away_has_proxies_keep_what_they_have() -> None:
+    outside = Outside()
+    outside.world = BROKERED
+    outside.counter.brokered[P] = Brokered(fault=Fault("STS is away", reason=Reason.SIGN_IN_UNAVAILABLE, passing=True))
+    async with running(outside) as it:
+        await it.until(lambda: it.gateway)
+        assert it.gateway is not None
+        assert P in it.gateway.providers
+        assert it.gateway.routes[RouteKey("default/chat")].targets
+        stream, version = attached(it), it.hub.histories[GATEWAY_SCOPE].current
+        assert credentials(stream) == []
+        outside.counter.brokered[P] = session(1)
+        it.reconciler.changed()
+        await it.settle()
+        assert credentials(stream) == ["ASIAEXAMPLE000000001"]
+        assert it.hub.histories[GATEWAY_SCOPE].current == version

@@ -458,3 +458,11 @@ def test_a_fault_of_signing_in_to_a_store_names_the_field_there(field: str, told
     found = kept.gather({AZURE: VAULTED})[AZURE].problem
     assert found is not None
     assert found.field == told
+
+
+def test_what_is_to_be_issued_is_so_even_while_its_values_are_not_there() -> None:
+    """Proxies may have a credential that lives, of before this operator began."""
+    state = credentials(Store()).gather({AZURE: PRINCIPAL})[AZURE]
+    assert (state.credential, state.issued) == (None, True)
+    through = replace(PRINCIPAL, proxy=PROXIED.proxy)
+    assert not credentials(Store()).gather({AZURE: through})[AZURE].issued
