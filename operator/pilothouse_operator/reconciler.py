@@ -7,7 +7,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, Scope
 from pilothouse_api.snapshot.credentials import Credential
@@ -41,6 +40,7 @@ from pilothouse_operator.ports import (
     StatusSink,
     StoredSecrets,
 )
+from pilothouse_operator.timestamps import timestamp
 
 _log = logging.getLogger(__name__)
 
@@ -267,7 +267,7 @@ class Reconciler:
         brokered = self._broker.read(ProviderKey(f"{key.namespace}/{key.name}"))
         if brokered.issued is None:
             return verdict
-        life = {"renewedAt": _moment(brokered.issued_at), "expiresAt": _moment(brokered.issued.expires_at)}
+        life = {"renewedAt": timestamp(brokered.issued_at), "expiresAt": timestamp(brokered.issued.expires_at)}
         if brokered.issued.note:
             life["note"] = brokered.issued.note
         return replace(verdict, facts={**verdict.facts, "credential": {**verdict.facts["credential"], **life}})
@@ -288,10 +288,6 @@ class Reconciler:
             ),
             usage=usage.usage(reports),
         )
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _with_streams(fleets: Iterable[fleet.FleetView]) -> frozenset[Scope]:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.secret import Secret
@@ -25,6 +24,7 @@ from pilothouse_operator.ports import (
     StoredSecrets,
     Wish,
 )
+from pilothouse_operator.timestamps import timestamp
 
 _REASONS = {
     SecretState.PENDING: Reason.PENDING,
@@ -143,8 +143,8 @@ class Values:
 
 def fault_problem(fault: Fault, since: float, field: str) -> Problem:
     """What a condition says of a fault, and since when."""
-    began = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Problem(reason=fault.reason, message=f"{fault.message.removesuffix('.')} (since {began})", field=field)
+    message = f"{fault.message.removesuffix('.')} (since {timestamp(since)})"
+    return Problem(reason=fault.reason, message=message, field=field)
 
 
 def _store_problem(stored: Stored, reference: StoredRef, field: str) -> Problem | None:

@@ -1,12 +1,12 @@
 """One line in the log for every credential that a proxy is given: who, which provider, until when. Never the value."""
 
 import logging
-from datetime import UTC, datetime
 
 from pilothouse_api.snapshot import canonical
 from pilothouse_api.snapshot.credentials import AccessKey, BearerToken, Credential, ProxyCredential
 from pilothouse_operator.distribution.handing import Held, Shows
 from pilothouse_operator.ports import ProxyIdentity
+from pilothouse_operator.timestamps import timestamp
 
 _log = logging.getLogger(__name__)
 
@@ -32,5 +32,4 @@ def _until(credential: Credential | ProxyCredential) -> str:
     """With its fingerprint, if it ends: of a key that lasts a hash would be there to be guessed at."""
     if not isinstance(credential, AccessKey | BearerToken) or (ends := credential.expires_at) is None:
         return "which does not end by itself"
-    at = datetime.fromtimestamp(ends, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"until {at} ({canonical.fingerprint(credential)})"
+    return f"until {timestamp(ends)} ({canonical.fingerprint(credential)})"

@@ -8,13 +8,13 @@ import enum
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from pilothouse_api.conditions import Condition, ConditionStatus, ConditionType, Reason
 from pilothouse_api.snapshot.stream import LimitUse
 from pilothouse_operator.compile.world import Kind, Resource, Verdict
 from pilothouse_operator.ports import QuotaUsage, Rollout
+from pilothouse_operator.timestamps import timestamp
 
 LARGEST_BYTES = 8192
 _LONGEST_MESSAGE = 1024
@@ -159,11 +159,6 @@ def _entry(condition: Condition, generation: int, seen: Mapping[str, Mapping[str
         "observedGeneration": generation,
         "lastTransitionTime": before["lastTransitionTime"] if same else timestamp(now),
     }
-
-
-def timestamp(seconds: float) -> str:
-    """RFC 3339 in whole seconds, as `metav1.Time` is written."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _counts(resource: Resource, rollout: Rollout | None, usage: QuotaUsage | None, now: float) -> Status:
