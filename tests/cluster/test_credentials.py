@@ -7,8 +7,6 @@ Google; nothing that it signs in with is a key of its own.
 import json
 import re
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -19,7 +17,7 @@ from tests.cluster.controlplane.plane import ControlPlane
 from tests.cluster.estate import Estate, simulated_estate
 from tests.cluster.fleet import Fleet, Running, until
 from tests.cluster.sign_ins import BY_NAME, KINDS, Kind
-from tests.cluster.traffic import Traffic
+from tests.cluster.traffic import Traffic, chat
 from tests.simulators.estate import fleet as estates
 from tests.simulators.estate.pod import OPERATOR_ROLE
 
@@ -69,16 +67,7 @@ def gateway(fleet: Fleet) -> Running:
 
 def ask(gateway: Running, kind: str) -> tuple[int, str]:
     """Status and body of one chat completion through a kind of sign-in."""
-    text = sign_ins.mark(kind, GATEWAY)
-    body = json.dumps({"model": kind, "messages": [{"role": "user", "content": text}]}).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{gateway.port}/v1/chat/completions", body)
-    request.add_header("authorization", f"Bearer {manifests.API_KEY}")
-    request.add_header("content-type", "application/json")
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as refused:
-        return refused.code, refused.read().decode()
+    return chat(gateway.port, kind, sign_ins.mark(kind, GATEWAY))
 
 
 def ready(fleet: Fleet, kind: str) -> dict[str, str]:

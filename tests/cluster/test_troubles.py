@@ -19,7 +19,7 @@ from tests.cluster.conftest import CRDS, install_crds
 from tests.cluster.controlplane.gate import Gate
 from tests.cluster.controlplane.plane import ControlPlane
 from tests.cluster.fleet import RELEASE, Clouds, Fleet, Running, simulated_clouds, until
-from tests.cluster.traffic import Traffic
+from tests.cluster.traffic import Traffic, chat
 from tests.simulators import credentials
 
 pytestmark = pytest.mark.cluster
@@ -60,19 +60,6 @@ def fleet(hostile_plane: ControlPlane, gate: Gate, clouds: Clouds) -> Iterator[F
 @pytest.fixture
 def gateway(fleet: Fleet) -> Running:
     return fleet.proxies[0]
-
-
-def ask(proxy: Running, model: str, text: str = "hello") -> tuple[int, str]:
-    """Status and body of one chat completion."""
-    body = json.dumps({"model": model, "messages": [{"role": "user", "content": text}]}).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{proxy.port}/v1/chat/completions", body)
-    request.add_header("authorization", f"Bearer {manifests.API_KEY}")
-    request.add_header("content-type", "application/json")
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as refused:
-        return refused.code, refused.read().decode()
 
 
 def metric(running: Running, name: str) -> float:
@@ -180,7 +167,7 @@ def test_a_right_to_read_secrets_that_is_taken_away_is_named_and_the_key_serves_
         )
         assert told["reason"] == "SecretForbidden"
         assert "get, list, watch" in told["message"]
-        assert ask(gateway, "gpt")[0] == 200
+        assert chat(gateway.port, "gpt")[0] == 200
         assert fleet.operators[0].probe("/readyz") == 200
     finally:
         kept["metadata"] = {"name": binding}
@@ -222,7 +209,7 @@ def test_a_secret_gone_bad_is_named_without_its_value_and_the_last_good_key_serv
     assert "apiKey" in told["message"]
     assert "serves until this is mended" in told["message"]
     assert "kkk" not in told["message"]
-    assert ask(gateway, "gpt")[0] == 200
+    assert chat(gateway.port, "gpt")[0] == 200
     fleet.plane.kubectl(
         *("replace", "-f", "-", f"--namespace={NAMESPACE}"),
         stdin=json.dumps(azure_secret(apiKey=credentials.AZURE_API_KEY.encode())),
@@ -236,7 +223,7 @@ def test_a_secret_rotated_a_hundred_times_in_a_moment_makes_no_storm(fleet: Flee
     rotations = [f"a-passing-key-{number}" for number in range(99)] + [credentials.AZURE_API_KEY_2]
     storm = "\n---\n".join(json.dumps(azure_secret(apiKey=key.encode())) for key in rotations)
     fleet.plane.kubectl("replace", "-f", "-", f"--namespace={NAMESPACE}", stdin=storm)
-    until("the last one is in use", lambda: ask(gateway, "gpt")[0] == 200)
+    until("the last one is in use", lambda: chat(gateway.port, "gpt")[0] == 200)
     assert metric(operator, published) - before < 50
     assert metric(operator, 'status_writes_total{outcome="ok"}') - written < 10
     fleet.apply(manifests.azure_secret())
@@ -275,11 +262,11 @@ def test_a_lease_deleted_by_hand_is_made_anew(fleet: Fleet) -> None:
 
 def test_one_made_anew_under_its_name_serves_as_the_new_one(fleet: Fleet, gateway: Running) -> None:
     fleet.apply(open_route("again", "embed"))
-    until("the first one is seen", lambda: ask(gateway, "again")[0] != 404)
-    assert ask(gateway, "again")[0] != 200
+    until("the first one is seen", lambda: chat(gateway.port, "again")[0] != 404)
+    assert chat(gateway.port, "again")[0] != 200
     stdin = json.dumps(open_route("again", "gpt"))
     fleet.plane.kubectl("replace", "--force", "-f", "-", f"--namespace={NAMESPACE}", stdin=stdin)
-    until("the new one serves", lambda: ask(gateway, "again")[0] == 200)
+    until("the new one serves", lambda: chat(gateway.port, "again")[0] == 200)
     until("it has a status", lambda: fleet.condition("modelroute", "again", "Ready").get("status") == "True")
     fleet.plane.kubectl("delete", "modelroute", "again", f"--namespace={NAMESPACE}")
 
@@ -305,10 +292,10 @@ def test_a_namespace_that_goes_takes_its_routes_along_and_nothing_else(
     )
     stdin = "\n---\n".join(json.dumps(document) for document in documents)
     fleet.plane.kubectl("apply", "--namespace=doomed", "-f", "-", stdin=stdin)
-    until("it serves", lambda: ask(gateway, "doomed")[0] == 200)
+    until("it serves", lambda: chat(gateway.port, "doomed")[0] == 200)
     fleet.plane.kubectl("delete", "namespace", "doomed", "--wait=false")
-    until("it is gone", lambda: ask(gateway, "doomed")[0] == 404)
-    assert ask(gateway, "gpt")[0] == 200
+    until("it is gone", lambda: chat(gateway.port, "doomed")[0] == 404)
+    assert chat(gateway.port, "gpt")[0] == 200
     assert '"level": "error"' not in operator.log.read_text()
 
 
@@ -362,12 +349,12 @@ def test_a_proxy_that_starts_without_the_operator_says_so_and_is_live_when_it_re
     try:
         until("it listens", lambda: fresh.probe("/healthz") == 200)
         assert fresh.probe("/readyz") == 503
-        status, body = ask(fresh, "gpt")
+        status, body = chat(fresh.port, "gpt")
         assert status == 503
         assert "configuration" in json.loads(body)["error"]["message"]
         operator.start()
         operator.until_ready()
-        until("it serves", lambda: ask(fresh, "gpt")[0] == 200, seconds=5)
+        until("it serves", lambda: chat(fresh.port, "gpt")[0] == 200, seconds=5)
     finally:
         fresh.stop()
         fleet.proxies.remove(fresh)

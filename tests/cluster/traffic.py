@@ -1,10 +1,12 @@
-"""A steady stream of requests against gateways, counting every answer that is not the one asked for."""
+"""Requests against gateways: one, or a steady stream that counts every answer that is not the one asked for."""
 
 import asyncio
 import itertools
 import json
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,19 @@ import httptools
 
 from tests import planted
 from tests.cluster.manifests import API_KEY
+
+
+def chat(port: int, model: str, text: str = "hello") -> tuple[int, str]:
+    """Status and body of one chat completion."""
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": text}]}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/chat/completions", body)
+    request.add_header("authorization", f"Bearer {API_KEY}")
+    request.add_header("content-type", "application/json")
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read().decode()
 
 
 @dataclass(slots=True)
