@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import ssl
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -148,7 +149,26 @@ class Entra:
         return _made(identity, lambda: WorkloadIdentityCredential(client_id=client, tenant_id=tenant, **options))
 
 
-class EntraCredential:
+class Closing(ABC):
+    """What Azure's clients want of a credential besides its tokens: a context that closes it."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Ends what is its own."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.close()
+
+
+class EntraCredential(Closing):
     """A credential for Azure's clients that raises Fault, and nothing else, when there is no token.
 
     Caches tokens as azure-identity does: who needs one that is new asks a new credential.
@@ -188,17 +208,6 @@ class EntraCredential:
     async def close(self) -> None:
         """The shared connections stay open."""
         await self._inner.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self.close()
 
 
 def _made(identity: EntraIdentity, make: Callable[[], T]) -> T:

@@ -3,6 +3,8 @@
 Authorities: azure.identity.AzureAuthorityHosts; they hold for every service of a cloud.
 """
 
+from typing import TypeVar
+
 from pilothouse_api.resources import urls
 from pilothouse_api.resources.entra import (
     Application,
@@ -22,6 +24,8 @@ _AUTHORITIES = {
     AzureCloud.US_GOVERNMENT: "https://login.microsoftonline.us",
     AzureCloud.CHINA: "https://login.chinacloudapi.cn",
 }
+
+_Value = TypeVar("_Value")
 
 Entrance = Application | ManagedIdentity | WorkloadIdentity
 
@@ -59,19 +63,14 @@ def identity(way: Entrance, at: str) -> EntraIdentity:
 
 def values(principal: ServicePrincipal) -> dict[str, SecretValue]:
     """By the manifest's names, those that are set."""
-    members = {
-        "clientSecret": principal.client_secret,
-        "certificate": principal.certificate,
-        "password": principal.password,
-    }
-    return {name: value for name, value in members.items() if value is not None}
+    return _set(principal.client_secret, principal.certificate, principal.password)
 
 
 def store_values(principal: StoreServicePrincipal) -> dict[str, ClusterSecret]:
     """The same of a sign-in to a store."""
-    members = {
-        "clientSecret": principal.client_secret,
-        "certificate": principal.certificate,
-        "password": principal.password,
-    }
+    return _set(principal.client_secret, principal.certificate, principal.password)
+
+
+def _set(client_secret: _Value | None, certificate: _Value | None, password: _Value | None) -> dict[str, _Value]:
+    members = {"clientSecret": client_secret, "certificate": certificate, "password": password}
     return {name: value for name, value in members.items() if value is not None}

@@ -10,8 +10,7 @@ import binascii
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
@@ -23,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from pilothouse_api.conditions import Reason
 from pilothouse_api.secret import Secret
-from pilothouse_operator.clouds.entra import Entra, EntraCredential
+from pilothouse_operator.clouds.entra import Closing, Entra, EntraCredential
 from pilothouse_operator.clouds.entra_faults import one_line, retry_after_s, whom
 from pilothouse_operator.compile.identities import Address, EntraIdentity, KeyVaultAddress
 from pilothouse_operator.ports import Fault, Fetched
@@ -128,7 +127,7 @@ class _Client:
     tokens: "_VaultTokens"
 
 
-class _VaultTokens:
+class _VaultTokens(Closing):
     """Asks for tokens for vaults alone: a vault behind a name of its own may not choose what it is shown."""
 
     def __init__(self, inner: EntraCredential, vault_url: str) -> None:
@@ -149,17 +148,6 @@ class _VaultTokens:
 
     async def close(self) -> None:
         await self._inner.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self.close()
 
 
 def _value(value: str, content_type: str | None, address: KeyVaultAddress) -> Secret:
