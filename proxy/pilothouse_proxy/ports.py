@@ -19,10 +19,14 @@ from pilothouse_proxy.http.origins import Base
 
 
 class Operation(enum.StrEnum):
-    """What a client asks of a model."""
+    """What a client calls: one path, one dialect of clients."""
 
     CHAT = "chat"
     EMBEDDINGS = "embeddings"
+
+
+WRITING = frozenset({Operation.CHAT})
+"""Operations whose answer is written by a model, token by token."""
 
 
 class DialectName(enum.StrEnum):
@@ -58,6 +62,11 @@ class Call(msgspec.Struct, kw_only=True):
     """As the client sent it."""
     model: Model
     """The target's upstream name and facts."""
+    dialect: DialectName
+    """What the provider is spoken to in."""
+    streams: bool
+    """Whether the provider is asked to stream. A translation may say no where the client says yes: the answer is then
+    told as a stream when it is whole."""
     decoded: object = None
     """Where a translation keeps the neutral request between the attempts of one request."""
 
@@ -128,7 +137,7 @@ class Translation(Protocol):
         ...
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
-        """The client's answer to a 2xx upstream answer.
+        """The client's answer to a 2xx upstream answer: told as a stream where the client asked for one.
 
         Raises:
             UpstreamBroken: the body is not what the dialect promises.
@@ -138,6 +147,16 @@ class Translation(Protocol):
     def relay(self, call: Call, headers: Headers) -> StreamRelay:
         """For a 2xx answer to a request with `stream`."""
         ...
+
+
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """How one operation reaches one model."""
+
+    dialect: DialectName
+    """What the provider is spoken to in."""
+    translation: Translation
+    base: Base
+    """Where that is spoken."""
 
 
 class EventDecoder(Protocol):
@@ -206,13 +225,25 @@ class Provider(Protocol):
     """A kind of provider: where a request goes, how it is signed, what an error answer means. Pure functions."""
 
     kind: str
-    dialects: Mapping[Operation, DialectName]
-    """What it speaks, per operation; an operation that is missing here gets a 400 that says so."""
+
+    def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
+        """What an operation can be put to the model in, the best first. One that cannot honour a request gives way to
+        the next. Empty: not at all, which is a 400 that says so.
+        """
+        ...
+
+    def urls(self, endpoint: Endpoint) -> tuple[str, ...]:
+        """All that it may be spoken to at."""
+        ...
+
+    def url(self, endpoint: Endpoint, dialect: DialectName, model: Model) -> str:
+        """Below which of `urls` the dialect is spoken."""
+        ...
 
     def prepare(
         self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
     ) -> UpstreamRequest:
-        """The signed request. `base` is the endpoint's URL and the way there; `now` in Unix seconds."""
+        """The signed request of `call.dialect`. `base` is the URL and the way there; `now` in Unix seconds."""
         ...
 
     def unfit(self, credential: Credential) -> str:

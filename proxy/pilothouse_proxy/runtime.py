@@ -31,11 +31,45 @@ CLIENT_DIALECTS: Mapping[Operation, DialectName] = {
 }
 
 
+class Ways(dict[Operation, tuple[ports.Way, ...]]):
+    """How each operation reaches one model, the best way first. Found when an operation is first asked for."""
+
+    def __init__(self, place: "Place", model: provider_snapshots.Model) -> None:
+        super().__init__()
+        self._place = place
+        self._model = model
+
+    def __missing__(self, operation: Operation) -> tuple[ports.Way, ...]:
+        provider, endpoint = self._place.provider, self._place.endpoint
+        found = []
+        for dialect in provider.dialects(operation, endpoint, self._model):
+            met = translation.between(CLIENT_DIALECTS[operation], dialect)
+            if met is not None:
+                base = self._place.bases[provider.url(endpoint, dialect, self._model)]
+                found.append(ports.Way(dialect=dialect, translation=met, base=base))
+        ways = self[operation] = tuple(found)
+        return ways
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A provider and the ways there."""
+
+    provider: ports.Provider
+    endpoint: provider_snapshots.Endpoint
+    bases: Mapping[str, origins.Base]
+    """By URL, all that the provider may be spoken to at."""
+
+
+_PASSED_NAMES = 256
+
+
 @dataclass(frozen=True, kw_only=True)
 class Served:
     """One model of one target."""
 
     model: provider_snapshots.Model
+    ways: Ways
     passed: bool
     """Whether the upstream's name is the client's own."""
     health: Health
@@ -47,19 +81,29 @@ class Served:
 class Passing:
     """Serves any name by passing it on. Metered by the route's pattern: a client's own words must not make series."""
 
-    def __init__(self, key: ProviderKey, health: Health, metrics: Metrics) -> None:
+    def __init__(self, key: ProviderKey, place: Place, health: Health, metrics: Metrics) -> None:
         self._key = key
+        self._place = place
         self._health = health
         self._metrics = metrics
         self._meters: dict[str, TargetMeters] = {}
+        self._ways: dict[str, Ways] = {}
 
     def serve(self, name: str, pattern: str) -> Served:
         """What serves `name`, which a route has by `pattern`."""
         meters = self._meters.get(pattern)
         if meters is None:
             meters = self._meters[pattern] = TargetMeters(self._metrics, provider=self._key, model=pattern)
+        model = provider_snapshots.Model(upstream=UpstreamModel(name))
+        ways = self._ways.get(name)
+        if ways is None:
+            # The names are the client's own: as many as it likes.
+            if len(self._ways) >= _PASSED_NAMES:
+                self._ways.clear()
+            ways = self._ways[name] = Ways(self._place, model)
         return Served(
-            model=provider_snapshots.Model(upstream=UpstreamModel(name)),
+            model=model,
+            ways=ways,
             passed=True,
             health=self._health,
             meters=meters,
@@ -74,8 +118,6 @@ class Target:
     label: ProviderKey
     provider: ports.Provider
     endpoint: provider_snapshots.Endpoint
-    base: origins.Base
-    translations: Mapping[Operation, ports.Translation]
     models: Mapping[str, Served]
     """By the name that the client asks; for a target with a model of its own under `*`."""
     passing: "Passing | None"
@@ -213,9 +255,8 @@ class _Builder:
         self._previous = previous
         self._now = now
         self._records = Records()
-        self._translations: dict[str, Mapping[Operation, ports.Translation]] = {}
         self._meters: dict[tuple[str, str], TargetMeters] = {}
-        self._bases: dict[ProviderKey, origins.Base] = {}
+        self._places: dict[ProviderKey, Place] = {}
 
     def runtime(self, resident: Subject | None, renewed: Mapping[ProviderKey, Credential]) -> Runtime:
         snapshot = self._snapshot
@@ -275,12 +316,7 @@ class _Builder:
         provider = self._snapshot.providers.get(key)
         if provider is None:
             raise _Broken(path, f'the snapshot has no provider "{key}"')
-        kind = str(provider.endpoint.__struct_config__.tag)
-        try:
-            spoken = registry.load(kind)
-        except LookupError as error:
-            raise _Broken(f"providers.{key}.endpoint", str(error)) from None
-        base = self._base(key, provider)
+        place = self._place(key, provider)
         table_ = provider.models
         models: dict[str, Served] = {}
         passing = None
@@ -288,42 +324,46 @@ class _Builder:
             if table_ and target.model not in table_:
                 raise _Broken(f"{path}.model", f'provider "{key}" has no model "{target.model}"')
             fixed = table_.get(target.model) or provider_snapshots.Model(upstream=UpstreamModel(target.model))
-            models["*"] = self._served(key, fixed)
+            models["*"] = self._served(key, place, fixed)
         elif table_:
-            models.update({name: self._served(key, model) for name, model in table_.items()})
+            models.update({name: self._served(key, place, model) for name, model in table_.items()})
         else:
-            passing = Passing(key, self._health(key, None), self._metrics)
+            passing = Passing(key, place, self._health(key, None), self._metrics)
         return Target(
             label=key,
-            provider=spoken,
-            endpoint=provider.endpoint,
-            base=base,
-            translations=self._spoken(kind, spoken),
+            provider=place.provider,
+            endpoint=place.endpoint,
             models=models,
             passing=passing,
         )
 
-    def _base(self, key: ProviderKey, provider: provider_snapshots.Provider) -> origins.Base:
-        """Where it is and the way there. What a request would stumble over is found now, once for each provider."""
-        found = self._bases.get(key)
+    def _place(self, key: ProviderKey, provider: provider_snapshots.Provider) -> Place:
+        """What a request would stumble over is found now, once for each provider."""
+        found = self._places.get(key)
         if found is not None:
             return found
-        connection = provider.connection
-        path = f"providers.{key}.connection"
+        connection, endpoint = provider.connection, provider.endpoint
         proxy = None if connection.proxy is None else self._proxy(key, connection.proxy)
         try:
-            base = origins.base(
-                provider.endpoint.url,
-                connect_timeout_ms=connection.connect_timeout_ms,
-                pool_size=connection.pool_size,
-                ca_bundle=connection.ca_bundle,
-                proxy=proxy,
-            )
+            spoken = registry.for_endpoint(endpoint)
+        except LookupError as error:
+            raise _Broken(f"providers.{key}.endpoint", str(error)) from None
+        try:
+            bases = {
+                url: origins.base(
+                    url,
+                    connect_timeout_ms=connection.connect_timeout_ms,
+                    pool_size=connection.pool_size,
+                    ca_bundle=connection.ca_bundle,
+                    proxy=proxy,
+                )
+                for url in spoken.urls(endpoint)
+            }
         except ValueError as error:
             raise _Broken(f"providers.{key}.endpoint.url", str(error)) from None
-        _check_bundle(f"{path}.caBundle", connection.ca_bundle)
-        self._bases[key] = base
-        return base
+        _check_bundle(f"providers.{key}.connection.caBundle", connection.ca_bundle)
+        place = self._places[key] = Place(provider=spoken, endpoint=endpoint, bases=bases)
+        return place
 
     def _proxy(self, key: ProviderKey, proxy: provider_snapshots.Proxy) -> messages.Proxy:
         path = f"providers.{key}.connection.proxy"
@@ -335,17 +375,10 @@ class _Builder:
         except ValueError as error:
             raise _Broken(f"{path}.url", str(error)) from None
 
-    def _spoken(self, kind: str, provider: ports.Provider) -> Mapping[Operation, ports.Translation]:
-        found = self._translations.get(kind)
-        if found is None:
-            pairs = {op: translation.between(client, provider.dialects[op])
-                     for op, client in CLIENT_DIALECTS.items() if op in provider.dialects}  # fmt: skip
-            found = self._translations[kind] = {op: pair for op, pair in pairs.items() if pair is not None}
-        return found
-
-    def _served(self, key: ProviderKey, model: provider_snapshots.Model) -> Served:
+    def _served(self, key: ProviderKey, place: Place, model: provider_snapshots.Model) -> Served:
         return Served(
             model=model,
+            ways=Ways(place, model),
             passed=False,
             health=self._health(key, model.upstream),
             meters=self._target_meters(key, model.upstream),

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pilothouse_proxy.errors import Failure
-from pilothouse_proxy.exchange import events
+from pilothouse_proxy.exchange import events, telling
+from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http.messages import Headers
@@ -85,11 +86,16 @@ class Hub:
         """The client's answer."""
         reply = self._provider.decode_reply(self._decoded(call), call.model, body)
         return Answer(
-            body=self._client.encode_reply(call, reply),
+            body=self._told(call, reply) if call.peek.stream else self._client.encode_reply(call, reply),
             usage=reply.usage,
             finish_reason=reply.finish.value,
             unknown=reply.unknown,
         )
+
+    def _told(self, call: Call, reply: Reply) -> bytes:
+        """The answer as a stream."""
+        encoder = self._client.event_encoder(call)
+        return b"".join(encoder.encode(event) for event in telling.events_of(reply))
 
     def relay(self, call: Call, headers: Headers) -> StreamRelay:
         """For one stream."""

@@ -38,12 +38,13 @@ def pairs() -> Iterator[tuple[DialectName, DialectName, Translation]]:
                 yield client, upstream, found
 
 
-def call(client: DialectName, document: dict[str, Any], body: bytes) -> Call:
+def call(client: DialectName, upstream: DialectName, document: dict[str, Any], body: bytes) -> Call:
     """A call as the pipeline makes it, with a fixed id and time.
 
     Raises:
         GatewayError: the body is refused before it is routed.
     """
+    peek = translation.peek(client)(body)
     model = Model(
         upstream=document["upstream"],
         family=document.get("family"),
@@ -53,9 +54,11 @@ def call(client: DialectName, document: dict[str, Any], body: bytes) -> Call:
         operation=OPERATIONS[client],
         request_id="golden",
         created=1_793_534_400,
-        peek=translation.peek(client)(body),
+        peek=peek,
         body=body,
         model=model,
+        dialect=upstream,
+        streams=peek.stream,
     )
 
 
@@ -66,10 +69,10 @@ def body_of(document: dict[str, Any]) -> bytes:
     return json.dumps(document["body"], ensure_ascii=False).encode()
 
 
-def call_of(client: DialectName, document: dict[str, Any]) -> Call:
+def call_of(client: DialectName, upstream: DialectName, document: dict[str, Any]) -> Call:
     """The call that an answer or a stream belongs to."""
     body = json.dumps(document.get("request", MINIMAL), ensure_ascii=False).encode()
-    return call(client, document, body)
+    return call(client, upstream, document, body)
 
 
 def told(error: GatewayError) -> dict[str, object]:

@@ -34,4 +34,4 @@ def relay_of(client: DialectName, upstream: DialectName, document: dict[str, Any
     met = translation.between(client, upstream)
     assert met is not None
     headers = [(b"x-amzn-requestid", b"11111111-2222-3333-4444-555555555555")]
-    return met.relay(cases.call_of(client, document), headers)
+    return met.relay(cases.call_of(client, upstream, document), headers)

@@ -22,7 +22,7 @@ def translated(client: DialectName, upstream: DialectName, case: str) -> bytes:
     document = cases.load("requests", client, case)
     met = translation.between(client, upstream)
     assert met is not None
-    return met.request(cases.call(client, document, cases.body_of(document)))
+    return met.request(cases.call(client, upstream, document, cases.body_of(document)))
 
 
 def golden_name(client: DialectName, upstream: DialectName, case: str) -> str:

@@ -30,7 +30,7 @@ def sent(upstream: DialectName, case: str) -> bytes:
 def translated(client: DialectName, upstream: DialectName, case: str) -> Answer:
     met = translation.between(client, upstream)
     assert met is not None
-    call = cases.call_of(client, cases.load("responses", upstream, case))
+    call = cases.call_of(client, upstream, cases.load("responses", upstream, case))
     return met.reply(call, [], sent(upstream, case))
 
 

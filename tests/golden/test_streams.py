@@ -107,7 +107,7 @@ def test_a_stream_put_together_equals_the_answer_at_once(case: str) -> None:
     assert met is not None
     try:
         at_once = met.reply(
-            cases.call_of(DialectName.OPENAI_CHAT, document), [], json.dumps(document["answer"]).encode()
+            cases.call_of(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, document), [], json.dumps(document["answer"]).encode()
         )
     except UpstreamBroken:
         assert b"[DONE]" not in chunks_of(case)

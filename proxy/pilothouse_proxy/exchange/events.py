@@ -8,8 +8,10 @@ from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.usage import Usage
 
 
-class Started(msgspec.Struct, frozen=True, gc=False):
-    """The model has begun to answer; nothing is shown yet."""
+class Started(msgspec.Struct, frozen=True):
+    """The model has begun to answer; nothing is shown yet. `usage`: of the request, where it is told this early."""
+
+    usage: Usage | None = None
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):
@@ -45,6 +47,7 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
     """The model has stopped: the content is complete."""
 
     finish: Finish
+    stop_sequence: str | None = None
 
 
 class Settled(msgspec.Struct, frozen=True):

@@ -79,11 +79,19 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     arguments: str
 
 
+class ToolStatus(enum.Enum):
+    """Whether the tool did what it was asked."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
 class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a tool answered to the call of the same id."""
 
     call_id: str
     content: "tuple[Text | Image | RemoteImage | Document, ...]"
+    status: ToolStatus = ToolStatus.OK
 
 
 class Citation(msgspec.Struct, frozen=True, kw_only=True):

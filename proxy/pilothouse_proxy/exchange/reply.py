@@ -26,6 +26,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[ReplyPart, ...]
     finish: Finish
     usage: Usage
+    stop_sequence: str | None = None
+    """Which of the request's it was, where that is what the model stopped at and the provider tells."""
     citations: tuple[Citation, ...] = ()
     service_tier: str | None = None
     unknown: tuple[str, ...] = ()

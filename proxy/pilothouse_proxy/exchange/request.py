@@ -90,6 +90,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     top_p: float | None = None
     stop: tuple[str, ...] = ()
     effort: str | None = None
+    thinking_tokens: int | None = None
+    """How many the model may think with, where the client says so itself; it goes before `effort`."""
     answer_schema: Schema | None = None
     service_tier: str | None = None
     metadata: Mapping[str, str] = {}

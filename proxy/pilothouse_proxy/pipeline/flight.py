@@ -25,7 +25,7 @@ from pilothouse_proxy.pipeline.refusal import refuse, unserved, unsigned
 from pilothouse_proxy.pipeline.renewals import Wait
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.pipeline.stream import Stream
-from pilothouse_proxy.ports import Operation
+from pilothouse_proxy.ports import WRITING
 from pilothouse_proxy.quota.estimate import TOKENS_A_BYTE, Measured
 from pilothouse_proxy.quota.reserve import Reservation
 from pilothouse_proxy.routing import retry, table
@@ -345,22 +345,19 @@ class Flight:
     def _attempt(self, target: runtime.Target, served: runtime.Served) -> Failure | None:
         """One try; None: it is on its way."""
         call, outcome, services = self._call, self._outcome, self._services
-        pair = target.translations.get(call.operation)
-        if pair is None:
-            raise GatewayError(Kind.UNSUPPORTED, f"{call.operation.value} is not offered by the provider of this model")
         wall = services.clock.wall()
         sign_in = self._sign_ins.get(target.label)
         if sign_in is None or sign_in.ends <= wall:
             raise unsigned(target.label, ended=sign_in is not None)
         self._sign_in = sign_in
-        call.model = served.model
         try:
+            way, body = _translated(call, served)
             request = target.provider.prepare(
                 endpoint=target.endpoint,
-                base=target.base,
+                base=way.base,
                 credential=sign_in.credential,
                 call=call,
-                body=pair.request(call),
+                body=body,
                 now=wall,
             )
         except GatewayError as error:
@@ -377,7 +374,7 @@ class Flight:
             served.health.attempted(now=now)
         share_s = retry.share_s(remaining_s=self._deadline - now, untried=self._untried)
         self._ends = now + share_s
-        self._pair, self._request, self._stream = pair, request, None
+        self._pair, self._request, self._stream = way.translation, request, None
         self._stage = _HEAD
         try:
             self._transfer = services.client.begin(
@@ -406,7 +403,7 @@ class Flight:
             self._stage = _ERROR
             patience_s = min(ERROR_BODY_S, self._left_s())
             transfer.allow(messages.Phase.TOTAL, patience_s, patience_s)
-        elif self._call.peek.stream:
+        elif self._call.streams:
             self._stage = _STREAM
             self._stream = stream = Stream(
                 pair.relay(self._call, headers),
@@ -522,10 +519,16 @@ class Flight:
         if answer.unknown and self._served is not None:
             self._served.meters.unknown(answer.unknown)
         if answer.usage is None:
-            self._estimate(int(len(answer.body) * TOKENS_A_BYTE) if self._call.operation is Operation.CHAT else 0)
+            self._estimate(int(len(answer.body) * TOKENS_A_BYTE) if self._call.operation in WRITING else 0)
         self.settle()
         outcome.status = 200
-        self._responder.respond(200, self.lines(_JSON), answer.body)
+        if not self._call.peek.stream:
+            self._responder.respond(200, self.lines(_JSON), answer.body)
+            return None
+        # It was not streamed, but the client is told as if: kept alive, maybe, until now.
+        self._start()
+        self._responder.write(answer.body)
+        self._responder.finish()
         return None
 
     def _conclude_stream(
@@ -667,6 +670,27 @@ def _shunned(served: list[runtime.Served | None], now: float) -> int:
         if option is not None and option.health.shunned_until > now:
             mask |= 1 << index
     return mask
+
+
+def _translated(call: ports.Call, served: runtime.Served) -> tuple[ports.Way, bytes]:
+    """The first way that can say all of the request, and the request in it.
+
+    Raises:
+        GatewayError: none can; the first one's reason is told.
+    """
+    refusal: GatewayError | None = None
+    call.model = served.model
+    for way in served.ways[call.operation]:
+        call.dialect, call.streams = way.dialect, call.peek.stream
+        try:
+            return way, way.translation.request(call)
+        except GatewayError as error:
+            if error.kind is not Kind.UNSUPPORTED:
+                raise
+            refusal = refusal or error
+    raise refusal or GatewayError(
+        Kind.UNSUPPORTED, f"{call.operation.value} is not offered by the provider of this model"
+    )
 
 
 def _unanswered(error: messages.HTTPError, label: str) -> Failure:

@@ -100,6 +100,8 @@ class Pipeline:
             peek=peek,
             body=request.body,
             model=_UNCHOSEN,
+            dialect=runtime.CLIENT_DIALECTS[operation],
+            streams=peek.stream,
         )
         flight = Flight(
             services,

@@ -63,6 +63,7 @@ async def call(
     provider = registry.for_endpoint(endpoint)
     body = json.dumps(document).encode()
     now = time.time() if now is None else now
+    called = Model(upstream=UpstreamModel(model))
     request = provider.prepare(
         endpoint=endpoint,
         base=origins.base(endpoint.url, connect_timeout_ms=5_000, pool_size=8, ca_bundle=None),
@@ -73,7 +74,9 @@ async def call(
             created=0,
             peek=Peek(model=ModelName("asked"), stream=stream),
             body=body,
-            model=Model(upstream=UpstreamModel(model)),
+            model=called,
+            dialect=provider.dialects(Operation.CHAT, endpoint, called)[0],
+            streams=stream,
         ),
         body=body,
         now=now,

@@ -17,6 +17,7 @@ from pilothouse_api.snapshot.routes import Retry, Timeouts
 from pilothouse_api.snapshot.stream import LimitUse
 from pilothouse_proxy.auth import subject
 from pilothouse_proxy.pipeline.flight import Flight
+from pilothouse_proxy.ports import Operation, Way
 from pilothouse_proxy.runtime import Runtime
 from tests.integration.proxy.configurations import (
     KEY,
@@ -432,13 +433,34 @@ class Faulty:
         return (lambda *given: Faulty(found(*given), self._at)) if name == "relay" else found
 
 
+class FaultyPassing:
+    """Serves names as before, but what it serves fails."""
+
+    def __init__(self, whole: Any, at: str) -> None:
+        self._whole = whole
+        self._at = at
+
+    def serve(self, name: str, pattern: str) -> Any:
+        served = self._whole.serve(name, pattern)
+        ways = {
+            operation: tuple(
+                Way(dialect=way.dialect, translation=Faulty(way.translation, self._at), base=way.base)
+                for way in served.ways[operation]
+            )
+            for operation in Operation
+        }
+        return dataclasses.replace(served, ways=ways)
+
+
 @contextlib.contextmanager
 def a_fault(proxy: Gateway, at: str) -> Iterator[None]:
     """While it lasts, translations fail at one of their calls, or relays at one of theirs."""
     running = proxy.pipeline.runtime
     (found,) = running.routes.values()
-    pairs = {operation: Faulty(pair, at) for operation, pair in found.targets[0].translations.items()}
-    broken = dataclasses.replace(found, targets=(dataclasses.replace(found.targets[0], translations=pairs),))
+    target = found.targets[0]
+    broken = dataclasses.replace(
+        found, targets=(dataclasses.replace(target, passing=FaultyPassing(target.passing, at)),)
+    )
     proxy.pipeline.runtime = dataclasses.replace(running, routes={found.key: broken})
     try:
         yield

@@ -17,6 +17,7 @@ from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
 from pilothouse_proxy import runtime
 from pilothouse_proxy.auth import subject
 from pilothouse_proxy.observe.metrics import Metrics
+from pilothouse_proxy.ports import Operation
 from pilothouse_proxy.quota.stores.memory import Store
 from tests.integration.proxy.configurations import limit, provider, quota, route, snapshot, target
 
@@ -91,7 +92,9 @@ def proxied(**proxy: Any) -> Snapshot:
 
 def test_a_forward_proxy_is_part_of_the_place_with_its_credential() -> None:
     (bound,) = good(proxied(url="http://proxy:3128")).routes["apps/r"].targets  # type: ignore[index] # NewType
-    found = bound.base.origin.proxy
+    assert bound.passing is not None
+    (way,) = bound.passing.serve("m", "*").ways[Operation.CHAT]
+    found = way.base.origin.proxy
     assert found is not None
     assert (found.scheme, found.host, found.port) == ("http", "proxy", 3128)
     assert found.authorization == Secret("Basic YWxhZGRpbjpzZXNhbWU=")

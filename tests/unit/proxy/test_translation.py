@@ -21,6 +21,8 @@ def call(upstream: str) -> Call:
         peek=translation.peek(D.OPENAI_CHAT)(BODY),
         body=BODY,
         model=Model(upstream=UpstreamModel(upstream)),
+        dialect=D.BEDROCK_CONVERSE,
+        streams=False,
     )
 
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from types import MappingProxyType
 
 from pilothouse_api.snapshot.credentials import APIKey, BearerToken, Credential
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
-from pilothouse_api.snapshot.providers import Endpoint
+from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.http import heads
@@ -16,9 +15,13 @@ from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
 from pilothouse_proxy.providers.azure_openai import classify
 from pilothouse_proxy.providers.azure_openai.endpoint import meters_streams, target
 
-_PATHS: Mapping[Operation, str] = {
-    Operation.CHAT: "chat/completions",
-    Operation.EMBEDDINGS: "embeddings",
+_DIALECTS: Mapping[Operation, tuple[DialectName, ...]] = {
+    Operation.CHAT: (DialectName.OPENAI_CHAT,),
+    Operation.EMBEDDINGS: (DialectName.OPENAI_EMBEDDINGS,),
+}
+_PATHS: Mapping[DialectName, str] = {
+    DialectName.OPENAI_CHAT: "chat/completions",
+    DialectName.OPENAI_EMBEDDINGS: "embeddings",
 }
 
 
@@ -26,9 +29,18 @@ class AzureOpenAIProvider:
     """Stateless."""
 
     kind: str = "azureOpenAI"
-    dialects: Mapping[Operation, DialectName] = MappingProxyType(
-        {Operation.CHAT: DialectName.OPENAI_CHAT, Operation.EMBEDDINGS: DialectName.OPENAI_EMBEDDINGS}
-    )
+
+    def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
+        """As `ports.Provider` says."""
+        return _DIALECTS.get(operation, ())
+
+    def urls(self, endpoint: Endpoint) -> tuple[str, ...]:
+        """The one."""
+        return (endpoint.url,)
+
+    def url(self, endpoint: Endpoint, dialect: DialectName, model: Model) -> str:
+        """The one."""
+        return endpoint.url
 
     def prepare(
         self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
@@ -46,7 +58,7 @@ class AzureOpenAIProvider:
         if peek.stream and not peek.include_usage and not meters_streams(endpoint.api_version):
             # The question for usage is ours, and this version refuses it: what the stream costs is estimated.
             body = members.replaced(peek.members, model=call.upstream)
-        path = target(base_path, endpoint.api_version, call.upstream, _PATHS[call.operation])
+        path = target(base_path, endpoint.api_version, call.upstream, _PATHS[call.dialect])
         return UpstreamRequest(origin=origin, method=b"POST", target=path, headers=lines, body=body)
 
     def unfit(self, credential: Credential) -> str:

@@ -1,12 +1,10 @@
 """Bedrock as a `ports.Provider`."""
 
-from collections.abc import Mapping
 from functools import lru_cache
-from types import MappingProxyType
 
 from pilothouse_api.snapshot.credentials import AccessKey, APIKey, BearerToken, Credential
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
-from pilothouse_api.snapshot.providers import Endpoint
+from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
@@ -22,7 +20,18 @@ class BedrockProvider:
     """Stateless."""
 
     kind: str = "bedrock"
-    dialects: Mapping[Operation, DialectName] = MappingProxyType({Operation.CHAT: DialectName.BEDROCK_CONVERSE})
+
+    def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
+        """As `ports.Provider` says."""
+        return (DialectName.BEDROCK_CONVERSE,) if operation is Operation.CHAT else ()
+
+    def urls(self, endpoint: Endpoint) -> tuple[str, ...]:
+        """The one."""
+        return (endpoint.url,)
+
+    def url(self, endpoint: Endpoint, dialect: DialectName, model: Model) -> str:
+        """The one."""
+        return endpoint.url
 
     def prepare(
         self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
@@ -35,7 +44,7 @@ class BedrockProvider:
         if not isinstance(endpoint, BedrockEndpoint):
             raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Bedrock")
         origin, base_path = base
-        target, canonical_path = path(base_path, call.upstream, "converse-stream" if call.peek.stream else "converse")
+        target, canonical_path = path(base_path, call.upstream, "converse-stream" if call.streams else "converse")
         if not isinstance(credential, AccessKey):
             lines = _lines(credential)
             return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=lines, body=body)

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from types import MappingProxyType
 
 from pilothouse_api.snapshot.credentials import APIKey, BearerToken, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
-from pilothouse_api.snapshot.providers import Endpoint
+from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
@@ -14,9 +13,13 @@ from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
 from pilothouse_proxy.providers.openai import classify
 
-_PATHS: Mapping[Operation, str] = {
-    Operation.CHAT: "/chat/completions",
-    Operation.EMBEDDINGS: "/embeddings",
+_DIALECTS: Mapping[Operation, tuple[DialectName, ...]] = {
+    Operation.CHAT: (DialectName.OPENAI_CHAT,),
+    Operation.EMBEDDINGS: (DialectName.OPENAI_EMBEDDINGS,),
+}
+_PATHS: Mapping[DialectName, str] = {
+    DialectName.OPENAI_CHAT: "/chat/completions",
+    DialectName.OPENAI_EMBEDDINGS: "/embeddings",
 }
 
 
@@ -24,14 +27,23 @@ class OpenAIProvider:
     """Stateless."""
 
     kind: str = "openAI"
-    dialects: Mapping[Operation, DialectName] = MappingProxyType(
-        {Operation.CHAT: DialectName.OPENAI_CHAT, Operation.EMBEDDINGS: DialectName.OPENAI_EMBEDDINGS}
-    )
+
+    def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
+        """As `ports.Provider` says."""
+        return _DIALECTS.get(operation, ())
+
+    def urls(self, endpoint: Endpoint) -> tuple[str, ...]:
+        """The one."""
+        return (endpoint.url,)
+
+    def url(self, endpoint: Endpoint, dialect: DialectName, model: Model) -> str:
+        """The one."""
+        return endpoint.url
 
     def prepare(
         self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
     ) -> UpstreamRequest:
-        """The operation's path below the base URL.
+        """The dialect's path below the base URL.
 
         Raises:
             GatewayError: a credential that cannot be sent.
@@ -42,7 +54,7 @@ class OpenAIProvider:
         return UpstreamRequest(
             origin=origin,
             method=b"POST",
-            target=(base_path + _PATHS[call.operation]).encode("ascii"),
+            target=(base_path + _PATHS[call.dialect]).encode("ascii"),
             headers=_lines(credential),
             body=body,
         )

@@ -67,6 +67,8 @@ def sent_raw(upstream: str, raw: bytes) -> bytes:
         peek=translation.peek(DialectName.OPENAI_CHAT)(raw),
         body=raw,
         model=Model(upstream=UpstreamModel(upstream)),
+        dialect=DialectName.BEDROCK_CONVERSE,
+        streams=False,
     )
     return met.request(call)
 

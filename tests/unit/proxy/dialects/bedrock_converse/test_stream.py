@@ -13,7 +13,7 @@ from pilothouse_proxy.exchange import events
 from pilothouse_proxy.exchange.parts import RedactedThinking, Text, Thinking, ToolCall
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.framing import eventstream
-from pilothouse_proxy.ports import Call, Operation, Peek
+from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
 
 MODEL = Model(upstream=UpstreamModel("anthropic.claude-opus-4-8"))
 REQUEST = Request(turns=())
@@ -43,6 +43,8 @@ def decoder() -> stream.Decoder:
         peek=Peek(model=ModelName("m"), stream=True),
         body=b"",
         model=MODEL,
+        dialect=DialectName.BEDROCK_CONVERSE,
+        streams=True,
     )
     return stream.Decoder(REQUEST, call, [])
 

@@ -13,7 +13,7 @@ from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange import events
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.usage import Usage
-from pilothouse_proxy.ports import Call, Operation, Peek
+from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
 
 
 def encoder(*, include_usage: bool = False, model: str = "claude") -> chunks.Encoder:
@@ -25,6 +25,8 @@ def encoder(*, include_usage: bool = False, model: str = "claude") -> chunks.Enc
             peek=Peek(model=ModelName(model), stream=True, include_usage=include_usage),
             body=b"",
             model=Model(upstream=UpstreamModel("up")),
+            dialect=DialectName.BEDROCK_CONVERSE,
+            streams=True,
         )
     )
 

@@ -8,7 +8,7 @@ from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.dialects.openai_chat import passthrough, peek
 from pilothouse_proxy.errors import GatewayError
-from pilothouse_proxy.ports import Call, Operation
+from pilothouse_proxy.ports import Call, DialectName, Operation
 
 
 def request(body: bytes) -> bytes:
@@ -19,6 +19,8 @@ def request(body: bytes) -> bytes:
         peek=peek.read(body),
         body=body,
         model=Model(upstream=UpstreamModel("gpt-4o")),
+        dialect=DialectName.OPENAI_CHAT,
+        streams=False,
     )
     return passthrough.PassThrough().request(call)
 

@@ -6,7 +6,7 @@ from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.dialects.openai_embeddings import passthrough, peek
 from pilothouse_proxy.errors import UpstreamBroken
-from pilothouse_proxy.ports import Call, Operation
+from pilothouse_proxy.ports import Call, DialectName, Operation
 
 BODY = b'{"model":"embed","input":[[1, 2],[3]], "x":1.50}'
 
@@ -19,6 +19,8 @@ def call() -> Call:
         peek=peek.read(BODY),
         body=BODY,
         model=Model(upstream=UpstreamModel("text-embedding-3-small")),
+        dialect=DialectName.OPENAI_EMBEDDINGS,
+        streams=False,
     )
 
 

@@ -24,6 +24,8 @@ def prepare(*, endpoint: Endpoint = ENDPOINT, credential: Credential = KEY, stre
         peek=Peek(model=ModelName("claude"), stream=stream),
         body=b"as the client sent it",
         model=Model(upstream=UpstreamModel("amazon.nova-lite-v1:0")),
+        dialect=DialectName.BEDROCK_CONVERSE,
+        streams=stream,
     )
     return PROVIDER.prepare(
         endpoint=endpoint,
@@ -36,7 +38,11 @@ def prepare(*, endpoint: Endpoint = ENDPOINT, credential: Credential = KEY, stre
 
 
 def test_chat_alone_is_spoken_and_as_converse() -> None:
-    assert dict(PROVIDER.dialects) == {Operation.CHAT: DialectName.BEDROCK_CONVERSE}
+    model = Model(upstream=UpstreamModel("amazon.nova-lite-v1:0"))
+    spoken = {operation: PROVIDER.dialects(operation, ENDPOINT, model) for operation in Operation}
+    assert {operation: found for operation, found in spoken.items() if found} == {
+        Operation.CHAT: (DialectName.BEDROCK_CONVERSE,)
+    }
 
 
 def test_a_call_goes_to_converse_on_the_endpoint() -> None:
