@@ -23,9 +23,10 @@ class Operation(enum.StrEnum):
 
     CHAT = "chat"
     EMBEDDINGS = "embeddings"
+    RESPONSES = "responses"
 
 
-WRITING = frozenset({Operation.CHAT})
+WRITING = frozenset({Operation.CHAT, Operation.RESPONSES})
 """Operations whose answer is written by a model, token by token."""
 
 
@@ -34,6 +35,7 @@ class DialectName(enum.StrEnum):
 
     OPENAI_CHAT = "openai.chat"
     OPENAI_EMBEDDINGS = "openai.embeddings"
+    OPENAI_RESPONSES = "openai.responses"
     BEDROCK_CONVERSE = "bedrock.converse"
 
 
@@ -200,8 +202,8 @@ class ClientDialect(Protocol):
 class ProviderDialect(Protocol):
     """The half of a dialect that faces providers: requests out, answers in."""
 
-    def encode_request(self, request: ChatRequest, model: Model) -> bytes:
-        """The upstream body.
+    def encode_request(self, request: ChatRequest, call: Call) -> bytes:
+        """The upstream body for `call.model`, which asks to stream if `call.streams`.
 
         Raises:
             GatewayError: 400 that names the parameter which the model cannot honour.

@@ -28,6 +28,7 @@ from pilothouse_proxy.routing.health import Health
 CLIENT_DIALECTS: Mapping[Operation, DialectName] = {
     Operation.CHAT: DialectName.OPENAI_CHAT,
     Operation.EMBEDDINGS: DialectName.OPENAI_EMBEDDINGS,
+    Operation.RESPONSES: DialectName.OPENAI_RESPONSES,
 }
 
 

@@ -8,8 +8,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pilothouse_proxy.errors import Failure
-from pilothouse_proxy.exchange import events, telling
+from pilothouse_proxy.errors import Failure, GatewayError
+from pilothouse_proxy.exchange import events, telling, words
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.exchange.usage import Usage
@@ -33,18 +33,22 @@ _ROOM = "pilothouse_proxy.dialects."
 PEEKS: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.peek:read",
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.peek:read",
+    _D.OPENAI_RESPONSES: "openai_responses.peek:read",
 }
 """What clients may speak."""
 
 PASS_THROUGH: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.passthrough:PassThrough",
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.passthrough:PassThrough",
+    _D.OPENAI_RESPONSES: "openai_responses.passthrough:PassThrough",
 }
 CLIENTS: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.client:Client",
+    _D.OPENAI_RESPONSES: "openai_responses.client:Client",
 }
 PROVIDERS: Mapping[DialectName, str] = {
     _D.BEDROCK_CONVERSE: "bedrock_converse.provider:Provider",
+    _D.OPENAI_RESPONSES: "openai_responses.provider:Provider",
 }
 
 
@@ -80,7 +84,11 @@ class Hub:
 
     def request(self, call: Call) -> bytes:
         """The upstream body. The neutral request is kept in the call, for further attempts and the answer."""
-        return self._provider.encode_request(self._decoded(call), call.model)
+        request = self._decoded(call)
+        try:
+            return self._provider.encode_request(request, call)
+        except GatewayError as error:
+            raise words.told(error, request.words) if request.words else error from None
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The client's answer."""

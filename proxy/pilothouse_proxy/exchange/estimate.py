@@ -23,14 +23,17 @@ _TOKEN_LIST = re.compile(rb"\[[\s\[]*[0-9]")
 
 
 def input_tokens(members: Members) -> int:
-    """What the body's messages (or an embedding's input) and tools may come to."""
+    """What the body's messages (or a response's or an embedding's input) and tools may come to."""
     tokens = float(PER_REQUEST)
     if "messages" in members:
         messages = bytes(members["messages"])
         tokens += PER_MESSAGE * len(_ROLE.findall(messages)) + _spoken(messages)
     if "input" in members:
-        tokens += _input(bytes(members["input"]))
-    for name in ("tools", "functions", "response_format"):
+        given = bytes(members["input"])
+        tokens += PER_MESSAGE * len(_ROLE.findall(given)) + _input(given)
+    if "instructions" in members:
+        tokens += PER_MESSAGE + _text(bytes(members["instructions"]))
+    for name in ("tools", "functions", "response_format", "text"):
         if name in members:
             tokens += CODE * len(memoryview(members[name]))
     return round(tokens)
@@ -64,7 +67,7 @@ def _input(text: bytes) -> float:
             return float(_count(msgspec.json.decode(text)))
         except ValueError:
             return LATIN * len(text)
-    return _text(text)
+    return _spoken(text)
 
 
 def _count(value: object) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from pilothouse_proxy.exchange.parts import Part
+from pilothouse_proxy.exchange.words import Words
 
 
 class Role(enum.Enum):
@@ -31,6 +32,8 @@ class Strict(enum.Enum):
     """Whether the provider must hold the model to the schema."""
 
     YES = "yes"
+    PREFERRED = "preferred"
+    """Where the model can be held to it; the schema is written for that."""
     NO = "no"
 
 
@@ -96,3 +99,5 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     service_tier: str | None = None
     metadata: Mapping[str, str] = {}
     others: Mapping[str, msgspec.Raw] = {}
+    words: Words = ()
+    """What the client calls the parameters that refusals name."""

@@ -6,6 +6,7 @@ import msgspec
 
 from pilothouse_proxy.dialects.bedrock_converse import names, refusal
 from pilothouse_proxy.dialects.bedrock_converse.tools import Rendering
+from pilothouse_proxy.exchange import sealed
 from pilothouse_proxy.exchange.capabilities import Caching, Capabilities, History
 from pilothouse_proxy.exchange.parts import (
     Audio,
@@ -78,7 +79,7 @@ class Encoder:
         """What this model may not be shown is left out: it is no part of what was said."""
         history = self.caps.history
         if isinstance(part, RedactedThinking):
-            redacted = history is History.SIGNED
+            redacted = history is History.SIGNED and not sealed.is_sealed(part)
             return [{"reasoningContent": {"redactedContent": part.base64}}] if redacted else []
         if part.signature is not None and history is History.SIGNED:
             signed = {"text": part.text, "signature": part.signature}

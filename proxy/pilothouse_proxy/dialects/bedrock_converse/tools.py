@@ -114,6 +114,8 @@ def _specs(offered: list[tuple[int, Tool]], caps: Capabilities) -> list[dict[str
             if not caps.strict_tools:
                 raise refusal.unsupported(caps, f"tools[{at}].function.strict")
             spec["strict"] = True
+        elif tool.strict is Strict.PREFERRED and caps.strict_tools:
+            spec["strict"] = True
         specs.append({"toolSpec": spec})
     return specs
 

@@ -1,18 +1,16 @@
 """A client's messages to turns of the exchange, one for one: nothing is merged, moved or dropped here."""
 
-import binascii
-import hashlib
 import re
 from collections.abc import Iterable
 
 from pilothouse_proxy.dialects.openai_chat import wire
 from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.exchange import media
 from pilothouse_proxy.exchange.parts import (
     Audio,
     CacheMark,
     Document,
     Image,
-    ImageFormat,
     Part,
     RedactedThinking,
     RemoteImage,
@@ -23,27 +21,7 @@ from pilothouse_proxy.exchange.parts import (
 )
 from pilothouse_proxy.exchange.request import Role, Turn
 
-_DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<parameters>(?:;[^;,]*)*),", re.IGNORECASE)
 _TTL = re.compile(r"([0-9]{1,4})([mh])")
-
-_IMAGE_STARTS = (
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), ImageFormat.PNG),
-    (re.compile(rb"\xff\xd8\xff"), ImageFormat.JPEG),
-    (re.compile(rb"GIF8[79]a"), ImageFormat.GIF),
-    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), ImageFormat.WEBP),
-)
-
-_DOCUMENT_TYPES = {
-    "application/pdf": "pdf",
-    "application/msword": "doc",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
-    "application/vnd.ms-excel": "xls",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
-    "text/csv": "csv",
-    "text/html": "html",
-    "text/markdown": "md",
-    "text/plain": "txt",
-}
 
 
 def decode(messages: Iterable[wire.Message], *, default_ttl: str | None) -> tuple[Turn, ...]:
@@ -145,7 +123,8 @@ def _part(part: wire.ContentPart, path: str, ttl: str | None) -> Part:
     if isinstance(part, wire.RefusalPart):
         return Text(text=part.refusal, cache=cache)
     if isinstance(part, wire.ImagePart):
-        return _image(part.image_url, f"{path}.image_url", cache)
+        image = part.image_url
+        return media.image(image.url, f"{path}.image_url.url", detail=image.detail, cache=cache)
     if isinstance(part, wire.FilePart):
         return _document(part.file, f"{path}.file", cache)
     return Audio(format=part.input_audio.format, base64=part.input_audio.data, cache=cache)
@@ -162,23 +141,6 @@ def _mark(breakpoint_: wire.CacheBreakpoint, path: str, default_ttl: str | None)
     return CacheMark(ttl_minutes=int(found[1]) * (60 if found[2] == "h" else 1))
 
 
-def _image(image: wire.ImageURL, path: str, cache: CacheMark | None) -> Image | RemoteImage:
-    found = _DATA_URL.match(image.url)
-    if found is None:
-        if "://" not in image.url:
-            raise GatewayError(
-                Kind.INVALID_REQUEST, f"`{path}.url` is neither a URL nor a data URL", param=f"{path}.url"
-            )
-        return RemoteImage(url=image.url, detail=image.detail, cache=cache)
-    encoded = _base64_of(image.url, found, f"{path}.url")
-    content = _content_of(encoded, f"{path}.url")
-    # What the bytes are counts: the type in the URL is often wrong, and a provider looks at the bytes too.
-    for start, image_format in _IMAGE_STARTS:
-        if start.match(content):
-            return Image(format=image_format, base64=encoded, detail=image.detail, cache=cache)
-    raise GatewayError(Kind.INVALID_REQUEST, f"`{path}.url` holds no PNG, JPEG, GIF or WebP image", param=f"{path}.url")
-
-
 def _document(file: wire.File, path: str, cache: CacheMark | None) -> Document:
     if file.file_id is not None:
         raise GatewayError(
@@ -188,38 +150,4 @@ def _document(file: wire.File, path: str, cache: CacheMark | None) -> Document:
         raise GatewayError(
             Kind.INVALID_REQUEST, f"missing required parameter: `{path}.file_data`", param=f"{path}.file_data"
         )
-    found = _DATA_URL.match(file.file_data)
-    media_type = found["type"].lower() if found else ""
-    encoded = _base64_of(file.file_data, found, f"{path}.file_data") if found else file.file_data
-    content = _content_of(encoded, f"{path}.file_data")
-    extension = (file.filename or "").rpartition(".")[2].lower()
-    if content.startswith(b"%PDF-"):
-        document_format: str | None = "pdf"
-    else:
-        document_format = _DOCUMENT_TYPES.get(media_type) or (
-            extension if extension in _DOCUMENT_TYPES.values() else None
-        )
-    if document_format is None:
-        known = ", ".join(sorted(_DOCUMENT_TYPES.values()))
-        raise GatewayError(
-            Kind.INVALID_REQUEST,
-            f"`{path}` is of unknown type: give a data URL with its type, or a `filename` ending in one of {known}",
-            param=path,
-        )
-    return Document(format=document_format, base64=encoded, digest=hashlib.sha256(content).hexdigest(), cache=cache)
-
-
-def _base64_of(url: str, found: re.Match[str], path: str) -> str:
-    if "base64" not in found["parameters"].lower().split(";"):
-        raise GatewayError(Kind.INVALID_REQUEST, f"`{path}` must be a data URL in base64", param=path)
-    return url[found.end() :]
-
-
-def _content_of(encoded: str, path: str) -> bytes:
-    try:
-        content = binascii.a2b_base64(encoded, strict_mode=True)
-    except (binascii.Error, ValueError) as error:
-        raise GatewayError(Kind.INVALID_REQUEST, f"`{path}` is not valid base64: {error}", param=path) from None
-    if not content:
-        raise GatewayError(Kind.INVALID_REQUEST, f"`{path}` is empty", param=path)
-    return content
+    return media.document(file.file_data, file.filename, path, cache=cache)
