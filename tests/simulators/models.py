@@ -80,6 +80,7 @@ class OpenAIModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, fr
     shortens: bool = True
     filter: FilterMode = FilterMode.DEFAULT
     provisioned: bool = False
+    responses_only: bool = False
 
 
 class _Table(msgspec.Struct, rename="camel", forbid_unknown_fields=True):

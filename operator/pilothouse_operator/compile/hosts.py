@@ -12,6 +12,8 @@ _PARTITION = r"(amazonaws\.com(\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov
 _AZURE_OPENAI = re.compile(
     r"https://[a-z0-9-]+\.(openai|cognitiveservices|services\.ai)\.azure\.(com|us|cn)",
 )
+_OPENAI = re.compile(r"https://([a-z]{2}\.)?api\.openai\.com/v1")
+_AZURE_OPENAI_V1 = re.compile(_AZURE_OPENAI.pattern + "/openai/v1")
 _KEY_VAULT = re.compile(r"https://[a-z0-9-]+\.vault\.(azure\.net|usgovcloudapi\.net|azure\.cn)")
 _ENTRA = re.compile(
     r"https://(login\.microsoftonline\.(com|us)|login\.windows\.net|login\.chinacloudapi\.cn"
@@ -29,6 +31,11 @@ def of_aws(url: str, service: str) -> bool:
 def of_azure_openai(url: str) -> bool:
     """Whether it is a resource of Azure OpenAI or of Foundry."""
     return _AZURE_OPENAI.fullmatch(url) is not None
+
+
+def has_responses(base_url: str) -> bool:
+    """Whether OpenAI's Responses are served below it: by OpenAI itself, or by Azure in its v1 form."""
+    return any(pattern.fullmatch(base_url) is not None for pattern in (_OPENAI, _AZURE_OPENAI_V1))
 
 
 def of_key_vault(url: str) -> bool:

@@ -66,6 +66,21 @@ def completion(payload: dict[str, Any], *, blocked: str | None) -> dict[str, Any
     return payload
 
 
+def response(payload: dict[str, Any], *, blocked: str | None) -> dict[str, Any]:
+    """Annotate a response: a row for the prompt and one for what the model said."""
+    offsets = {"start_offset": 0, "end_offset": 0, "check_offset": 0}
+    payload["content_filters"] = [
+        {
+            "blocked": found is not None,
+            "source_type": source,
+            "content_filter_results": results(found, prompt=source == "prompt"),
+            "content_filter_offsets": offsets,
+        }
+        for source, found in (("prompt", None), ("completion", blocked))
+    ]
+    return payload
+
+
 def _first_chunk() -> Chunk:
     first = {
         "choices": [],

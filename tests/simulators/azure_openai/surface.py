@@ -23,7 +23,15 @@ from tests.simulators.limits import Admission
 from tests.simulators.models import FilterMode, OpenAIModel
 from tests.simulators.openai_chat import chat, checks, errors
 from tests.simulators.openai_chat.errors import BadRequest
-from tests.simulators.openai_chat.service import CHAT, EMBEDDINGS, MODELS, Asked, Located
+from tests.simulators.openai_chat.service import (
+    CHAT,
+    EMBEDDINGS,
+    INPUT_TOKENS,
+    MODELS,
+    RESPONSES,
+    Asked,
+    Located,
+)
 from tests.simulators.openai_chat.voice import OpenAIVoice
 from tests.simulators.speech import Speech
 from tests.simulators.wire.server import Request
@@ -58,7 +66,15 @@ _SINCE: Final[Mapping[str, str]] = {
 }
 _V1_ONLY: Final = frozenset({"prompt_cache_key", "prompt_cache_retention", "safety_identifier", "verbosity"})
 _OPERATIONS: Final = {b"chat/completions": CHAT, b"embeddings": EMBEDDINGS}
-_OPERATION_NAMES: Final = {CHAT: "ChatCompletions_Create", EMBEDDINGS: "Embeddings_Create"}
+# In dated versions too, these name the deployment in the body.
+_UNDEPLOYED: Final = {b"responses": RESPONSES, b"responses/input_tokens": INPUT_TOKENS}
+_RESPONSES_SINCE: Final = "2025-03-01"
+_OPERATION_NAMES: Final = {
+    CHAT: "ChatCompletions_Create",
+    EMBEDDINGS: "Embeddings_Create",
+    RESPONSES: "Responses_Create",
+    INPUT_TOKENS: "Responses_InputTokens",
+}
 _HEADERS: Final = [
     ("apim-request-id", answers.REQUEST_ID),
     ("x-request-id", answers.REQUEST_ID),
@@ -163,16 +179,7 @@ class AzureSurface:
                 raise BadRequest(f"Unrecognized request argument supplied: {name}")
 
     def completion(self, asked: Asked, spoken: list[Speech], counts: Mapping[str, Any]) -> Answer:
-        wishes = spoken[0].wishes
-        fault = asked.fault
-        at_prompt = fault.category if fault is not None and fault.kind is Kind.PROMPT_FILTER else None
-        if "prompt-filter" in wishes:
-            at_prompt = wishes["prompt-filter"] or "hate"
-        if at_prompt is not None:
-            raise BadRequest(filters.PROMPT_BLOCKED, param=at_prompt, code="content_filter")
-        blocked = fault.category if fault is not None and fault.kind is Kind.COMPLETION_FILTER else None
-        if "completion-filter" in wishes:
-            blocked = wishes["completion-filter"] or "hate"
+        blocked = self.blocked(asked, spoken[0])
         headers = self.headers(asked.model)
         if not asked.body.get("stream"):
             payload = filters.completion(
@@ -184,6 +191,29 @@ class AzureSurface:
         annotate = filters.asynchronous if mode is FilterMode.ASYNCHRONOUS else filters.synchronous
         events = chat.sse(annotate(chunks, blocked=blocked))
         return answers.stream(200, [("content-type", "text/event-stream; charset=utf-8"), *headers], events)
+
+    def only_responses(self, model: OpenAIModel) -> Whole:
+        message = (
+            f"The chatCompletion operation does not work with the specified model, {model.reported}. Please choose "
+            "different model and try again."
+        )
+        return errors.answer(400, errors.body(message, kind=None, code="OperationNotSupported"), _HEADERS)
+
+    def blocked(self, asked: Asked, spoken: Speech) -> str | None:
+        wishes = spoken.wishes
+        fault = asked.fault
+        at_prompt = fault.category if fault is not None and fault.kind is Kind.PROMPT_FILTER else None
+        if "prompt-filter" in wishes:
+            at_prompt = wishes["prompt-filter"] or "hate"
+        if at_prompt is not None:
+            raise BadRequest(filters.PROMPT_BLOCKED, param=at_prompt, code="content_filter")
+        blocked = fault.category if fault is not None and fault.kind is Kind.COMPLETION_FILTER else None
+        if "completion-filter" in wishes:
+            blocked = wishes["completion-filter"] or "hate"
+        return blocked
+
+    def judged(self, response: dict[str, Any], *, blocked: str | None) -> dict[str, Any]:
+        return filters.response(response, blocked=blocked)
 
     def headers(self, model: OpenAIModel) -> list[tuple[str, str]]:
         return [*_HEADERS, ("x-ms-deployment-name", model.id)]
@@ -239,6 +269,9 @@ def _locate(request: Request) -> Located | Whole:
     shown = version if dated else "v1"
     if rest == b"models" and request.method == b"GET" and deployment is None:
         return Located(MODELS, version=shown)
+    undeployed = _UNDEPLOYED.get(rest)
+    if undeployed is not None and request.method == b"POST" and deployment is None:
+        return Located(undeployed, version=shown) if not dated or version >= _RESPONSES_SINCE else nowhere
     operation = _OPERATIONS.get(rest)
     # Dated versions take chat and embeddings at a deployment's URL only.
     if operation is None or request.method != b"POST" or (dated and deployment is None):

@@ -15,7 +15,15 @@ from tests.simulators.limits import Admission
 from tests.simulators.models import OpenAIModel
 from tests.simulators.openai_chat import chat, errors
 from tests.simulators.openai_chat.errors import BadRequest
-from tests.simulators.openai_chat.service import CHAT, EMBEDDINGS, MODELS, Asked, Located
+from tests.simulators.openai_chat.service import (
+    CHAT,
+    EMBEDDINGS,
+    INPUT_TOKENS,
+    MODELS,
+    RESPONSES,
+    Asked,
+    Located,
+)
 from tests.simulators.openai_chat.voice import OpenAIVoice
 from tests.simulators.speech import Speech
 from tests.simulators.wire.server import Request
@@ -25,6 +33,8 @@ _OPERATIONS: Final = {
     b"/v1/chat/completions": (b"POST", CHAT),
     b"/v1/embeddings": (b"POST", EMBEDDINGS),
     b"/v1/models": (b"GET", MODELS),
+    b"/v1/responses": (b"POST", RESPONSES),
+    b"/v1/responses/input_tokens": (b"POST", INPUT_TOKENS),
 }
 
 
@@ -88,6 +98,16 @@ class PlainSurface:
             return answers.stream(200, [("content-type", "text/event-stream"), *_HEADERS], chat.sse(events))
         payload = chat.completion(asked.body, spoken, counts, model=asked.model)
         return answers.whole(200, [("content-type", "application/json"), *_HEADERS], msgspec.json.encode(payload))
+
+    def only_responses(self, model: OpenAIModel) -> Whole:
+        message = "This model is only supported in v1/responses and not in v1/chat/completions."
+        return errors.answer(404, errors.body(message, kind="invalid_request_error", param="model"), _HEADERS)
+
+    def blocked(self, asked: Asked, spoken: Speech) -> str | None:
+        return None  # it has no filter of its own
+
+    def judged(self, response: dict[str, Any], *, blocked: str | None) -> dict[str, Any]:
+        return response
 
     def headers(self, model: OpenAIModel) -> list[tuple[str, str]]:
         return list(_HEADERS)

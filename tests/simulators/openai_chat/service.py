@@ -17,6 +17,9 @@ from tests.simulators.models import OpenAIModel
 from tests.simulators.openai_chat import chat, checks, embeddings
 from tests.simulators.openai_chat.chat import PrefixCache
 from tests.simulators.openai_chat.errors import BadRequest
+from tests.simulators.openai_responses import checks as responses_checks
+from tests.simulators.openai_responses import items, writing
+from tests.simulators.openai_responses.memory import Memory
 from tests.simulators.recorder import Record
 from tests.simulators.speech import Speech
 from tests.simulators.wire.replies import Reply
@@ -24,7 +27,9 @@ from tests.simulators.wire.server import Request
 
 CHAT: Final = "chat"
 EMBEDDINGS: Final = "embeddings"
+INPUT_TOKENS: Final = "input-tokens"
 MODELS: Final = "models"
+RESPONSES: Final = "responses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,19 @@ class Surface(Protocol):
         """Raises BadRequest for what the API version does not know."""
         ...
 
+    def only_responses(self, model: OpenAIModel) -> Whole:
+        """The refusal of chat with a model that has responses alone."""
+        ...
+
     def completion(self, asked: Asked, spoken: list[Speech], counts: Mapping[str, Any]) -> Answer: ...
+    def blocked(self, asked: Asked, spoken: Speech) -> str | None:
+        """The category for which a filter keeps the answer back. Raises BadRequest where it is the prompt."""
+        ...
+
+    def judged(self, response: dict[str, Any], *, blocked: str | None) -> dict[str, Any]:
+        """A response with what the service adds to it."""
+        ...
+
     def headers(self, model: OpenAIModel) -> list[tuple[str, str]]: ...
     def limit_headers(self, admission: Admission, *, model: OpenAIModel) -> bytes: ...
 
@@ -88,6 +105,7 @@ class OpenAIService:
         self._surface = surface
         self._memo: Memo[_Prepared] = Memo()
         self._cache = PrefixCache()
+        self._memory = Memory()
         self._generation = controls.generation
 
     def __call__(self, request: Request) -> Reply:
@@ -97,6 +115,7 @@ class OpenAIService:
             self._generation = controls.generation
             self._memo.clear()
             self._cache = PrefixCache()
+            self._memory = Memory()
         reply, status = self._reply(request, record)
         controls.recorder.answered(record, status)
         reply.record = record
@@ -170,6 +189,12 @@ class OpenAIService:
             surface.version_check(body, located)
             if located.operation == EMBEDDINGS:
                 prepared, keep = self._embeddings(body, model), True
+            elif located.operation == RESPONSES:
+                prepared, keep = self._response(Asked(body, model, located, fault)), False
+            elif located.operation == INPUT_TOKENS:
+                prepared, keep = self._input_tokens(body, model), True
+            elif model.responses_only:
+                return surface.only_responses(model)
             else:
                 checked = checks.chat(body, model=model, extras=surface.extras)
                 prepared, keep = self._chat(Asked(checked, model, located, fault))
@@ -212,6 +237,44 @@ class OpenAIService:
         asked_output = body.get("max_completion_tokens") or body.get("max_tokens") or 16
         reserve = total + asked_output * len(spoken)
         return _Prepared(answer, model, streamed=bool(body.get("stream")), reserve=reserve), stable
+
+    def _response(self, asked: Asked) -> _Prepared:
+        """As `_chat`, of the chat that the items amount to; ids make each answer one of its own."""
+        surface, model = self._surface, asked.model
+        body = responses_checks.responses(asked.body, model=model)
+        conversation = [*self._memory.before(body), *items.items_of(body)]
+        responses_checks.unanswered(conversation)
+        chatted = items.as_chat(body, conversation)
+        total = chat.input_tokens(chatted)
+        if total > model.context_window:
+            raise BadRequest(
+                "Your input exceeds the context window of this model. Please adjust your input and try again.",
+                param="input",
+                code="context_length_exceeded",
+            )
+        spoken = speech.speak(chat.prompt(chatted, provider=surface.name, model=model))
+        cached, _ = self._cache.read(chatted, model=model.id)
+        counts = chat.usage(chatted, [spoken], cached=cached)
+        blocked = surface.blocked(asked, spoken)
+        response = writing.response(body, spoken, counts, model=model, blocked=blocked is not None)
+        response = surface.judged(response, blocked=blocked)
+        self._memory.keep(response, conversation)
+        reserve = total + (body.get("max_output_tokens") or 16)
+        headers = surface.headers(model)
+        if not body.get("stream"):
+            json = [("content-type", "application/json"), *headers]
+            answer: Answer = answers.whole(200, json, msgspec.json.encode(response))
+            return _Prepared(answer, model, streamed=False, reserve=reserve)
+        told = writing.sse(writing.events(response, spoken))
+        answer = answers.stream(200, [("content-type", "text/event-stream; charset=utf-8"), *headers], told)
+        return _Prepared(answer, model, streamed=True, reserve=reserve)
+
+    def _input_tokens(self, body: Any, model: OpenAIModel) -> _Prepared:
+        checked = responses_checks.responses(body, model=model)
+        tokens = chat.input_tokens(items.as_chat(checked, items.items_of(checked)))
+        counted = msgspec.json.encode({"object": "response.input_tokens", "input_tokens": tokens})
+        headers = [("content-type", "application/json"), *self._surface.headers(model)]
+        return _Prepared(answers.whole(200, headers, counted), model, streamed=False, reserve=0)
 
     def _sent(self, answer: Whole) -> tuple[Reply, int]:
         return faults.sent(answer, extra=answers.date(self._controls.now()))

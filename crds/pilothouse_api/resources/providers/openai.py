@@ -1,5 +1,7 @@
 """Any server that speaks the OpenAI API."""
 
+import enum
+
 from pydantic import Field
 
 from pilothouse_api.resources.rules import Part
@@ -13,6 +15,13 @@ class OpenAIAuth(Part):
     api_key: SecretValue = Field(description="The key, sent as `Authorization: Bearer`.")
 
 
+class Responses(enum.StrEnum):
+    """Whether a server has OpenAI's Responses API itself."""
+
+    NATIVE = "Native"
+    TRANSLATED = "Translated"
+
+
 class OpenAISpec(Part):
     """Any server that speaks the OpenAI API."""
 
@@ -21,4 +30,10 @@ class OpenAISpec(Part):
     )
     auth: OpenAIAuth | None = Field(
         default=None, description="How to sign in. Leave it out for a server that asks for no key."
+    )
+    responses: Responses | None = Field(
+        default=None,
+        description="What becomes of requests to `/v1/responses`. `Native`: the server has that API, they pass as they "
+        "are. `Translated`: it is asked for chat completions. If absent, OpenAI and Azure are `Native`, and all other "
+        "servers `Translated`.",
     )

@@ -52,7 +52,11 @@ def head(call: Call) -> bytes:
             repeated[name] = default
     for name in _ABSENT_AS_NULL:
         repeated[name] = sent.get(name)
-    return msgspec.json.encode(repeated)[:-1]
+    encoded = msgspec.json.encode(repeated)
+    if b"\n" in encoded or b"\r" in encoded:
+        # The client's own line breaks would cut an event in two.
+        encoded = msgspec.json.format(encoded, indent=-1)
+    return encoded[:-1]
 
 
 def wants_encrypted_reasoning(call: Call) -> bool:

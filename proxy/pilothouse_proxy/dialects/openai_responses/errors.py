@@ -5,6 +5,8 @@ Codes: `ResponseError` of the OpenAI API reference, and those of error answers, 
 
 from collections.abc import Mapping
 
+import msgspec
+
 from pilothouse_proxy.dialects.openai_responses import views
 from pilothouse_proxy.errors import Failure, Kind, fit_for_client
 
@@ -61,6 +63,19 @@ _STATUSES: Mapping[str, Kind] = {
     "504": Kind.TIMEOUT,
 }
 # fmt: on
+
+
+_typed = msgspec.json.Decoder(views.Typed)
+
+
+def name_of(data: bytes) -> str:
+    """The name of an event that has none but in its data.
+
+    Raises:
+        ValueError: the data is no JSON object.
+    """
+    event = _typed.decode(data)
+    return "error" if not event.type and bytes(event.error) != b"null" else event.type
 
 
 def failure(error: views.Error | None) -> Failure:

@@ -9,7 +9,6 @@ from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange import events
 from pilothouse_proxy.framing import sse
 
-_typed = msgspec.json.Decoder(views.Typed)
 _piece = msgspec.json.Decoder(views.Piece)
 _settled = msgspec.json.Decoder(views.Settled)
 _failed = msgspec.json.Decoder(views.Failed)
@@ -68,7 +67,7 @@ class Decoder:
 
     def _read(self, event: sse.Event, told: list[events.Event]) -> None:
         try:
-            name = event.name.decode() or _typed.decode(event.data).type
+            name = event.name.decode() or errors.name_of(event.data)
             read = _READERS.get(name)
             if read is not None:
                 read(self, event.data, told)

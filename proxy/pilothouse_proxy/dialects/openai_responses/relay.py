@@ -13,7 +13,6 @@ from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.framing import sse
 
-_typed = msgspec.json.Decoder(views.Typed)
 _ended = msgspec.json.Decoder(views.Ended)
 _failed = msgspec.json.Decoder(views.Failed)
 
@@ -90,7 +89,7 @@ class Relay:
     def _read(self, event: sse.Event) -> bool:
         """Take note of what an event says; whether the client gets it."""
         try:
-            name = event.name or _typed.decode(event.data).type.encode()
+            name = event.name or wire_errors.name_of(event.data).encode()
             if name in _ENDS:
                 self._end(event.data)
             elif name in {b"response.failed", b"error"}:

@@ -64,7 +64,10 @@ class Failed(msgspec.Struct):
 
 
 class Typed(msgspec.Struct):
+    """An event without a name. Gateways in between tell errors in the shape of error answers, without a type."""
+
     type: str = ""
+    error: msgspec.Raw = msgspec.Raw(b"null")
 
 
 # Of an answer that is translated.

@@ -2,6 +2,7 @@
 
 v1      {url}/openai/v1/{operation}                                       the body's `model` is the deployment
 dated   {url}/openai/deployments/{deployment}/{operation}?api-version=…   the path names the deployment
+        {url}/openai/responses?api-version=…                              for responses the body does
 """
 
 from functools import lru_cache
@@ -13,6 +14,15 @@ from pilothouse_proxy.errors import GatewayError, Kind
 V1 = "v1"
 _FIRST_METERED = "2024-09-01"
 """The first dated version that knows `stream_options`; older ones answer 400 to it. Dates compare as text."""
+
+_FIRST_RESPONSES = "2025-03-01"
+"""The first dated version with the Responses API."""
+_UNDEPLOYED = frozenset({"responses"})
+
+
+def has_responses(api_version: str) -> bool:
+    """Whether the version has the Responses API (source as below)."""
+    return api_version == V1 or api_version >= _FIRST_RESPONSES
 
 
 def meters_streams(api_version: str) -> bool:
@@ -32,6 +42,8 @@ def target(base: str, api_version: str, deployment: UpstreamModel, operation: st
     """
     if api_version == V1:
         return f"{base}/openai/v1/{operation}".encode("ascii")
+    if operation in _UNDEPLOYED:
+        return f"{base}/openai/{operation}?api-version={quote(api_version, safe='')}".encode("ascii")
     if deployment in {"", ".", ".."}:
         raise GatewayError(Kind.MODEL_NOT_FOUND, f"{deployment!r} is no deployment of Azure OpenAI")
     path = f"{base}/openai/deployments/{quote(deployment, safe='')}/{operation}"

@@ -6,6 +6,7 @@ from functools import lru_cache
 from pilothouse_api.snapshot.credentials import APIKey, BearerToken, Credential
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
+from pilothouse_proxy.dialects.openai_responses import models
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.http import heads
@@ -13,15 +14,26 @@ from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
 from pilothouse_proxy.providers.azure_openai import classify
-from pilothouse_proxy.providers.azure_openai.endpoint import meters_streams, target
+from pilothouse_proxy.providers.azure_openai.endpoint import has_responses, meters_streams, target
 
 _DIALECTS: Mapping[Operation, tuple[DialectName, ...]] = {
     Operation.CHAT: (DialectName.OPENAI_CHAT,),
     Operation.EMBEDDINGS: (DialectName.OPENAI_EMBEDDINGS,),
+    Operation.RESPONSES: (DialectName.OPENAI_CHAT,),
+}
+_WITH_RESPONSES: Mapping[Operation, tuple[DialectName, ...]] = {
+    **_DIALECTS,
+    Operation.RESPONSES: (DialectName.OPENAI_RESPONSES,),
+}
+"""Of an API version that has them."""
+_ONLY_RESPONSES: Mapping[Operation, tuple[DialectName, ...]] = {
+    Operation.CHAT: (DialectName.OPENAI_RESPONSES,),
+    Operation.RESPONSES: (DialectName.OPENAI_RESPONSES,),
 }
 _PATHS: Mapping[DialectName, str] = {
     DialectName.OPENAI_CHAT: "chat/completions",
     DialectName.OPENAI_EMBEDDINGS: "embeddings",
+    DialectName.OPENAI_RESPONSES: "responses",
 }
 
 
@@ -32,7 +44,11 @@ class AzureOpenAIProvider:
 
     def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
         """As `ports.Provider` says."""
-        return _DIALECTS.get(operation, ())
+        table = _DIALECTS
+        if isinstance(endpoint, AzureOpenAIEndpoint) and has_responses(endpoint.api_version):
+            only = models.answers_nothing_else(model.family or model.upstream)
+            table = _ONLY_RESPONSES if only else _WITH_RESPONSES
+        return table.get(operation, ())
 
     def urls(self, endpoint: Endpoint) -> tuple[str, ...]:
         """The one."""
@@ -54,10 +70,8 @@ class AzureOpenAIProvider:
             raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Azure OpenAI")
         lines = _lines(credential)
         origin, base_path = base
-        peek = call.peek
-        if peek.stream and not peek.include_usage and not meters_streams(endpoint.api_version):
-            # The question for usage is ours, and this version refuses it: what the stream costs is estimated.
-            body = members.replaced(peek.members, model=call.upstream)
+        if call.streams and call.dialect is DialectName.OPENAI_CHAT and not meters_streams(endpoint.api_version):
+            body = _unmetered(call, body)
         path = target(base_path, endpoint.api_version, call.upstream, _PATHS[call.dialect])
         return UpstreamRequest(origin=origin, method=b"POST", target=path, headers=lines, body=body)
 
@@ -72,6 +86,16 @@ class AzureOpenAIProvider:
     def classify(self, *, status: int, headers: Headers, body: bytes, now: float) -> Failure:
         """What a non-2xx answer means."""
         return classify.classify(status=status, headers=headers, body=body, now=now)
+
+
+def _unmetered(call: Call, body: bytes) -> bytes:
+    """The body of a stream for a version that refuses the question for usage: what the stream costs is estimated."""
+    if call.operation is Operation.CHAT:
+        peek = call.peek
+        return body if peek.include_usage else members.replaced(peek.members, model=call.upstream)
+    # A translation asks by itself.
+    asked = members.read(body)
+    return members.replaced({name: raw for name, raw in asked.items() if name != "stream_options"})
 
 
 @lru_cache(maxsize=256)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from pilothouse_api.snapshot.credentials import APIKey, BearerToken, Credential, NoCredential
-from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint, Responses
 from pilothouse_api.snapshot.providers import Endpoint, Model
+from pilothouse_proxy.dialects.openai_responses import models
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
@@ -16,10 +17,21 @@ from pilothouse_proxy.providers.openai import classify
 _DIALECTS: Mapping[Operation, tuple[DialectName, ...]] = {
     Operation.CHAT: (DialectName.OPENAI_CHAT,),
     Operation.EMBEDDINGS: (DialectName.OPENAI_EMBEDDINGS,),
+    Operation.RESPONSES: (DialectName.OPENAI_CHAT,),
+}
+_WITH_RESPONSES: Mapping[Operation, tuple[DialectName, ...]] = {
+    **_DIALECTS,
+    Operation.RESPONSES: (DialectName.OPENAI_RESPONSES,),
+}
+"""Of a server that has them."""
+_ONLY_RESPONSES: Mapping[Operation, tuple[DialectName, ...]] = {
+    Operation.CHAT: (DialectName.OPENAI_RESPONSES,),
+    Operation.RESPONSES: (DialectName.OPENAI_RESPONSES,),
 }
 _PATHS: Mapping[DialectName, str] = {
     DialectName.OPENAI_CHAT: "/chat/completions",
     DialectName.OPENAI_EMBEDDINGS: "/embeddings",
+    DialectName.OPENAI_RESPONSES: "/responses",
 }
 
 
@@ -30,7 +42,11 @@ class OpenAIProvider:
 
     def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
         """As `ports.Provider` says."""
-        return _DIALECTS.get(operation, ())
+        table = _DIALECTS
+        if isinstance(endpoint, OpenAIEndpoint) and endpoint.responses is Responses.NATIVE:
+            only = models.answers_nothing_else(model.family or model.upstream)
+            table = _ONLY_RESPONSES if only else _WITH_RESPONSES
+        return table.get(operation, ())
 
     def urls(self, endpoint: Endpoint) -> tuple[str, ...]:
         """The one."""
