@@ -11,11 +11,23 @@ from pilothouse_proxy.errors import GatewayError
 from pilothouse_proxy.ports import Call, DialectName, Operation, Translation
 
 FOLDER = Path(__file__).parent
-OPERATIONS = {DialectName.OPENAI_CHAT: Operation.CHAT, DialectName.OPENAI_EMBEDDINGS: Operation.EMBEDDINGS}
+OPERATIONS = {
+    DialectName.OPENAI_CHAT: Operation.CHAT,
+    DialectName.OPENAI_EMBEDDINGS: Operation.EMBEDDINGS,
+    DialectName.OPENAI_RESPONSES: Operation.RESPONSES,
+}
 """What each dialect of clients is for. A dialect that is missing here fails the runners."""
 
 MINIMAL: dict[str, Any] = {"model": "claude", "messages": [{"role": "user", "content": "Hello"}]}
 """The request to an answer whose case names none."""
+OTHERWISE: dict[DialectName, dict[str, Any]] = {
+    DialectName.OPENAI_RESPONSES: {
+        "model": "claude",
+        "input": "Hello",
+        "include": ["reasoning.encrypted_content"],
+    },
+}
+"""The request of a client that asks in another dialect than the case's `request`, unless `requests` has its own."""
 
 
 def inputs(kind: str, dialect: DialectName) -> list[str]:
@@ -71,7 +83,9 @@ def body_of(document: dict[str, Any]) -> bytes:
 
 def call_of(client: DialectName, upstream: DialectName, document: dict[str, Any]) -> Call:
     """The call that an answer or a stream belongs to."""
-    body = json.dumps(document.get("request", MINIMAL), ensure_ascii=False).encode()
+    asked = OTHERWISE.get(client) or document.get("request", MINIMAL)
+    asked = document.get("requests", {}).get(client, asked)
+    body = json.dumps(asked, ensure_ascii=False).encode()
     return call(client, upstream, document, body)
 
 

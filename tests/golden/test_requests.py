@@ -15,7 +15,11 @@ from tests.goldens import Goldens
 MATRIX = [
     (client, upstream, case) for client, upstream, _ in cases.pairs() for case in cases.inputs("requests", client)
 ]
-CONVERSE = [case for client, upstream, case in MATRIX if upstream is DialectName.BEDROCK_CONVERSE]
+CONVERSE = [
+    case
+    for client, upstream, case in MATRIX
+    if (client, upstream) == (DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE)
+]
 
 
 def translated(client: DialectName, upstream: DialectName, case: str) -> bytes:

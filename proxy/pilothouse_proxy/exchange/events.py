@@ -37,7 +37,7 @@ class ToolCallStarted(msgspec.Struct, frozen=True, gc=False):
 
 
 class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
-    """A piece of the call's arguments: of JSON text. All pieces of a call come before anything else is told."""
+    """A piece of the call's arguments: of JSON text."""
 
     index: int
     arguments: str

@@ -5,8 +5,6 @@ import msgspec
 from pilothouse_proxy.dialects.openai_responses import pack
 from pilothouse_proxy.exchange.parts import Citation, RedactedThinking, Thinking
 
-_encode = msgspec.json.encode
-
 Told = tuple[str, dict[str, object]]
 """Name and members of an event; `sequence_number` comes last, from whoever sends it."""
 
@@ -88,6 +86,15 @@ class Call(Item):
         self.call = call
         self._call_id = call_id
         self._name = name
+
+    @property
+    def whole(self) -> bool:
+        """Whether its arguments are complete: nothing can be added to a JSON object."""
+        try:
+            msgspec.json.decode(self.text)
+        except ValueError:
+            return False
+        return True
 
     def document(self, status: str) -> dict[str, object]:
         return {

@@ -39,6 +39,8 @@ class Encoder:
         self._begun = False
         self._finish = Finish.STOP
         self._open: Item | None = None
+        self._waiting: list[tuple[events.ToolCallStarted, list[str]]] = []
+        """Calls that have begun while another one was not whole yet, with their pieces."""
         self._output: list[dict[str, object]] = []
         self._messages: list[Message] = []
         self._characters = 0
@@ -76,7 +78,7 @@ class Encoder:
     def _text(self, event: events.TextDelta) -> bytes:
         item, told = self._open, b""
         if not isinstance(item, Message):
-            told = self._close("completed")
+            told = self._close_all("completed")
             item = Message(f"msg_{self._id}_{len(self._output)}", len(self._output), self._characters)
             self._messages.append(item)
             told += self._begin(item)
@@ -99,26 +101,52 @@ class Encoder:
         return told + self._close("completed")
 
     def _reason(self) -> tuple[Reasoning, bytes]:
-        told = self._close("completed")
+        told = self._close_all("completed")
         at = len(self._output)
         item = Reasoning(f"rs_{self._id}_{at}", at, summary=self._summary, packs=self._packs)
         return item, told + self._begin(item)
 
     def _call_started(self, event: events.ToolCallStarted) -> bytes:
+        item = self._open
+        if isinstance(item, CallItem) and not item.whole:
+            # Providers may write several calls at a time; here they are told one after the other.
+            self._waiting.append((event, []))
+            return b""
+        return self._begin_call(event)
+
+    def _begin_call(self, event: events.ToolCallStarted) -> bytes:
         told = self._close("completed")
         at = len(self._output)
         item = CallItem(f"fc_{self._id}_{at}", at, call=event.index, call_id=event.id, name=event.name)
         return told + self._begin(item)
 
     def _call_delta(self, event: events.ToolCallDelta) -> bytes:
+        piece = event.arguments
+        if not piece:
+            return b""
         item = self._open
-        if not isinstance(item, CallItem) or item.call != event.index:
-            raise UpstreamBroken(f"a piece of call {event.index} came out of its turn")
-        return self._event(item.grown(event.arguments)) if event.arguments else b""
+        if isinstance(item, CallItem) and item.call == event.index:
+            told = self._event(item.grown(piece))
+            while self._waiting and isinstance(self._open, CallItem) and self._open.whole:
+                told += self._next_call()
+            return told
+        for waiting, pieces in self._waiting:
+            if waiting.index == event.index:
+                pieces.append(piece)
+                return b""
+        if piece.strip():
+            raise UpstreamBroken(f"the provider adds to call {event.index}, which is whole already")
+        return b""
+
+    def _next_call(self) -> bytes:
+        waiting, pieces = self._waiting.pop(0)
+        told = self._begin_call(waiting)
+        item = self._open
+        return told + b"".join([self._event(item.grown(piece)) for piece in pieces if item is not None])
 
     def _finished(self, event: events.Finished) -> bytes:
         self._finish = event.finish
-        return self._close("completed" if event.finish not in _INCOMPLETE else "incomplete")
+        return self._close_all("completed" if event.finish not in _INCOMPLETE else "incomplete")
 
     def _settled(self, event: events.Settled) -> bytes:
         status = self._status()
@@ -132,6 +160,13 @@ class Encoder:
         told = b"" if self._begun else self._started(events.Started())
         self._open = item
         return told + self._tell(item.opened())
+
+    def _close_all(self, status: str) -> bytes:
+        """What is open, and what waits for it; the last of them with `status`."""
+        told = b""
+        while self._waiting:
+            told += self._next_call()
+        return told + self._close(status)
 
     def _close(self, status: str) -> bytes:
         item, self._open = self._open, None
