@@ -126,10 +126,10 @@ def decode(call: Call) -> Request:
         others["response_format"] = msgspec.Raw(b'{"type":"json_object"}')
     if text.verbosity is not None and text.verbosity != "medium":
         others["verbosity"] = msgspec.Raw(b'"%b"' % text.verbosity.encode())
-    reasoning = _read(members, "reasoning", _reasoning)
+    reasoning = _read_reasoning(members)
     offered = _read(members, "tools", _tools)
     tools = _decode_tools(offered or [])
-    choice = _read(members, "tool_choice", _tool_choice)
+    choice = _read_choice(members)
     metadata = _read(members, "metadata", _pairs)
     tier = _read(members, "service_tier", _text)
     serial = bool(tools) and _read(members, "parallel_tool_calls", _switch) is False
@@ -189,6 +189,27 @@ def _decode_tools(tools: list[msgspec.Raw]) -> tuple[Tool, ...]:
             )
         )
     return tuple(decoded)
+
+
+def _read_reasoning(members: Members) -> wire.ReasoningOptions | None:
+    options = _read(members, "reasoning", _reasoning)
+    if options is not None:
+        for name, value, neutral in (("mode", options.mode, "standard"), ("context", options.context, "auto")):
+            if value is not None and value != neutral:
+                param = f"reasoning.{name}"
+                message = f"`{param}` is not supported with this model: leave it out"
+                raise GatewayError(Kind.UNSUPPORTED, message, param=param)
+    return options
+
+
+def _read_choice(members: Members) -> wire.ToolChoice | None:
+    raw = members.get("tool_choice")
+    if raw is not None and bytes(raw).startswith(b"{"):
+        kind = members_.known(raw, "tool_choice", _view).type
+        if kind not in {"function", "allowed_tools"}:
+            message = f"this model takes tools of type `function` only, not `{str(kind)[:64]}`"
+            raise GatewayError(Kind.UNSUPPORTED, message, param="tool_choice")
+    return _read(members, "tool_choice", _tool_choice)
 
 
 def _decode_choice(choice: wire.ToolChoice | None, tools: tuple[Tool, ...]) -> ToolChoice | None:

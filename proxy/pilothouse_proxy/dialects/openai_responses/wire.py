@@ -186,8 +186,8 @@ class ReasoningOptions(_Wire):
     effort: str | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
     generate_summary: Literal["auto", "concise", "detailed"] | None = None  # its former name
-    context: Literal["auto"] | None = None
-    mode: Literal["standard"] | None = None
+    context: str | None = None
+    mode: str | None = None
 
 
 class CacheOptions(_Wire):
