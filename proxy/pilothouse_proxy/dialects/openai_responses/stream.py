@@ -15,7 +15,7 @@ from pilothouse_proxy.dialects.openai_responses import echo
 from pilothouse_proxy.dialects.openai_responses import usage as wire_usage
 from pilothouse_proxy.dialects.openai_responses.output import Call as CallItem
 from pilothouse_proxy.dialects.openai_responses.output import Item, Message, Reasoning, Told, annotations
-from pilothouse_proxy.errors import Failure, UpstreamBroken
+from pilothouse_proxy.errors import Failure
 from pilothouse_proxy.exchange import events
 from pilothouse_proxy.exchange.parts import Citation
 from pilothouse_proxy.exchange.reply import Finish
@@ -134,8 +134,7 @@ class Encoder:
             if waiting.index == event.index:
                 pieces.append(piece)
                 return b""
-        if piece.strip():
-            raise UpstreamBroken(f"the provider adds to call {event.index}, which is whole already")
+        # Of a call that is whole already: nothing that JSON allows could be added to it.
         return b""
 
     def _next_call(self) -> bytes:

@@ -11,7 +11,7 @@ from pilothouse_api.conditions import Problem
 from pilothouse_api.resources.provider import LLMProviderSpec
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
-from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint, Responses
 from pilothouse_api.snapshot.providers import Connection, Provider, Proxy
 from pilothouse_operator.compile.lowering import lower
 from tests.unit.api.rule_cases import AZURE, BEDROCK
@@ -82,7 +82,27 @@ def test_azure_and_openai_keep_their_url_in_its_one_form() -> None:
     assert isinstance(azure, Provider)
     assert isinstance(openai, Provider)
     assert azure.endpoint == AzureOpenAIEndpoint(url="https://x.openai.azure.com", api_version="v1")
-    assert openai.endpoint == OpenAIEndpoint(url="https://api.openai.com/v1")
+    assert openai.endpoint == OpenAIEndpoint(url="https://api.openai.com/v1", responses=Responses.NATIVE)
+
+
+@pytest.mark.parametrize(
+    ("url", "asked", "responses"),
+    [
+        ("https://api.openai.com/v1", {}, Responses.NATIVE),
+        ("https://eu.api.openai.com/v1", {}, Responses.NATIVE),
+        ("https://api.openai.com/v1", {"responses": "Translated"}, Responses.TRANSLATED),
+        ("https://x.openai.azure.com/openai/v1", {}, Responses.NATIVE),
+        ("https://x.services.ai.azure.com/openai/v1", {}, Responses.NATIVE),
+        ("https://api.openai.com.example/v1", {}, Responses.TRANSLATED),
+        ("http://api.openai.com/v1", {}, Responses.TRANSLATED),
+        ("https://vllm.models.svc:8000/v1", {}, Responses.TRANSLATED),
+        ("https://vllm.models.svc:8000/v1", {"responses": "Native"}, Responses.NATIVE),
+    ],
+)
+def test_responses_are_asked_of_who_has_them(url: str, asked: dict[str, Any], responses: Responses) -> None:
+    found = lowered({"openAI": {"baseURL": url, **asked}})
+    assert isinstance(found, Provider)
+    assert found.endpoint == OpenAIEndpoint(url=url, responses=responses)
 
 
 def test_a_model_is_its_own_upstream_name_unless_it_says_another() -> None:

@@ -9,7 +9,7 @@ from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.http import origins
 from pilothouse_proxy.http.messages import UpstreamRequest
-from pilothouse_proxy.ports import Call, Operation, Peek
+from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
 from pilothouse_proxy.providers.azure_openai.endpoint import meters_streams
 from pilothouse_proxy.providers.azure_openai.provider import PROVIDER
 
@@ -59,6 +59,13 @@ def prepare(
             "2025-03-01-preview",
             Operation.EMBEDDINGS,
             b"/openai/deployments/gpt-4o%2Feu/embeddings?api-version=2025-03-01-preview",
+        ),
+        ("v1", Operation.RESPONSES, b"/openai/v1/responses"),
+        ("2025-03-01-preview", Operation.RESPONSES, b"/openai/responses?api-version=2025-03-01-preview"),
+        (
+            "2024-10-21",
+            Operation.RESPONSES,
+            b"/openai/deployments/gpt-4o%2Feu/chat/completions?api-version=2024-10-21",
         ),
     ],
 )
@@ -121,3 +128,42 @@ def test_a_key_that_cannot_be_sent_is_said_without_showing_it(credential: Creden
 def test_another_kinds_endpoint_is_a_defect_of_ours() -> None:
     with pytest.raises(TypeError, match="OpenAIEndpoint"):
         prepare(endpoint=OpenAIEndpoint(url=URL))
+
+
+@pytest.mark.parametrize(
+    ("version", "model", "dialect"),
+    [
+        ("v1", Model(upstream=UpstreamModel("gpt-4o")), DialectName.OPENAI_CHAT),
+        ("v1", Model(upstream=UpstreamModel("gpt-5-codex")), DialectName.OPENAI_RESPONSES),
+        ("v1", Model(upstream=UpstreamModel("ours"), family="gpt-5.1-codex-max"), DialectName.OPENAI_RESPONSES),
+        ("v1", Model(upstream=UpstreamModel("gpt-5-codex"), family="gpt-4o"), DialectName.OPENAI_CHAT),
+        ("2025-04-01-preview", Model(upstream=UpstreamModel("o3-pro")), DialectName.OPENAI_RESPONSES),
+        ("2024-10-21", Model(upstream=UpstreamModel("o3-pro")), DialectName.OPENAI_CHAT),
+    ],
+)
+def test_chat_is_put_to_a_model_in_what_it_answers_to(version: str, model: Model, dialect: DialectName) -> None:
+    endpoint = AzureOpenAIEndpoint(url=URL, api_version=version)
+    assert PROVIDER.dialects(Operation.CHAT, endpoint, model) == (dialect,)
+
+
+def test_a_translated_stream_does_not_ask_an_old_version_for_its_usage() -> None:
+    place = AzureOpenAIEndpoint(url=URL, api_version="2024-06-01")
+    call = Call(
+        operation=Operation.RESPONSES,
+        request_id="r",
+        created=0,
+        peek=Peek(model=ModelName("m"), stream=True, include_usage=True),
+        body=b"",
+        model=Model(upstream=UpstreamModel("gpt-4o")),
+        dialect=DialectName.OPENAI_CHAT,
+        streams=True,
+    )
+    sent = PROVIDER.prepare(
+        endpoint=place,
+        base=origins.base(place.url, connect_timeout_ms=5_000, pool_size=8, ca_bundle=None),
+        credential=APIKey(key=Secret("k1")),
+        call=call,
+        body=b'{"messages":[],"stream":true,"stream_options":{"include_usage":true}}',
+        now=0.0,
+    )
+    assert sent.body == b'{"messages":[],"stream":true}'

@@ -9,7 +9,7 @@ from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import UpstreamRequest
-from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
+from pilothouse_proxy.ports import WRITING, Call, DialectName, Operation, Peek
 from pilothouse_proxy.providers.bedrock.provider import PROVIDER
 
 KEY = AccessKey(access_key_id="AKIDEXAMPLE", secret_access_key=Secret("secret"), session_token=Secret("token"))
@@ -37,11 +37,11 @@ def prepare(*, endpoint: Endpoint = ENDPOINT, credential: Credential = KEY, stre
     )
 
 
-def test_chat_alone_is_spoken_and_as_converse() -> None:
+def test_what_a_model_writes_is_spoken_as_converse_and_nothing_else() -> None:
     model = Model(upstream=UpstreamModel("amazon.nova-lite-v1:0"))
     spoken = {operation: PROVIDER.dialects(operation, ENDPOINT, model) for operation in Operation}
     assert {operation: found for operation, found in spoken.items() if found} == {
-        Operation.CHAT: (DialectName.BEDROCK_CONVERSE,)
+        operation: (DialectName.BEDROCK_CONVERSE,) for operation in WRITING
     }
 
 

@@ -4,12 +4,12 @@ from pilothouse_api.names import ModelName, UpstreamModel
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import AccessKey, APIKey, BearerToken, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
-from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint, Responses
 from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import UpstreamRequest
-from pilothouse_proxy.ports import Call, Operation, Peek
+from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
 from pilothouse_proxy.providers.openai.provider import PROVIDER
 
 
@@ -86,3 +86,26 @@ def test_another_kinds_endpoint_is_a_defect_of_ours() -> None:
 def test_an_error_answer_is_read_with_its_request_id() -> None:
     failure = PROVIDER.classify(status=503, headers=[(b"x-request-id", b"req_1")], body=b"", now=0.0)
     assert (failure.kind, failure.request_id) == (Kind.UNAVAILABLE, "req_1")
+
+
+@pytest.mark.parametrize(
+    ("responses", "operation", "upstream", "dialect"),
+    [
+        (Responses.NATIVE, Operation.RESPONSES, "gpt-4o", DialectName.OPENAI_RESPONSES),
+        (Responses.NATIVE, Operation.CHAT, "gpt-4o", DialectName.OPENAI_CHAT),
+        (Responses.NATIVE, Operation.CHAT, "gpt-5-codex", DialectName.OPENAI_RESPONSES),
+        (Responses.TRANSLATED, Operation.RESPONSES, "gpt-4o", DialectName.OPENAI_CHAT),
+        # A server without responses that lists such a model has it by chat.
+        (Responses.TRANSLATED, Operation.CHAT, "gpt-5-codex", DialectName.OPENAI_CHAT),
+    ],
+)
+def test_responses_are_asked_for_as_the_endpoint_says(
+    responses: Responses, operation: Operation, upstream: str, dialect: DialectName
+) -> None:
+    endpoint = OpenAIEndpoint(url="https://llm.example/v1", responses=responses)
+    assert PROVIDER.dialects(operation, endpoint, Model(upstream=UpstreamModel(upstream))) == (dialect,)
+
+
+def test_responses_go_below_the_base_url() -> None:
+    endpoint = OpenAIEndpoint(url="https://llm.example/v1", responses=Responses.NATIVE)
+    assert prepare(endpoint=endpoint, operation=Operation.RESPONSES).target == b"/v1/responses"
