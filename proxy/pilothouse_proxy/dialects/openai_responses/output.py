@@ -92,7 +92,7 @@ class Call(Item):
         """Whether its arguments are complete: nothing can be added to a JSON object."""
         try:
             msgspec.json.decode(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
         return True
 

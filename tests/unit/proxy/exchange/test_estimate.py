@@ -57,3 +57,14 @@ def test_more_text_never_counts_less(first: str, second: str) -> None:
 
 def test_output_is_counted_by_its_bytes() -> None:
     assert estimate.output_tokens(1_000) == 270
+
+
+def test_a_responses_items_count_as_messages_do_and_its_images_by_the_piece() -> None:
+    text = {"role": "user", "content": "Hello there"}
+    image = {"role": "user", "content": [{"type": "input_image", "image_url": "data:image/png;base64," + "A" * 4_000}]}
+    assert tokens(input=[text]) == tokens(messages=[text])
+    assert 1_600 <= tokens(input=[text, image]) - tokens(input=[text]) < 1_640
+
+
+def test_a_responses_instructions_count() -> None:
+    assert tokens(input="Hello", instructions="x" * 1_000) - tokens(input="Hello") == pytest.approx(270, rel=0.1)
