@@ -10,7 +10,7 @@ from pilothouse_api.resources.providers.azure_openai import AzureOpenAISpec
 from pilothouse_api.resources.providers.bedrock import BedrockSpec
 from pilothouse_api.resources.providers.openai import OpenAISpec
 from pilothouse_api.resources.refs import Access, ModelText, UpstreamText
-from pilothouse_api.resources.rules import Part, Rule, UniqueBy
+from pilothouse_api.resources.rules import Distinct, Part, Rule, UniqueBy
 from pilothouse_api.resources.secret_places import NEEDS_VAULT
 from pilothouse_api.resources.secret_stores import SecretStoresSpec
 from pilothouse_api.resources.status import Count, Status, Timestamp
@@ -53,6 +53,19 @@ class Delivery(enum.StrEnum):
     SIDECAR = "Sidecar"
 
 
+NativePath = Annotated[str, Field(min_length=1, max_length=512, pattern="^/[!-)+-~]*[*]?$")]
+
+
+class NativeSpec(Part):
+    """Which part of the provider's own API may be called as it is."""
+
+    paths: Annotated[tuple[NativePath, ...], Field(min_length=1, max_length=64), Distinct()] = Field(
+        default=("/*",),
+        description="Paths below the provider's URL, as they are sent; a trailing `*` matches any rest. All of them if "
+        "absent.",
+    )
+
+
 class LLMProviderSpec(Part):
     """Where models run and how to sign in there: exactly one of `bedrock`, `azureOpenAI`, `openAI`."""
 
@@ -73,6 +86,12 @@ class LLMProviderSpec(Part):
     access: Access | None = Field(
         default=None,
         description="Which namespaces' routes may refer to this provider, besides its own namespace's; none if absent.",
+    )
+    native: NativeSpec | None = Field(
+        default=None,
+        description="Lets the callers of this namespace, and of those that `access` names, call the provider's own API "
+        "at `/providers/{name}/…` of a proxy (`/providers/{namespace}:{name}/…` from another namespace): signed in to "
+        "and counted, but neither translated nor routed, and with all that the credential may do there. Off if absent.",
     )
     delivery: Delivery = Field(
         default=Delivery.AUTO,

@@ -37,9 +37,22 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     proxy: Proxy | None = None
 
 
+class Native(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whose callers may call the provider's own API, and how much of it.
+
+    `paths` below the provider's URL, a trailing `*` matches any rest; `access` as a route's, the provider's own
+    namespace besides.
+    """
+
+    paths: tuple[str, ...]
+    access: tuple[str, ...] | None = ()
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`models` by the provider's own names. An empty table serves every name as it was asked."""
 
     endpoint: Endpoint
     models: dict[str, Model] = {}
     connection: Connection = Connection()
+    native: Native | None = None
+    """None: it is called by routes alone."""
