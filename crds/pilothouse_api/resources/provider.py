@@ -144,6 +144,13 @@ class CredentialStatus(Part):
     )
 
 
+class UnknownStatus(Part):
+    """Something in the provider's answers that other formats have no word for."""
+
+    dialect: Annotated[str, Field(max_length=64)] = Field(description="In which format it came.")
+    what: Annotated[str, Field(max_length=128)] = Field(description="Its name there: a member, an event, a reason.")
+
+
 class LLMProviderStatus(Status):
     """What the operator found out about the provider."""
 
@@ -154,6 +161,11 @@ class LLMProviderStatus(Status):
         default=None, description="How many models the spec names; absent where every name is passed on."
     )
     credential: CredentialStatus | None = Field(default=None, description="The credential that proxies sign in with.")
+    unknown: Annotated[tuple[UnknownStatus, ...], Field(max_length=20)] | None = Field(
+        default=None,
+        description="What proxies left out of translated answers because no other format has a word for it; a newer "
+        "version may. The metric `pilothouse_unknown_total` tells how often.",
+    )
 
 
 class LLMProvider(Part):

@@ -518,7 +518,7 @@ class Flight:
         outcome.finish_reason = answer.finish_reason
         outcome.usage = answer.usage
         if answer.unknown and self._served is not None:
-            self._served.meters.unknown(answer.unknown)
+            self._served.meters.unknown(self._call.dialect, answer.unknown)
         if answer.usage is None:
             self._estimate(int(len(answer.body) * TOKENS_A_BYTE) if self._call.operation in WRITING else 0)
         self.settle()
@@ -573,7 +573,7 @@ class Flight:
         outcome.usage = relay.usage
         outcome.finish_reason = relay.finish_reason
         if relay.unknown and self._served is not None:
-            self._served.meters.unknown(relay.unknown)
+            self._served.meters.unknown(self._call.dialect, relay.unknown)
 
     def _answer_failure(self, failure: Failure) -> None:
         """Nothing is left to try."""
