@@ -81,6 +81,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """How many; 0 = none."""
     tools: frozenset[ToolMode] = frozenset({ToolMode.AUTO, ToolMode.ANY, ToolMode.NAMED})
     """Which choices may be put; empty = it has no tools."""
+    stream_tools: bool = True
+    """Whether an answer may be streamed that is offered tools."""
+    streaming: bool = True
     forced_while_reasoning: bool = True
     strict_tools: bool = False
     serial_calls: bool = False

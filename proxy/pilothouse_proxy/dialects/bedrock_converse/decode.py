@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pilothouse_api.snapshot.providers import Model
-from pilothouse_proxy.dialects.bedrock_converse import capabilities, names, wire
+from pilothouse_proxy.capabilities import bedrock as capabilities
+from pilothouse_proxy.dialects.bedrock_converse import names, wire
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange.parts import Citation, RedactedThinking, Text, Thinking, ToolCall
 from pilothouse_proxy.exchange.reply import Finish, Reply, ReplyPart

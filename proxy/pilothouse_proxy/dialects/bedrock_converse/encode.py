@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import msgspec
 
 from pilothouse_api.snapshot.providers import Model
-from pilothouse_proxy.dialects.bedrock_converse import capabilities, reasoning, refusal, tools, turns
+from pilothouse_proxy.capabilities import bedrock as capabilities
+from pilothouse_proxy.dialects.bedrock_converse import reasoning, refusal, tools, turns
 from pilothouse_proxy.exchange.capabilities import Capabilities, Sampling
 from pilothouse_proxy.exchange.request import Request
 

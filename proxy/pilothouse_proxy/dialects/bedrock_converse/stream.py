@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pilothouse_proxy import errors
-from pilothouse_proxy.dialects.bedrock_converse import capabilities, decode, names, wire
+from pilothouse_proxy.capabilities import bedrock as capabilities
+from pilothouse_proxy.dialects.bedrock_converse import decode, names, wire
 from pilothouse_proxy.dialects.bedrock_converse import errors as exceptions
 from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange import estimate, events

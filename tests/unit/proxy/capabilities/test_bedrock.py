@@ -1,10 +1,10 @@
-"""Which row of the table a model finds."""
+"""Which row of the table a model on Bedrock finds."""
 
 import pytest
 
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
-from pilothouse_proxy.dialects.bedrock_converse import capabilities
+from pilothouse_proxy.capabilities import bedrock as capabilities
 from pilothouse_proxy.exchange.capabilities import Reasoning
 
 
@@ -74,7 +74,11 @@ def test_a_family_that_says_nothing_leaves_it_to_the_name() -> None:
 
 def test_efforts_stand_where_a_model_reasons_on_request_and_nowhere_else() -> None:
     silent = {Reasoning.NONE, Reasoning.ALWAYS}
-    assert [name for name, row in capabilities.ROWS.items() if bool(row.efforts) == (row.reasoning in silent)] == []
+    assert [
+        name
+        for name, row in capabilities.ROWS.items()
+        if bool(row.capabilities.efforts) == (row.capabilities.reasoning in silent)
+    ] == []
 
 
 def test_every_row_is_of_a_known_vendor() -> None:
