@@ -67,6 +67,8 @@ class Call(msgspec.Struct, kw_only=True):
     streams: bool
     """Whether the provider is asked to stream. A translation may say no where the client says yes: the answer is then
     told as a stream when it is whole."""
+    invoked: str = ""
+    """The model that has answered, where the provider chooses among several and says which."""
     decoded: object = None
     """Where a translation keeps the neutral request between the attempts of one request."""
 

@@ -9,6 +9,7 @@ from pilothouse_api.snapshot import providers as provider_snapshots
 from pilothouse_api.snapshot import routes as route_snapshots
 from pilothouse_api.snapshot.credentials import AccessKey, BearerToken, Credential
 from pilothouse_api.snapshot.routes import FailureClass
+from pilothouse_api.snapshot.settings import Settings
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
 from pilothouse_proxy import ports, translation
 from pilothouse_proxy.auth.callers import Callers
@@ -59,6 +60,12 @@ class Place:
     endpoint: provider_snapshots.Endpoint
     bases: Mapping[str, origins.Base]
     """By URL, all that the provider may be spoken to at."""
+    settings: Settings | None
+    """For models that are not listed."""
+
+    def unlisted(self, name: str) -> provider_snapshots.Model:
+        """A model that is not listed, by the provider's own name."""
+        return provider_snapshots.Model(upstream=UpstreamModel(name), settings=self.settings)
 
 
 _PASSED_NAMES = 256
@@ -94,7 +101,7 @@ class Passing:
         meters = self._meters.get(pattern)
         if meters is None:
             meters = self._meters[pattern] = TargetMeters(self._metrics, provider=self._key, model=pattern)
-        model = provider_snapshots.Model(upstream=UpstreamModel(name))
+        model = self._place.unlisted(name)
         ways = self._ways.get(name)
         if ways is None:
             # The names are the client's own: as many as it likes.
@@ -323,7 +330,7 @@ class _Builder:
         if target.model is not None:
             if table_ and target.model not in table_:
                 raise _Broken(f"{path}.model", f'provider "{key}" has no model "{target.model}"')
-            fixed = table_.get(target.model) or provider_snapshots.Model(upstream=UpstreamModel(target.model))
+            fixed = table_.get(target.model) or place.unlisted(target.model)
             models["*"] = self._served(key, place, fixed)
         elif table_:
             models.update({name: self._served(key, place, model) for name, model in table_.items()})
@@ -362,7 +369,7 @@ class _Builder:
         except ValueError as error:
             raise _Broken(f"providers.{key}.endpoint.url", str(error)) from None
         _check_bundle(f"providers.{key}.connection.caBundle", connection.ca_bundle)
-        place = self._places[key] = Place(provider=spoken, endpoint=endpoint, bases=bases)
+        place = self._places[key] = Place(provider=spoken, endpoint=endpoint, bases=bases, settings=provider.settings)
         return place
 
     def _proxy(self, key: ProviderKey, proxy: provider_snapshots.Proxy) -> messages.Proxy:

@@ -85,6 +85,7 @@ class Hub:
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The client's answer."""
         reply = self._provider.decode_reply(self._decoded(call), call.model, body)
+        call.invoked = reply.invoked
         return Answer(
             body=self._told(call, reply) if call.peek.stream else self._client.encode_reply(call, reply),
             usage=reply.usage,

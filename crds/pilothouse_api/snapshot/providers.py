@@ -18,7 +18,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     family: str | None = None
     """Whose capabilities apply where the upstream name does not tell (an opaque ARN, a deployment name)."""
     max_output_tokens: int | None = None
-    settings: Settings = Settings()
+    settings: Settings | None = None
+    """None: nothing is set."""
 
 
 class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -45,5 +46,5 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     endpoint: Endpoint
     models: dict[str, Model] = {}
     connection: Connection = Connection()
-    settings: Settings = Settings()
+    settings: Settings | None = None
     """For models that are not listed."""

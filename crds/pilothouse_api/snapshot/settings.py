@@ -40,3 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`performanceConfig.latency`."""
     service_tier: str | None = None
     """For requests that name none."""
+
+
+PLAIN = Settings()
+"""Nothing is set."""

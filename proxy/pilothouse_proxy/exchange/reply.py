@@ -33,4 +33,6 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     """Of content filters, on the prompt and on the reply."""
     service_tier: str | None = None
+    invoked: str = ""
+    """The model that has answered, where the provider chooses among several and says which."""
     unknown: tuple[str, ...] = ()

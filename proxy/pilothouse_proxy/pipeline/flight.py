@@ -370,6 +370,7 @@ class Flight:
         outcome.attempts += 1
         outcome.provider = target.label
         outcome.upstream_model = served.model.upstream
+        call.invoked = ""
         if served.health.failures:
             served.health.attempted(now=now)
         share_s = retry.share_s(remaining_s=self._deadline - now, untried=self._untried)
@@ -516,6 +517,7 @@ class Flight:
             return Failure(kind=Kind.PROVIDER_ERROR, message=str(error), status=self._status, note=str(error))
         outcome.finish_reason = answer.finish_reason
         outcome.usage = answer.usage
+        outcome.upstream_model = self._call.invoked or outcome.upstream_model
         if answer.unknown and self._served is not None:
             self._served.meters.unknown(answer.unknown)
         if answer.usage is None:
@@ -571,6 +573,7 @@ class Flight:
         relay = stream.relay
         outcome.usage = relay.usage
         outcome.finish_reason = relay.finish_reason
+        outcome.upstream_model = self._call.invoked or outcome.upstream_model
         if relay.unknown and self._served is not None:
             self._served.meters.unknown(relay.unknown)
 
@@ -636,6 +639,9 @@ class Flight:
         written = [first, b"x-request-id: ", request_id, b"\r\n"]
         if served is not None:
             written += (served.lines, b"x-pilothouse-attempts: ", str(outcome.attempts).encode(), b"\r\n")
+            invoked = self._call.invoked
+            if invoked and invoked.isascii() and invoked.isprintable():
+                written += (b"x-pilothouse-invoked-model: ", invoked.encode(), b"\r\n")
         written.append(limited)
         return Lines(b"".join(written))
 

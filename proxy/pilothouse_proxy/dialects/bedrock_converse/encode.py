@@ -5,11 +5,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from pilothouse_api.snapshot.providers import Model
+from pilothouse_api.snapshot.settings import PLAIN, Settings
 from pilothouse_proxy.capabilities import bedrock as capabilities
-from pilothouse_proxy.dialects.bedrock_converse import reasoning, refusal, tools, turns
+from pilothouse_proxy.dialects.bedrock_converse import guarding, media, reasoning, refusal, structured, tools, turns
 from pilothouse_proxy.exchange.capabilities import Capabilities, Sampling
 from pilothouse_proxy.exchange.request import Request
+from pilothouse_proxy.ports import Call
 
 MODEST_OUTPUT = 8_192
 """maxTokens where nobody has named one: without it Bedrock sets the model's maximum aside from the token quota."""
@@ -30,16 +31,21 @@ _HINTS: Mapping[str, str] = {
 }
 
 
-def body(request: Request, model: Model) -> bytes:
-    """The body; the model is in the path.
+def body(request: Request, call: Call) -> bytes:
+    """The body; the model is in the path. What the model cannot stream is not asked for as a stream: `call.streams`.
 
     Raises:
         GatewayError: UNSUPPORTED or INVALID_REQUEST that names the parameter.
     """
-    caps = capabilities.of(model)
+    model = call.model
+    caps, settings = capabilities.of(model), model.settings or PLAIN
     limit = model.max_output_tokens if request.max_output_tokens is None else request.max_output_tokens
     reasons = reasoning.ask(request, caps, limit)
-    tooling = tools.ask(request, caps, tools.Thinks.YES if reasons.active else tools.Thinks.NO)
+    thinks = tools.Thinks.YES if reasons.active else tools.Thinks.NO
+    tooling = structured.offered(request, caps, tools.ask(request, caps, thinks), thinks)
+    if not caps.streaming or (tooling.config is not None and not caps.stream_tools):
+        call.streams = False
+    media.check(request.turns, caps)
     system, messages = turns.encode(request.turns, caps, tooling.rendering)
     document: dict[str, object] = {"messages": messages}
     if system:
@@ -57,13 +63,24 @@ def body(request: Request, model: Model) -> bytes:
     output = _output(request, caps, reasons)
     if output:
         document["outputConfig"] = output
-    if request.service_tier is not None:
-        if request.service_tier not in _TIERS:
-            raise refusal.unsupported(caps, "service_tier", f"it takes {', '.join(sorted(_TIERS))}")
-        document["serviceTier"] = {"type": request.service_tier}
     if request.metadata:
         document["requestMetadata"] = _metadata(request.metadata)
+    document.update(_settings(request, caps, settings, call))
     return msgspec.json.encode(document)
+
+
+def _settings(request: Request, caps: Capabilities, settings: Settings, call: Call) -> dict[str, object]:
+    """What the manifest has set, as far as the client does not say it itself."""
+    if request.service_tier is not None and request.service_tier not in _TIERS:
+        raise refusal.unsupported(caps, "service_tier", f"it takes {', '.join(sorted(_TIERS))}")
+    tier = request.service_tier or settings.service_tier
+    found: dict[str, object] = {} if tier is None else {"serviceTier": {"type": tier}}
+    if settings.latency is not None:
+        found["performanceConfig"] = {"latency": settings.latency}
+    guardrail = settings.guardrail
+    if guardrail is not None:
+        found["guardrailConfig"] = guarding.stream_config(guardrail) if call.streams else guarding.config(guardrail)
+    return found
 
 
 def _inference(request: Request, caps: Capabilities, limit: int | None, reasons: reasoning.Asked) -> dict[str, object]:
@@ -128,9 +145,7 @@ def _extras(request: Request, caps: Capabilities) -> dict[str, object]:
 def _output(request: Request, caps: Capabilities, reasons: reasoning.Asked) -> dict[str, object]:
     output: dict[str, object] = {}
     schema = request.answer_schema
-    if schema is not None:
-        if not caps.answer_schema:
-            raise refusal.unsupported(caps, "response_format", "it has no structured output through Converse")
+    if schema is not None and caps.answer_schema:
         described: dict[str, object] = {"schema": bytes(schema.schema).decode(), "name": schema.name}
         if schema.description.strip():
             described["description"] = schema.description

@@ -13,7 +13,7 @@ class Provider:
 
     def encode_request(self, request: Request, call: Call) -> bytes:
         """See `encode.body`."""
-        return encode.body(request, call.model)
+        return encode.body(request, call)
 
     def decode_reply(self, request: Request, model: Model, body: bytes) -> Reply:
         """See `decode.reply`."""

@@ -109,7 +109,7 @@ def _specs(offered: list[tuple[int, Tool]], caps: Capabilities) -> list[dict[str
         spec: dict[str, object] = {"name": names.tool_name(tool.name)}
         if tool.description.strip():
             spec["description"] = tool.description
-        spec["inputSchema"] = {"json": _object_schema(tool.schema, f"tools[{at}].function.parameters")}
+        spec["inputSchema"] = {"json": object_schema(tool.schema, f"tools[{at}].function.parameters")}
         if tool.strict is Strict.YES:
             if not caps.strict_tools:
                 raise refusal.unsupported(caps, f"tools[{at}].function.strict")
@@ -118,8 +118,12 @@ def _specs(offered: list[tuple[int, Tool]], caps: Capabilities) -> list[dict[str
     return specs
 
 
-def _object_schema(schema: msgspec.Raw | None, param: str) -> msgspec.Raw:
-    """The schema as it came, but for what Converse wants at its top and JSON schema leaves out."""
+def object_schema(schema: msgspec.Raw | None, param: str) -> msgspec.Raw:
+    """The schema as it came, but for what Converse wants at its top and JSON schema leaves out.
+
+    Raises:
+        GatewayError: INVALID_REQUEST, it is of no object.
+    """
     if schema is None:
         return _NO_ARGUMENTS
     try:
