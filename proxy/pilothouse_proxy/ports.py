@@ -127,6 +127,17 @@ class StreamRelay(Protocol):
         ...
 
 
+class Meter(Protocol):
+    """Reads along what an answer that passes as it is tells of tokens."""
+
+    usage: Usage | None
+    """What it has told until now."""
+
+    def feed(self, piece: bytes) -> None: ...
+
+    def end(self) -> None: ...
+
+
 class Translation(Protocol):
     """From one client dialect to one provider dialect and back. Stateless; one instance serves all requests."""
 
@@ -223,6 +234,22 @@ class ProviderDialect(Protocol):
         ...
 
 
+class NativeRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client sends to a provider's own API. `path` below the provider's URL and `query` as they were sent."""
+
+    method: bytes
+    path: bytes
+    query: bytes
+    headers: Headers
+    """Those that are the provider's business: no sign-in, nothing of the way here."""
+    body: bytes
+
+    def target(self, base_path: str) -> bytes:
+        """Path and query as the provider gets them."""
+        path = base_path.encode("ascii") + self.path
+        return path + b"?" + self.query if self.query else path
+
+
 class Provider(Protocol):
     """A kind of provider: where a request goes, how it is signed, what an error answer means. Pure functions."""
 
@@ -246,6 +273,16 @@ class Provider(Protocol):
         self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
     ) -> UpstreamRequest:
         """The signed request of `call.dialect`. `base` is the URL and the way there; `now` in Unix seconds."""
+        ...
+
+    def native(
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, request: NativeRequest, now: float
+    ) -> UpstreamRequest:
+        """A request to the provider's own API, signed in. `base` is that of the first of `urls`; `now` in Unix seconds.
+
+        Raises:
+            GatewayError: a credential that cannot sign or be sent.
+        """
         ...
 
     def unfit(self, credential: Credential) -> str:

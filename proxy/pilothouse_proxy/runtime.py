@@ -69,6 +69,8 @@ class Place:
 
 
 _PASSED_NAMES = 256
+NATIVE = ""
+"""The model label of what goes to a provider's own API: it may have none, or many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +161,27 @@ class Route:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Native:
+    """A provider whose own API may be called."""
+
+    key: ProviderKey
+    place: Place
+    base: origins.Base
+    paths: tuple[str, ...]
+    access: frozenset[str] | None
+    """Namespaces of callers; None: all."""
+    meters: TargetMeters
+
+    def admits(self, namespace: str) -> bool:
+        """Whether callers of this namespace may."""
+        return self.access is None or namespace in self.access
+
+    def offers(self, path: str) -> bool:
+        """Whether the path is among those that may be called."""
+        return any(path.startswith(own[:-1]) if own.endswith("*") else path == own for own in self.paths)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Runtime:
     """What the proxy serves, whole. A request takes it once and keeps it to its end."""
 
@@ -167,6 +190,7 @@ class Runtime:
     callers: Callers
     table: table.Table
     routes: Mapping[RouteKey, Route]
+    natives: Mapping[ProviderKey, Native]
     quotas: Quotas
     records: "Records"
     sign_ins: Mapping[ProviderKey, ports.SignIn]
@@ -275,6 +299,7 @@ class _Builder:
             callers=self._callers(resident),
             table=table.Table(snapshot.routes),
             routes={key: self._route(key, route) for key, route in snapshot.routes.items()},
+            natives=self._natives(),
             quotas=Quotas(snapshot.quotas, self._store),
             records=self._records,
             sign_ins=self._sign_ins(renewed),
@@ -286,6 +311,23 @@ class _Builder:
         for key, credential in renewed.items():
             if key not in lasting and key in self._snapshot.providers:
                 found[key] = _sign_in(key, credential, renewed=True)
+        return found
+
+    def _natives(self) -> dict[ProviderKey, Native]:
+        found = {}
+        for key, provider in self._snapshot.providers.items():
+            native = provider.native
+            if native is None:
+                continue
+            place = self._place(key, provider)
+            found[key] = Native(
+                key=key,
+                place=place,
+                base=place.bases[place.provider.urls(provider.endpoint)[0]],
+                paths=native.paths,
+                access=None if native.access is None else frozenset((key.partition("/")[0], *native.access)),
+                meters=self._target_meters(key, NATIVE),
+            )
         return found
 
     def _callers(self, resident: Subject | None) -> Callers:

@@ -21,6 +21,7 @@ from pilothouse_proxy.ports import (
     DialectName,
     EventDecoder,
     EventEncoder,
+    Meter,
     Peek,
     ProviderDialect,
     StreamRelay,
@@ -57,6 +58,12 @@ def peek(client: DialectName) -> Callable[[bytes], Peek]:
     """
     read: Callable[[bytes], Peek] = _load(PEEKS[client])
     return read
+
+
+def meter(headers: Headers) -> Meter:
+    """What reads the tokens of an answer that passes as it is."""
+    found: Meter = _load("native.meter:of")(headers)
+    return found
 
 
 @functools.cache

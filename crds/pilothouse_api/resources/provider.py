@@ -11,7 +11,7 @@ from pilothouse_api.resources.providers.bedrock import BedrockSpec
 from pilothouse_api.resources.providers.bedrock_models import GuardrailSpec, Latency, ServiceTier, Surface
 from pilothouse_api.resources.providers.openai import OpenAISpec
 from pilothouse_api.resources.refs import Access, ModelText, UpstreamText
-from pilothouse_api.resources.rules import Part, Rule, UniqueBy
+from pilothouse_api.resources.rules import Distinct, Part, Rule, UniqueBy
 from pilothouse_api.resources.secret_places import NEEDS_VAULT
 from pilothouse_api.resources.secret_stores import SecretStoresSpec
 from pilothouse_api.resources.status import Count, Status, Timestamp
@@ -75,6 +75,19 @@ class Delivery(enum.StrEnum):
     SIDECAR = "Sidecar"
 
 
+NativePath = Annotated[str, Field(min_length=1, max_length=512, pattern="^/[!-)+-~]*[*]?$")]
+
+
+class NativeSpec(Part):
+    """Which part of the provider's own API may be called as it is."""
+
+    paths: Annotated[tuple[NativePath, ...], Field(min_length=1, max_length=64), Distinct()] = Field(
+        default=("/*",),
+        description="Paths below the provider's URL, as they are sent; a trailing `*` matches any rest. All of them if "
+        "absent.",
+    )
+
+
 class LLMProviderSpec(Part):
     """Where models run and how to sign in there: exactly one of `bedrock`, `azureOpenAI`, `openAI`."""
 
@@ -95,6 +108,12 @@ class LLMProviderSpec(Part):
     access: Access | None = Field(
         default=None,
         description="Which namespaces' routes may refer to this provider, besides its own namespace's; none if absent.",
+    )
+    native: NativeSpec | None = Field(
+        default=None,
+        description="Lets the callers of this namespace, and of those that `access` names, call the provider's own API "
+        "at `/providers/{name}/…` of a proxy (`/providers/{namespace}:{name}/…` from another namespace): signed in to "
+        "and counted, but neither translated nor routed, and with all that the credential may do there. Off if absent.",
     )
     delivery: Delivery = Field(
         default=Delivery.AUTO,
@@ -153,6 +172,13 @@ class CredentialStatus(Part):
     )
 
 
+class UnknownStatus(Part):
+    """Something in the provider's answers that other formats have no word for."""
+
+    dialect: Annotated[str, Field(max_length=64)] = Field(description="In which format it came.")
+    what: Annotated[str, Field(max_length=128)] = Field(description="Its name there: a member, an event, a reason.")
+
+
 class LLMProviderStatus(Status):
     """What the operator found out about the provider."""
 
@@ -163,6 +189,11 @@ class LLMProviderStatus(Status):
         default=None, description="How many models the spec names; absent where every name is passed on."
     )
     credential: CredentialStatus | None = Field(default=None, description="The credential that proxies sign in with.")
+    unknown: Annotated[tuple[UnknownStatus, ...], Field(max_length=20)] | None = Field(
+        default=None,
+        description="What proxies left out of translated answers because no other format has a word for it; a newer "
+        "version may. The metric `pilothouse_unknown_total` tells how often.",
+    )
 
 
 class LLMProvider(Part):

@@ -40,6 +40,17 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     proxy: Proxy | None = None
 
 
+class Native(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whose callers may call the provider's own API, and how much of it.
+
+    `paths` below the provider's URL, a trailing `*` matches any rest; `access` as a route's, the provider's own
+    namespace besides.
+    """
+
+    paths: tuple[str, ...]
+    access: tuple[str, ...] | None = ()
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`models` by the provider's own names. An empty table serves every name as it was asked."""
 
@@ -48,3 +59,5 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     connection: Connection = Connection()
     settings: Settings | None = None
     """For models that are not listed."""
+    native: Native | None = None
+    """None: it is called by routes alone."""

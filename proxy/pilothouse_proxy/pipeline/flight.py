@@ -21,6 +21,7 @@ from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.http.upstream import Stale
 from pilothouse_proxy.observe.metrics import CLIENT_CLOSED
 from pilothouse_proxy.observe.outcome import Outcome
+from pilothouse_proxy.pipeline.refusal import broken as broken_by
 from pilothouse_proxy.pipeline.refusal import refuse, unserved, unsigned
 from pilothouse_proxy.pipeline.renewals import Wait
 from pilothouse_proxy.pipeline.services import Services
@@ -382,7 +383,7 @@ class Flight:
                 request, self, first_byte_timeout_s=min(self._route.first_token_s, share_s)
             )
         except messages.HTTPError as error:
-            return self._failed(_unanswered(error, target.label), target, served)
+            return self._failed(broken_by(error, target.label), target, served)
         return None
 
     def _failed(self, failure: Failure, target: runtime.Target, served: runtime.Served) -> Failure:
@@ -486,7 +487,7 @@ class Flight:
             failure = target.provider.classify(status=self._status, headers=self._headers, body=body, now=now)
         elif broken is not None:
             self._sent = self._sent or (request is not None and request.sent)
-            failure = _unanswered(broken, target.label)
+            failure = broken_by(broken, target.label)
         if self._transfer is not None:
             self._transfer.abort()
         if failure is None:
@@ -519,7 +520,7 @@ class Flight:
         outcome.usage = answer.usage
         outcome.upstream_model = self._call.invoked or outcome.upstream_model
         if answer.unknown and self._served is not None:
-            self._served.meters.unknown(answer.unknown)
+            self._served.meters.unknown(self._call.dialect, answer.unknown)
         if answer.usage is None:
             self._estimate(int(len(answer.body) * TOKENS_A_BYTE) if self._call.operation in WRITING else 0)
         self.settle()
@@ -549,7 +550,7 @@ class Flight:
             # The dialect decides whether what has come is whole: behind its last word a break does no harm.
             failure = stream.end()
             if failure is not None and broken is not None:
-                failure = _unanswered(broken, target.label)
+                failure = broken_by(broken, target.label)
         if stream.shown:
             self._end_stream(stream, failure)
         else:
@@ -575,7 +576,7 @@ class Flight:
         outcome.finish_reason = relay.finish_reason
         outcome.upstream_model = self._call.invoked or outcome.upstream_model
         if relay.unknown and self._served is not None:
-            self._served.meters.unknown(relay.unknown)
+            self._served.meters.unknown(self._call.dialect, relay.unknown)
 
     def _answer_failure(self, failure: Failure) -> None:
         """Nothing is left to try."""
@@ -697,15 +698,3 @@ def _translated(call: ports.Call, served: runtime.Served) -> tuple[ports.Way, by
     raise refusal or GatewayError(
         Kind.UNSUPPORTED, f"{call.operation.value} is not offered by the provider of this model"
     )
-
-
-def _unanswered(error: messages.HTTPError, label: str) -> Failure:
-    """What it means that no answer came, or not all of one."""
-    kind = Kind.UNAVAILABLE
-    if isinstance(error, messages.ConnectError):
-        kind = Kind.CONNECT
-    elif isinstance(error, messages.TimedOut):
-        kind = Kind.CONNECT if error.phase is messages.Phase.CONNECT else Kind.TIMEOUT
-    elif isinstance(error, messages.ProtocolError | messages.TooLarge):
-        kind = Kind.PROVIDER_ERROR
-    return Failure(kind=kind, message=f'provider "{label}": {error}', note=str(error))

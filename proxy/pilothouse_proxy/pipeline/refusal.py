@@ -1,8 +1,8 @@
 """Answers to requests that reach no provider, or that none has answered."""
 
 from pilothouse_proxy import errors
-from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.http import heads
+from pilothouse_proxy.errors import Failure, GatewayError, Kind
+from pilothouse_proxy.http import heads, messages
 from pilothouse_proxy.http.messages import Lines
 from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.observe.outcome import Outcome
@@ -28,6 +28,18 @@ def refuse(responder: Responder, outcome: Outcome, error: GatewayError, more: Li
 def named(outcome: Outcome) -> tuple[bytes, bytes]:
     """The header by which an answer is found in the log."""
     return (b"x-request-id", outcome.request_id.encode("ascii"))
+
+
+def broken(error: messages.HTTPError, label: str) -> Failure:
+    """What it means that no answer came from a provider, or not all of one."""
+    kind = Kind.UNAVAILABLE
+    if isinstance(error, messages.ConnectError):
+        kind = Kind.CONNECT
+    elif isinstance(error, messages.TimedOut):
+        kind = Kind.CONNECT if error.phase is messages.Phase.CONNECT else Kind.TIMEOUT
+    elif isinstance(error, messages.ProtocolError | messages.TooLarge):
+        kind = Kind.PROVIDER_ERROR
+    return Failure(kind=kind, message=f'provider "{label}": {error}', note=str(error))
 
 
 def unserved(model: str) -> GatewayError:

@@ -14,7 +14,7 @@ from pilothouse_proxy.http import heads, server
 from pilothouse_proxy.http.messages import Headers, Request
 from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.observe.outcome import Outcome
-from pilothouse_proxy.pipeline import models
+from pilothouse_proxy.pipeline import models, native
 from pilothouse_proxy.pipeline.flight import OVERLOADED_RETRY_S, Flight
 from pilothouse_proxy.pipeline.refusal import named, refuse
 from pilothouse_proxy.pipeline.services import Services
@@ -51,6 +51,8 @@ class Pipeline:
         """Answer one request, or begin to."""
         operation = OPERATIONS.get(request.path)
         if operation is None or request.method != b"POST":
+            if request.path.startswith(native.PREFIX):
+                return self._pass(request, responder)
             return self._other(request, responder)
         outcome = Outcome(
             method="POST",
@@ -120,6 +122,28 @@ class Pipeline:
             reservation.refund(now=services.clock.monotonic())
             raise
         return flight
+
+    def _pass(self, request: Request, responder: Responder) -> server.Work | None:
+        """To a provider's own API."""
+        outcome = Outcome(
+            method=request.method.decode("ascii", "replace"),
+            path=request.path.decode("utf-8", "replace"),
+            request_id=self._request_id(request.headers),
+            started=self._services.clock.monotonic(),
+            meters=self._services.metrics.unrouted(native.OPERATION),
+        )
+        try:
+            passage = native.take_off(self._services, self._active(), request, responder, outcome)
+            if not isinstance(passage, QuotaExceeded):
+                return passage
+            self._over(responder, outcome, passage)
+        except GatewayError as error:
+            refuse(responder, outcome, error)
+        except Exception:
+            logger.exception("request %s has failed on a fault of the proxy's own", outcome.request_id)
+            refuse(responder, outcome, GatewayError(Kind.INTERNAL, ""))
+        self._end(outcome, responder)
+        return None
 
     def _end(self, outcome: Outcome, responder: Responder) -> None:
         try:

@@ -6,7 +6,7 @@ from pilothouse_api.snapshot.credentials import AccessKey, APIKey
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
-from pilothouse_api.snapshot.providers import Connection, Model, Provider
+from pilothouse_api.snapshot.providers import Connection, Model, Native, Provider
 from pilothouse_api.snapshot.routes import FailureClass, Route, Target, Timeouts
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
 from tests.integration.proxy.configurations import IDENTITY, QUICK, route
@@ -20,6 +20,7 @@ NOVA = "amazon.nova-pro-v1:0"
 BEDROCK, AZURE, AZURE_DATED, AZURE_OLD, PLAIN = (
     ProviderKey(f"clouds/{name}") for name in ("bedrock", "azure", "azure-dated", "azure-old", "plain")
 )
+OPEN = Native(paths=("/*",), access=None)
 PATIENCE = Timeouts(first_token_ms=3_000, idle_ms=1_000, total_ms=10_000)
 
 
@@ -59,9 +60,13 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
                     "nova": Model(upstream=UpstreamModel(NOVA)),
                 },
                 connection=connection,
+                native=OPEN,
             ),
             AZURE: Provider(
-                endpoint=AzureOpenAIEndpoint(url=simulators.azure_url), models=deployments, connection=connection
+                endpoint=AzureOpenAIEndpoint(url=simulators.azure_url),
+                models=deployments,
+                connection=connection,
+                native=OPEN,
             ),
             AZURE_DATED: Provider(
                 endpoint=AzureOpenAIEndpoint(url=simulators.azure_url, api_version=DATED), models=deployments
@@ -69,7 +74,7 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
             AZURE_OLD: Provider(
                 endpoint=AzureOpenAIEndpoint(url=simulators.azure_url, api_version="2024-06-01"), models=deployments
             ),
-            PLAIN: Provider(endpoint=OpenAIEndpoint(url=simulators.openai_url)),
+            PLAIN: Provider(endpoint=OpenAIEndpoint(url=simulators.openai_url), native=OPEN),
         },
         credentials={
             BEDROCK: AccessKey(

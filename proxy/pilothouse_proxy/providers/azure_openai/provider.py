@@ -11,7 +11,7 @@ from pilothouse_proxy.exchange import members
 from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
-from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
+from pilothouse_proxy.ports import Call, DialectName, NativeRequest, Operation, Provider
 from pilothouse_proxy.providers.azure_openai import classify
 from pilothouse_proxy.providers.azure_openai.endpoint import meters_streams, target
 
@@ -61,6 +61,19 @@ class AzureOpenAIProvider:
         path = target(base_path, endpoint.api_version, call.upstream, _PATHS[call.dialect])
         return UpstreamRequest(origin=origin, method=b"POST", target=path, headers=lines, body=body)
 
+    def native(
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, request: NativeRequest, now: float
+    ) -> UpstreamRequest:
+        """As `ports.Provider` says."""
+        origin, base_path = base
+        return UpstreamRequest(
+            origin=origin,
+            method=request.method,
+            target=request.target(base_path),
+            headers=[*request.headers, *_sign_in(credential)],
+            body=request.body,
+        )
+
     def unfit(self, credential: Credential) -> str:
         """As `ports.Provider` says."""
         try:
@@ -76,16 +89,17 @@ class AzureOpenAIProvider:
 
 @lru_cache(maxsize=256)
 def _lines(credential: Credential) -> Lines:
+    # A compressed answer could not be relayed event by event.
+    plain = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
+    return heads.header_lines([*plain, *_sign_in(credential)])
+
+
+def _sign_in(credential: Credential) -> Headers:
     name, scheme, key = _signed_in_with(credential)
     # A line break in a key would let it write headers of its own; and no codec's message may quote it.
     if not key or not key.isascii() or not key.isprintable():
         raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key or token that can be sent")
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"accept-encoding", b"identity"),  # a compressed answer could not be relayed event by event
-        (name, scheme + key.encode("ascii")),
-    ]
-    return heads.header_lines(headers)
+    return [(name, scheme + key.encode("ascii"))]
 
 
 def _signed_in_with(credential: Credential) -> tuple[bytes, bytes, str]:

@@ -9,9 +9,9 @@ from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
-from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
+from pilothouse_proxy.ports import Call, DialectName, NativeRequest, Operation, Provider
 from pilothouse_proxy.providers.bedrock import classify, sign
-from pilothouse_proxy.providers.bedrock.endpoint import path
+from pilothouse_proxy.providers.bedrock.endpoint import canonical, path
 
 _UNFIT = "the provider's credential is no AWS access key that can sign, nor an API key that can be sent"
 
@@ -61,6 +61,35 @@ class BedrockProvider:
         )
         return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=headers, body=body)
 
+    def native(
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, request: NativeRequest, now: float
+    ) -> UpstreamRequest:
+        """As `ports.Provider` says; on the runtime host."""
+        if not isinstance(endpoint, BedrockEndpoint):
+            raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Bedrock")
+        origin, base_path = base
+        if isinstance(credential, AccessKey):
+            if not sign.fits(credential):
+                raise GatewayError(Kind.UPSTREAM_AUTH, _UNFIT)
+            signed = sign.headers(
+                request,
+                host=origins.authority(origin.scheme, origin.host, origin.port),
+                canonical_path=canonical(base_path + request.path.decode("ascii")),
+                credential=credential,
+                region=endpoint.region,
+                service=endpoint.service,
+                now=now,
+            )
+        else:
+            signed = [(b"authorization", b"Bearer " + _key(credential))]
+        return UpstreamRequest(
+            origin=origin,
+            method=request.method,
+            target=request.target(base_path),
+            headers=[*request.headers, *signed],
+            body=request.body,
+        )
+
     def unfit(self, credential: Credential) -> str:
         """As `ports.Provider` says."""
         if isinstance(credential, AccessKey):
@@ -78,7 +107,14 @@ class BedrockProvider:
 
 @lru_cache(maxsize=256)
 def _lines(credential: Credential) -> Lines:
-    """The headers with an API key, of long term or of short.
+    """The headers with an API key."""
+    return heads.header_lines(
+        [(b"content-type", b"application/json"), (b"authorization", b"Bearer " + _key(credential))]
+    )
+
+
+def _key(credential: Credential) -> bytes:
+    """An API key, of long term or of short, as it is sent.
 
     https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html
     """
@@ -89,9 +125,7 @@ def _lines(credential: Credential) -> Lines:
         key = credential.token.reveal()
     if not key or not key.isascii() or not key.isprintable():
         raise GatewayError(Kind.UPSTREAM_AUTH, _UNFIT)
-    return heads.header_lines(
-        [(b"content-type", b"application/json"), (b"authorization", b"Bearer " + key.encode("ascii"))]
-    )
+    return key.encode("ascii")
 
 
 PROVIDER: Provider = BedrockProvider()

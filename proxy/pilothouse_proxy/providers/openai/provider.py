@@ -10,7 +10,7 @@ from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
-from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
+from pilothouse_proxy.ports import Call, DialectName, NativeRequest, Operation, Provider
 from pilothouse_proxy.providers.openai import classify
 
 _DIALECTS: Mapping[Operation, tuple[DialectName, ...]] = {
@@ -59,6 +59,19 @@ class OpenAIProvider:
             body=body,
         )
 
+    def native(
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, request: NativeRequest, now: float
+    ) -> UpstreamRequest:
+        """As `ports.Provider` says."""
+        origin, base_path = base
+        return UpstreamRequest(
+            origin=origin,
+            method=request.method,
+            target=request.target(base_path),
+            headers=[*request.headers, *_sign_in(credential)],
+            body=request.body,
+        )
+
     def unfit(self, credential: Credential) -> str:
         """As `ports.Provider` says."""
         try:
@@ -75,14 +88,18 @@ class OpenAIProvider:
 @lru_cache(maxsize=256)
 def _lines(credential: Credential) -> Lines:
     # A compressed answer could not be relayed event by event.
-    headers = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
-    if not isinstance(credential, NoCredential):
-        key = _key(credential)
-        # A line break in a key would let it write headers of its own; and no codec's message may quote it.
-        if not key or not key.isascii() or not key.isprintable():
-            raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key or token that can be sent")
-        headers.append((b"authorization", b"Bearer " + key.encode("ascii")))
-    return heads.header_lines(headers)
+    plain = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
+    return heads.header_lines([*plain, *_sign_in(credential)])
+
+
+def _sign_in(credential: Credential) -> Headers:
+    if isinstance(credential, NoCredential):
+        return []
+    key = _key(credential)
+    # A line break in a key would let it write headers of its own; and no codec's message may quote it.
+    if not key or not key.isascii() or not key.isprintable():
+        raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key or token that can be sent")
+    return [(b"authorization", b"Bearer " + key.encode("ascii"))]
 
 
 def _key(credential: Credential) -> str:
