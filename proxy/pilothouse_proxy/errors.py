@@ -164,6 +164,8 @@ class Failure:
     """Further members of the error object, kept as the provider sent them for the client (Azure's `innererror`)."""
     renewable: bool = False
     """The credential is said to have ended, or not to be valid or of use any more: another one may be taken."""
+    skew_s: float | None = None
+    """How far the provider's clock is ahead of ours, where that is why it refused the signature."""
     note: str = ""
     """For the log alone: the provider's own words where they name accounts or identities. Never a credential."""
 
@@ -318,6 +320,11 @@ def retry_after_s(headers: list[tuple[bytes, bytes]], *, now: float) -> float | 
         date = _http_date(value)
         wait = None if date is None else date - now
     return None if wait is None else _clamp(wait)
+
+
+def told_at(headers: list[tuple[bytes, bytes]]) -> float | None:
+    """When the provider answered, by its own clock (`date`), in Unix seconds; None if it does not say."""
+    return next((_http_date(value) for key, value in headers if key == b"date"), None)
 
 
 def visible_id(value: bytes | None) -> str | None:

@@ -35,6 +35,9 @@ class DialectName(enum.StrEnum):
     OPENAI_CHAT = "openai.chat"
     OPENAI_EMBEDDINGS = "openai.embeddings"
     BEDROCK_CONVERSE = "bedrock.converse"
+    ANTHROPIC_MESSAGES = "anthropic.messages"
+    OPENAI_RESPONSES = "openai.responses"
+    BEDROCK_INVOKE_ANTHROPIC = "bedrock.invoke.anthropic"
 
 
 class Peek(msgspec.Struct, frozen=True, kw_only=True):
@@ -258,6 +261,14 @@ class Provider(Protocol):
     def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
         """What an operation can be put to the model in, the best first. One that cannot honour a request gives way to
         the next. Empty: not at all, which is a 400 that says so.
+        """
+        ...
+
+    def check(self, call: Call) -> None:
+        """Before a request is put in `call.dialect`: whether the model there takes it, by its top-level members alone.
+
+        Raises:
+            GatewayError: UNSUPPORTED that names the parameter; the next dialect is tried.
         """
         ...
 

@@ -52,6 +52,13 @@ class Ways(dict[Operation, tuple[ports.Way, ...]]):
         return ways
 
 
+class Skew:
+    """How far a provider's clock is ahead of ours, as it has told. Requests are signed by its time."""
+
+    def __init__(self) -> None:
+        self.offset_s = 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """A provider and the ways there."""
@@ -62,6 +69,7 @@ class Place:
     """By URL, all that the provider may be spoken to at."""
     settings: Settings | None
     """For models that are not listed."""
+    skew: Skew
 
     def unlisted(self, name: str) -> provider_snapshots.Model:
         """A model that is not listed, by the provider's own name."""
@@ -127,6 +135,7 @@ class Target:
     label: ProviderKey
     provider: ports.Provider
     endpoint: provider_snapshots.Endpoint
+    skew: Skew
     models: Mapping[str, Served]
     """By the name that the client asks; for a target with a model of its own under `*`."""
     passing: "Passing | None"
@@ -212,6 +221,7 @@ class Records:
         self.healths: dict[tuple[ProviderKey, UpstreamModel | None], Health] = {}
         self.budgets: dict[tuple[RouteKey, int], Budget] = {}
         self.estimators: dict[RouteKey, Estimator] = {}
+        self.skews: dict[ProviderKey, Skew] = {}
 
 
 class _Broken(Exception):
@@ -382,6 +392,7 @@ class _Builder:
             label=key,
             provider=place.provider,
             endpoint=place.endpoint,
+            skew=place.skew,
             models=models,
             passing=passing,
         )
@@ -411,7 +422,9 @@ class _Builder:
         except ValueError as error:
             raise _Broken(f"providers.{key}.endpoint.url", str(error)) from None
         _check_bundle(f"providers.{key}.connection.caBundle", connection.ca_bundle)
-        place = self._places[key] = Place(provider=spoken, endpoint=endpoint, bases=bases, settings=provider.settings)
+        place = self._places[key] = Place(
+            provider=spoken, endpoint=endpoint, bases=bases, settings=provider.settings, skew=self._skew(key)
+        )
         return place
 
     def _proxy(self, key: ProviderKey, proxy: provider_snapshots.Proxy) -> messages.Proxy:
@@ -457,6 +470,11 @@ class _Builder:
         if any(new.get(key) != old.get(key) for new, old in zip(*tables, strict=True)):
             return None
         return before.records.healths.get((key, model))
+
+    def _skew(self, key: ProviderKey) -> Skew:
+        kept = self._previous.records.skews.get(key) if self._previous is not None else None
+        skew = self._records.skews[key] = kept or Skew()
+        return skew
 
     def _budget(self, key: RouteKey, percent: int) -> Budget:
         kept = self._previous.records.budgets.get((key, percent)) if self._previous is not None else None

@@ -197,6 +197,19 @@ def _row(
     )
 
 
+def _gpt(prefix: str, capabilities: Capabilities, *more: Quirk) -> Row:
+    return Row(
+        prefix=prefix,
+        capabilities=capabilities,
+        speaks=(_CHAT, _RESPONSES),
+        mantle_speaks=(_RESPONSES,),
+        mantle_prefix="/openai/v1",
+        quirks=(*_GPT_QUIRKS, *more),
+        source=_SURFACES,
+        read=_READ,
+    )
+
+
 def _claude(prefix: str, capabilities: Capabilities) -> Row:
     """One that Messages is spoken for: what Anthropic has of its own reaches it that way alone."""
     return _row(prefix, capabilities, _CLAUDE, surface=Surface.ANTHROPIC, speaks=(_MESSAGES,))
@@ -300,21 +313,9 @@ _TABLE = (
     _row("moonshot", _KIMI),
     _row("moonshotai.kimi-k2.5", replace(_KIMI, images=True)),
     _row("nvidia.nemotron", replace(_OPEN_WEIGHT, family="Nemotron")),
-    _row("openai.gpt-", _GPT, _SURFACES, speaks=(_CHAT, _RESPONSES), quirks=_GPT_QUIRKS),
-    _row(
-        "openai.gpt-5.6",
-        replace(_GPT, family="GPT 5.6", input_count=InputCount.WITH_CACHE),
-        _SURFACES,
-        speaks=(_CHAT, _RESPONSES),
-        quirks=(*_GPT_QUIRKS, _TOOLS_AT_REST),
-    ),
-    _row(
-        "openai.gpt-6",
-        replace(_GPT, family="GPT 6"),
-        _SURFACES,
-        speaks=(_CHAT, _RESPONSES),
-        quirks=(*_GPT_QUIRKS, _TOOLS_AT_REST),
-    ),
+    _gpt("openai.gpt-", _GPT),
+    _gpt("openai.gpt-5.6", replace(_GPT, family="GPT 5.6", input_count=InputCount.WITH_CACHE), _TOOLS_AT_REST),
+    _gpt("openai.gpt-6", replace(_GPT, family="GPT 6"), _TOOLS_AT_REST),
     _row(
         "openai.gpt-oss",
         Capabilities(

@@ -30,6 +30,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What they are asked through unless the manifest says otherwise."""
     speaks: tuple[str, ...] = ()
     """The dialects, beside Converse and their own bodies of InvokeModel, that Bedrock's runtime speaks for them."""
+    mantle_speaks: tuple[str, ...] = ("openai.chat", "openai.responses", "anthropic.messages")
+    """The same of the host `bedrock-mantle`."""
+    mantle_prefix: str = "/v1"
+    """Of the paths of OpenAI's APIs there: with another one a model is not found."""
     quirks: tuple[Quirk, ...] = ()
     source: str
     read: str

@@ -108,6 +108,8 @@ class Flight:
         self._tried = self._untried = self._tries = 0
         self._signed_anew = False
         """Whether the target at hand was tried once more because its credential was refused."""
+        self._clock_set = False
+        """The same, because the signature was made by another time than the target's."""
         self._target: runtime.Target | None = None
         self._sign_in: ports.SignIn | None = None
         self._option: runtime.Served | None = None
@@ -242,7 +244,7 @@ class Flight:
             self._untried = len(options) - self._tried.bit_count()
             self._tried |= 1 << chosen
             self._target, self._option, self._tries = route.targets[chosen], option, 0
-            self._signed_anew = False
+            self._signed_anew = self._clock_set = False
             try:
                 failure = self._attempt(self._target, option)
             except GatewayError as error:
@@ -301,6 +303,18 @@ class Flight:
         except Exception:
             self._fault()
 
+    def _set_clock(self, target: runtime.Target, failure: Failure) -> bool:
+        """Whether the same target is tried once more, by the time that it has told. As with another credential, that is
+        no repetition in the sense of the route's policy.
+        """
+        if failure.skew_s is None or self._clock_set:
+            return False
+        self._clock_set = True
+        target.skew.offset_s = failure.skew_s
+        self._failure = failure
+        self._repeat()
+        return True
+
     def _sign_in_anew(self, failure: Failure) -> bool:
         """Whether the same target is tried once more, now or soon, because there is another credential for it.
 
@@ -352,14 +366,14 @@ class Flight:
             raise unsigned(target.label, ended=sign_in is not None)
         self._sign_in = sign_in
         try:
-            way, body = _translated(call, served)
+            way, body = _translated(call, served, target.provider)
             request = target.provider.prepare(
                 endpoint=target.endpoint,
                 base=way.base,
                 credential=sign_in.credential,
                 call=call,
                 body=body,
-                now=wall,
+                now=wall + target.skew.offset_s,
             )
         except GatewayError as error:
             unsent = Failure(kind=error.kind, message=error.message, param=error.param)
@@ -500,7 +514,7 @@ class Flight:
         if self._responder.finished:
             self._outcome.error = failure.kind
             self._finish()
-        elif not self._sign_in_anew(failure):
+        elif not self._set_clock(target, failure) and not self._sign_in_anew(failure):
             self._go_on_after(failure)
 
     def _whole(self) -> bytes:
@@ -679,7 +693,7 @@ def _shunned(served: list[runtime.Served | None], now: float) -> int:
     return mask
 
 
-def _translated(call: ports.Call, served: runtime.Served) -> tuple[ports.Way, bytes]:
+def _translated(call: ports.Call, served: runtime.Served, provider: ports.Provider) -> tuple[ports.Way, bytes]:
     """The first way that can say all of the request, and the request in it.
 
     Raises:
@@ -690,6 +704,7 @@ def _translated(call: ports.Call, served: runtime.Served) -> tuple[ports.Way, by
     for way in served.ways[call.operation]:
         call.dialect, call.streams = way.dialect, call.peek.stream
         try:
+            provider.check(call)
             return way, way.translation.request(call)
         except GatewayError as error:
             if error.kind is not Kind.UNSUPPORTED:

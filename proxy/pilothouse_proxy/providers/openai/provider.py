@@ -32,6 +32,9 @@ class OpenAIProvider:
         """As `ports.Provider` says."""
         return _DIALECTS.get(operation, ())
 
+    def check(self, call: Call) -> None:
+        """Nothing is known beforehand."""
+
     def urls(self, endpoint: Endpoint) -> tuple[str, ...]:
         """The one."""
         return (endpoint.url,)
