@@ -11,11 +11,21 @@ from pilothouse_proxy.errors import GatewayError
 from pilothouse_proxy.ports import Call, DialectName, Operation, Translation
 
 FOLDER = Path(__file__).parent
-OPERATIONS = {DialectName.OPENAI_CHAT: Operation.CHAT, DialectName.OPENAI_EMBEDDINGS: Operation.EMBEDDINGS}
+OPERATIONS = {
+    DialectName.OPENAI_CHAT: Operation.CHAT,
+    DialectName.OPENAI_EMBEDDINGS: Operation.EMBEDDINGS,
+    DialectName.ANTHROPIC_MESSAGES: Operation.MESSAGES,
+    DialectName.ANTHROPIC_COUNT_TOKENS: Operation.COUNT_TOKENS,
+}
 """What each dialect of clients is for. A dialect that is missing here fails the runners."""
 
 MINIMAL: dict[str, Any] = {"model": "claude", "messages": [{"role": "user", "content": "Hello"}]}
-"""The request to an answer whose case names none."""
+REQUESTS: dict[DialectName, dict[str, Any]] = {
+    DialectName.ANTHROPIC_MESSAGES: {**MINIMAL, "max_tokens": 1024},
+}
+"""The request to an answer whose case names none; elsewhere `MINIMAL`."""
+VERSION = {"anthropic-version": "2023-06-01"}
+"""The headers of a case that names none."""
 
 
 def inputs(kind: str, dialect: DialectName) -> list[str]:
@@ -44,6 +54,9 @@ def call(client: DialectName, upstream: DialectName, document: dict[str, Any], b
     Raises:
         GatewayError: the body is refused before it is routed.
     """
+    read = translation.headers(client)
+    sent = {name.encode(): value.encode() for name, value in document.get("headers", VERSION).items()}
+    headers = {} if read is None else read(list(sent.items()))
     peek = translation.peek(client)(body)
     model = Model(
         upstream=document["upstream"],
@@ -59,6 +72,7 @@ def call(client: DialectName, upstream: DialectName, document: dict[str, Any], b
         model=model,
         dialect=upstream,
         streams=peek.stream,
+        headers=headers,
     )
 
 
@@ -71,11 +85,14 @@ def body_of(document: dict[str, Any]) -> bytes:
 
 def call_of(client: DialectName, upstream: DialectName, document: dict[str, Any]) -> Call:
     """The call that an answer or a stream belongs to."""
-    body = json.dumps(document.get("request", MINIMAL), ensure_ascii=False).encode()
-    return call(client, upstream, document, body)
+    request = document.get("requests", {}).get(client)
+    if request is None:
+        request = REQUESTS[client] if client in REQUESTS else document.get("request", MINIMAL)
+    request = {**request, "stream": document["request"]["stream"]} if "stream" in document.get("request", {}) else request
+    return call(client, upstream, document, json.dumps(request, ensure_ascii=False).encode())
 
 
-def told(error: GatewayError) -> dict[str, object]:
+def told(error: GatewayError, shape: errors.Shape = errors.Shape.OPENAI) -> dict[str, object]:
     """What the client reads of a refusal."""
-    answer = errors.from_error(error)
+    answer = errors.from_error(error, shape=shape, request_id="golden")
     return {"status": answer.status, "kind": error.kind, **json.loads(answer.body)}
