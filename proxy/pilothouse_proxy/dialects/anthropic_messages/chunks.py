@@ -2,8 +2,9 @@
 
     message_start · (content_block_start · content_block_delta… · content_block_stop)… · message_delta · message_stop
 
-One block is open at a time, and its index counts all blocks. The token counts come last, with the reason of the stop:
-those of message_start are what was known by then.
+One block is open at a time, and its index counts all blocks: of calls whose arguments come by turns, the later ones
+wait until the one before them is whole. The token counts come last, with the reason of the stop: those of message_start
+are what was known by then.
 """
 
 from collections.abc import Callable
@@ -22,10 +23,28 @@ from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.ports import Call
 
 _encode = msgspec.json.encode
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 _TEXT, _THINKING, _TOOL = "text", "thinking", "tool_use"
 _NO_USAGE = Usage()
 _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+
+class _Call:
+    """A call of a tool, with its arguments as far as they have come."""
+
+    def __init__(self, event: events.ToolCallStarted) -> None:
+        self.started = event
+        self.pieces: list[str] = []
+
+    @property
+    def whole(self) -> bool:
+        """Whether its arguments are a JSON object: nothing more can come."""
+        try:
+            _object.decode("".join(self.pieces))
+        except (ValueError, RecursionError):
+            return False
+        return True
 
 
 class Encoder:
@@ -36,8 +55,9 @@ class Encoder:
         self._index = -1
         self._open = ""
         """The type of the block that is open."""
-        self._calls: dict[int, int] = {}
-        """Index of a call → index of its block."""
+        self._call_open: _Call | None = None
+        self._waiting: list[_Call] = []
+        """Calls that have begun before the one that is open was whole."""
         self._ending = events.Finished(Finish.STOP)
 
     def encode(self, event: events.Event) -> bytes:
@@ -78,16 +98,35 @@ class Encoder:
         return told + self._end()
 
     def _call_started(self, event: events.ToolCallStarted) -> bytes:
-        told = self._begin(_TOOL, {"type": "tool_use", "id": event.id, "name": event.name, "input": {}})
-        self._calls[event.index] = self._index
-        return told
+        call = _Call(event)
+        if self._call_open is not None and not self._call_open.whole:
+            self._waiting.append(call)
+            return b""
+        return self._begin_call(call)
 
     def _call_delta(self, event: events.ToolCallDelta) -> bytes:
-        if not event.arguments:
-            return b""
-        # A provider may go on with an earlier call; clients find its block by the index.
-        index = self._calls.get(event.index, self._index)
-        return self._delta(b'"input_json_delta","partial_json":', event.arguments, index=index)
+        call = self._call_open
+        if call is not None and call.started.index == event.index:
+            call.pieces.append(event.arguments)
+            told = self._piece(event.arguments)
+            while self._waiting and self._call_open is not None and self._call_open.whole:
+                told += self._begin_call(self._waiting.pop(0))
+            return told
+        for waiting in self._waiting:
+            if waiting.started.index == event.index:
+                waiting.pieces.append(event.arguments)
+        return b""
+
+    def _begin_call(self, call: _Call) -> bytes:
+        """With all that has come of it."""
+        event = call.started
+        block = {"type": "tool_use", "id": event.id, "name": event.name, "input": {}}
+        told = self._close() + self._start(_TOOL, block)
+        self._call_open = call
+        return told + self._piece("".join(call.pieces))
+
+    def _piece(self, arguments: str) -> bytes:
+        return self._delta(b'"input_json_delta","partial_json":', arguments) if arguments else b""
 
     def _finished(self, event: events.Finished) -> bytes:
         self._ending = event
@@ -99,28 +138,33 @@ class Encoder:
         return self._end() + _event(b"message_delta", told) + _STOP
 
     def _begin(self, kind: str, block: dict[str, object]) -> bytes:
-        ended = self._end()
+        return self._end() + self._start(kind, block)
+
+    def _start(self, kind: str, block: dict[str, object]) -> bytes:
         self._index += 1
         self._open = kind
         started: dict[str, object] = {"type": "content_block_start", "index": self._index, "content_block": block}
-        return ended + _event(b"content_block_start", started)
+        return _event(b"content_block_start", started)
 
     def _end(self) -> bytes:
+        """Of the block that is open, and of the calls that wait for it."""
+        told = b""
+        while self._waiting:
+            told += self._begin_call(self._waiting.pop(0))
+        return told + self._close()
+
+    def _close(self) -> bytes:
+        self._call_open = None
         if not self._open:
             return b""
         self._open = ""
         return b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n' % self._index
 
-    def _delta(self, what: bytes, piece: str, index: int | None = None) -> bytes:
-        at = self._index if index is None else index
-        return (
-            b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":%b%b}}\n\n'
-            % (
-                at,
-                what,
-                _encode(piece),
-            )
+    def _delta(self, what: bytes, piece: str) -> bytes:
+        head = (
+            b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":' % self._index
         )
+        return head + what + _encode(piece) + b"}}\n\n"
 
 
 def _event(name: bytes, data: dict[str, object]) -> bytes:

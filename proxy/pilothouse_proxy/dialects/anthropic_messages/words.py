@@ -19,7 +19,7 @@ _NAMES = {
 _QUOTED = re.compile(r"`([^`]+)`")
 
 _PLACES: Sequence[tuple[re.Pattern[str], str]] = (
-    (re.compile(r"^messages\[-1\](?:\.content\[\d+\])?"), "system"),
+    (re.compile(r"^messages\[-1\](?:\.content\[\d+\]|\.role)?"), "system"),
     (re.compile(r"^(tools\[\d+\])\.function\.parameters"), r"\1.input_schema"),
     (re.compile(r"^(tools\[\d+\])\.function\."), r"\1."),
     (re.compile(r"\.(?:image_url|file)(?:\.url|\.detail|\.file_data)?$"), ".source"),
