@@ -25,7 +25,7 @@ PATIENCE = Timeouts(first_token_ms=3_000, idle_ms=1_000, total_ms=10_000)
 
 
 def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
-    """Models claude, nova, sonnet (Bedrock), gpt, gpt-dated, gpt-old (Azure), plain-* (OpenAI), embed; chat over both."""
+    """Models claude, nova, sonnet (Bedrock), gpt, gpt-dated, gpt-old (Azure), plain-* (OpenAI), embed; chat on both."""
     connection = Connection(pool_size=pool_size)
     azure_key = APIKey(key=Secret(credentials.AZURE_API_KEY))
     deployments = {
