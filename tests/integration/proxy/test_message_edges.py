@@ -53,9 +53,11 @@ def said(answer: Answer) -> tuple[int, str]:
 
 
 async def test_neither_keys_nor_versions_of_the_caller_go_upstream() -> None:
-    async with upstream(whole(CONVERSE)) as cloud:
-        async with gateway(snapshot({"a": bedrock(cloud)}, {"r": route(target("a"))})) as proxy:
-            answer = await ask(proxy, headers={"x-api-key": KEY, "anthropic-beta": "some-beta-2026-01-01"})
+    async with (
+        upstream(whole(CONVERSE)) as cloud,
+        gateway(snapshot({"a": bedrock(cloud)}, {"r": route(target("a"))})) as proxy,
+    ):
+        answer = await ask(proxy, headers={"x-api-key": KEY, "anthropic-beta": "some-beta-2026-01-01"})
     assert answer.json["content"] == [{"type": "text", "text": "Ahoy"}]
     assert answer.headers["request-id"] == answer.headers["x-request-id"]
     (received,) = cloud.received
@@ -97,9 +99,11 @@ async def test_without_a_configuration_the_client_is_told_to_come_again() -> Non
 
 async def test_an_error_of_the_provider_has_the_shape_and_the_provider_s_id() -> None:
     refused = failure(503, **{"x-amzn-errortype": "ServiceUnavailableException", "x-amzn-requestid": "up-1"})
-    async with upstream(refused) as cloud:
-        async with gateway(snapshot({"a": bedrock(cloud)}, {"r": route(target("a"))})) as proxy:
-            answer = await ask(proxy)
+    async with (
+        upstream(refused) as cloud,
+        gateway(snapshot({"a": bedrock(cloud)}, {"r": route(target("a"))})) as proxy,
+    ):
+        answer = await ask(proxy)
     assert said(answer) == (529, "overloaded_error")
     assert answer.headers["x-should-retry"] == "false"
     assert answer.headers["x-pilothouse-upstream-request-id"] == "up-1"
@@ -107,14 +111,16 @@ async def test_an_error_of_the_provider_has_the_shape_and_the_provider_s_id() ->
 
 
 async def test_clients_of_openai_are_told_as_before() -> None:
-    async with upstream(whole(CONVERSE)) as cloud:
-        async with gateway(snapshot({"a": bedrock(cloud)}, {"r": route(target("a"))})) as proxy:
-            answers = [
-                await proxy.chat("nobody"),
-                await proxy.ask({"model": "x"}, path="/v1/nothing"),
-                await proxy.ask(path="/v1/models/nobody", method="GET"),
-            ]
-            listed = await proxy.ask(path="/v1/models", method="GET")
+    async with (
+        upstream(whole(CONVERSE)) as cloud,
+        gateway(snapshot({"a": bedrock(cloud)}, {"r": route(target("a"))})) as proxy,
+    ):
+        answers = [
+            await proxy.chat("nobody"),
+            await proxy.ask({"model": "x"}, path="/v1/nothing"),
+            await proxy.ask(path="/v1/models/nobody", method="GET"),
+        ]
+        listed = await proxy.ask(path="/v1/models", method="GET")
     for answer in answers:
         assert set(answer.json) == {"error"}
         assert set(answer.error) == {"message", "type", "param", "code"}
@@ -167,16 +173,20 @@ async def test_a_count_is_a_request_and_costs_no_tokens() -> None:
     ],
 )
 async def test_a_count_of_nothing_is_refused(body: dict[str, Any], status: int) -> None:
-    async with upstream(whole(CONVERSE)) as cloud:
-        async with gateway(snapshot({"a": bedrock(cloud)}, {"r": route(target("a"))})) as proxy:
-            answer = await ask(proxy, body, path=COUNT)
+    async with (
+        upstream(whole(CONVERSE)) as cloud,
+        gateway(snapshot({"a": bedrock(cloud)}, {"r": route(target("a"))})) as proxy,
+    ):
+        answer = await ask(proxy, body, path=COUNT)
     assert said(answer)[0] == status
 
 
 async def test_a_header_does_not_change_the_shape_of_another_path() -> None:
-    async with upstream(whole({})) as cloud:
-        async with gateway(snapshot({"a": provider(cloud.url)}, {"r": route(target("a"), models=("e",))})) as proxy:
-            answer = await proxy.ask({"model": "e", "input": "x"}, path="/v1/embeddings", headers=VERSION)
+    async with (
+        upstream(whole({})) as cloud,
+        gateway(snapshot({"a": provider(cloud.url)}, {"r": route(target("a"), models=("e",))})) as proxy,
+    ):
+        answer = await proxy.ask({"model": "e", "input": "x"}, path="/v1/embeddings", headers=VERSION)
     # The shape goes with the path, not with a header that anybody may send along.
     assert answer.status != 200
     assert set(answer.json) == {"error"}
