@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from pilothouse_api.snapshot.providers import Model
 from pilothouse_api.snapshot.settings import PLAIN, Settings
 from pilothouse_proxy.capabilities import bedrock as capabilities
 from pilothouse_proxy.dialects.bedrock_converse import guarding, media, reasoning, refusal, structured, tools, turns
@@ -17,6 +18,9 @@ MODEST_OUTPUT = 8_192
 
 UNKNOWN_OUTPUT = 4_096
 """The same for a model whose ceiling is not known; asking for more than the ceiling is refused."""
+
+STOP_SEQUENCE = "/stop_sequence"
+"""Where Anthropic's models name the sequence that they have stopped at."""
 
 _TIERS = frozenset({"default", "flex", "priority"})
 _METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{0,256}")
@@ -45,21 +49,15 @@ def body(request: Request, call: Call) -> bytes:
     tooling = structured.offered(request, caps, tools.ask(request, caps, thinks), thinks)
     if not caps.streaming or (tooling.config is not None and not caps.stream_tools):
         call.streams = False
-    media.check(request.turns, caps)
-    system, messages = turns.encode(request.turns, caps, tooling.rendering)
-    document: dict[str, object] = {"messages": messages}
-    if system:
-        document["system"] = system
+    asked = _prompt(request, caps, tooling, reasons)
+    document = {name: asked.pop(name) for name in ("messages", "system") if name in asked}
     inference = _inference(request, caps, limit, reasons)
     if inference:
         document["inferenceConfig"] = inference
-    if tooling.config is not None:
-        document["toolConfig"] = tooling.config
-    fields = {**_extras(request, caps), **tooling.fields, **reasons.fields}
-    if fields:
-        document["additionalModelRequestFields"] = fields
-    if reasons.response_paths:
-        document["additionalModelResponseFieldPaths"] = reasons.response_paths
+    document.update(asked)
+    paths = [*reasons.response_paths, *_stop_paths(request, caps)]
+    if paths:
+        document["additionalModelResponseFieldPaths"] = paths
     output = _output(request, caps, reasons)
     if output:
         document["outputConfig"] = output
@@ -67,6 +65,34 @@ def body(request: Request, call: Call) -> bytes:
         document["requestMetadata"] = _metadata(request.metadata)
     document.update(_settings(request, caps, settings, call))
     return msgspec.json.encode(document)
+
+
+def prompt(request: Request, model: Model) -> dict[str, object]:
+    """What the model reads of a request: the members of Converse whose tokens can be counted.
+
+    Raises:
+        GatewayError: as `body`.
+    """
+    caps = capabilities.of(model)
+    reasons = reasoning.ask(request, caps, request.max_output_tokens)
+    thinks = tools.Thinks.YES if reasons.active else tools.Thinks.NO
+    tooling = structured.offered(request, caps, tools.ask(request, caps, thinks), thinks)
+    return _prompt(request, caps, tooling, reasons)
+
+
+def _prompt(request: Request, caps: Capabilities, tooling: tools.Asked, reasons: reasoning.Asked) -> dict[str, object]:
+    media.check(request.turns, caps)
+    system, messages = turns.encode(request.turns, caps, tooling.rendering)
+    turns.limit_cache_points(tooling.specs, system, messages)
+    asked: dict[str, object] = {"messages": messages}
+    if system:
+        asked["system"] = system
+    if tooling.config is not None:
+        asked["toolConfig"] = tooling.config
+    fields = {**_extras(request, caps), **tooling.fields, **reasons.fields}
+    if fields:
+        asked["additionalModelRequestFields"] = fields
+    return asked
 
 
 def _settings(request: Request, caps: Capabilities, settings: Settings, call: Call) -> dict[str, object]:
@@ -102,6 +128,12 @@ def _inference(request: Request, caps: Capabilities, limit: int | None, reasons:
             raise refusal.unsupported(caps, "stop", "a sequence of blanks alone is refused")
         inference["stopSequences"] = stop
     return inference
+
+
+def _stop_paths(request: Request, caps: Capabilities) -> list[str]:
+    """Of several sequences, which one it was must be asked for."""
+    several = len({sequence for sequence in request.stop if sequence}) > 1
+    return [STOP_SEQUENCE] if several and caps.tells_stop else []
 
 
 def _modest(caps: Capabilities, reasons: reasoning.Asked) -> int:

@@ -40,14 +40,14 @@ def offered(request: Request, caps: Capabilities, asked: Asked, thinks: Thinks) 
     spec = _spec(name, schema)
     if asked.config is None:
         put: dict[str, object] = {"tool": {"name": name}} if ToolMode.NAMED in caps.tools else {"any": {}}
-        return replace(asked, config={"tools": [spec], "toolChoice": put})
-    specs = asked.config["tools"]
+        alone = [spec]
+        return replace(asked, config={"tools": alone, "toolChoice": put}, specs=alone)
     fields = asked.fields
     if "tool_choice" in fields:
         # toolChoice is sent now: Bedrock writes the type, and refuses a second one.
         fields = {**fields, "tool_choice": {"disable_parallel_tool_use": True}}
-    both = [*specs, spec] if isinstance(specs, list) else [spec]
-    return replace(asked, config={"tools": both, "toolChoice": {"any": {}}}, fields=fields)
+    both = [*asked.specs, spec]
+    return replace(asked, config={"tools": both, "toolChoice": {"any": {}}}, specs=both, fields=fields)
 
 
 def _check(request: Request, caps: Capabilities, asked: Asked, thinks: Thinks) -> None:

@@ -52,7 +52,7 @@ class BedrockProvider:
         origin, base_path = base
         native = surfaces.NATIVE.get(call.dialect)
         if native is not None:
-            target, canonical_path = path(base_path, call.upstream, native[call.streams])
+            target, canonical_path = path(base_path, surfaces.model_id(call), native[call.streams])
         else:
             spoken = base_path + surfaces.path(call.dialect, call.model)
             target, canonical_path = spoken.encode("ascii"), canonical(spoken)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_api.snapshot.settings import MANTLE, PLAIN, Settings, Surface
@@ -26,6 +27,9 @@ _CLIENTS: Mapping[str, DialectName] = {
 }
 """The dialect of the clients of an operation, of those whose answer a model writes."""
 
+_OTHERS: Mapping[str, tuple[DialectName, ...]] = {"count_tokens": (_D.BEDROCK_COUNT_TOKENS,)}
+"""Of the operations that no model writes for."""
+
 _OPENAI = (_D.OPENAI_CHAT, _D.OPENAI_RESPONSES)
 _SPOKEN: Mapping[Surface, tuple[DialectName, ...]] = {
     Surface.CONVERSE: (),
@@ -40,6 +44,7 @@ _INVOKED = ("invoke", "invoke-with-response-stream")
 NATIVE: Mapping[DialectName, tuple[str, str]] = {
     _D.BEDROCK_CONVERSE: ("converse", "converse-stream"),
     _D.BEDROCK_INVOKE_ANTHROPIC: _INVOKED,
+    _D.BEDROCK_COUNT_TOKENS: ("count-tokens", "count-tokens"),
 }
 """The dialects that Bedrock alone speaks: the operation's part of the path, for a whole answer and for a stream."""
 
@@ -61,10 +66,10 @@ _CLAUDE = "anthropic.claude-"
 
 
 def dialects(operation: str, model: Model) -> tuple[DialectName, ...]:
-    """What an operation can be put to the model in, the best first; of an operation that no model writes for, none."""
+    """What an operation can be put to the model in, the best first."""
     client = _CLIENTS.get(operation)
     if client is None:
-        return ()
+        return _OTHERS.get(operation, ())
     row, settings = capabilities.row(model), model.settings or PLAIN
     surface = settings.surface or row.surface
     spoken = [] if settings.guardrail is not None else _spoken(surface, row)
@@ -102,6 +107,13 @@ def url(endpoint: BedrockEndpoint, dialect: DialectName, model: Model) -> str:
     return (endpoint.mantle_url or endpoint.url) if on_mantle(dialect, model) else endpoint.url
 
 
+def model_id(call: Call) -> UpstreamModel:
+    """The id in the path. Tokens are counted for models, not for profiles of them."""
+    if call.dialect is _D.BEDROCK_COUNT_TOKENS:
+        return UpstreamModel(capabilities.base_id(call.upstream))
+    return call.upstream
+
+
 def path(dialect: DialectName, model: Model) -> str:
     """The path of a dialect that is not Bedrock's own."""
     if dialect is _D.ANTHROPIC_MESSAGES:
@@ -112,10 +124,8 @@ def path(dialect: DialectName, model: Model) -> str:
 
 def headers(dialect: DialectName, settings: Settings) -> Headers:
     """What a request says beside its content type and its sign-in. Converse has members of the body for it."""
-    if dialect is _D.BEDROCK_CONVERSE:
-        return []
     if dialect in NATIVE:
-        return _invoked(settings)
+        return _invoked(settings) if NATIVE[dialect] is _INVOKED else []
     return [_IDENTITY, _ANTHROPIC_VERSION] if dialect is _D.ANTHROPIC_MESSAGES else [_IDENTITY]
 
 
