@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_api.snapshot.settings import Settings
 from pilothouse_proxy import errors, translation
 from pilothouse_proxy.errors import GatewayError
 from pilothouse_proxy.ports import SHAPES, Call, DialectName, Operation, Translation
@@ -80,6 +83,7 @@ def call(client: DialectName, upstream: DialectName, document: dict[str, Any], b
         upstream=document["upstream"],
         family=document.get("family"),
         max_output_tokens=document.get("max_output_tokens"),
+        settings=msgspec.convert(document["settings"], Settings) if "settings" in document else None,
     )
     return Call(
         operation=OPERATIONS[client],

@@ -29,8 +29,7 @@ class Counter:
         if model.upstream.startswith("arn:") and not any(part in model.upstream for part in _NAMED):
             raise GatewayError(
                 Kind.UNSUPPORTED,
-                "Amazon Bedrock does not count tokens for the ARN that serves this model, which does not tell the model "
-                "behind it",
+                "Amazon Bedrock counts tokens by the ids of models: the ARN that serves this one does not tell it",
                 param="model",
             )
         return msgspec.json.encode({"input": {"converse": encode.prompt(request, model)}})

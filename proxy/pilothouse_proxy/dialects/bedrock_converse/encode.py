@@ -50,7 +50,7 @@ def body(request: Request, call: Call) -> bytes:
     if not caps.streaming or (tooling.config is not None and not caps.stream_tools):
         call.streams = False
     asked = _prompt(request, caps, tooling, reasons)
-    document = {name: asked.pop(name) for name in ("messages", "system") if name in asked}
+    document: dict[str, object] = {name: asked.pop(name) for name in ("messages", "system") if name in asked}
     inference = _inference(request, caps, limit, reasons)
     if inference:
         document["inferenceConfig"] = inference
