@@ -19,6 +19,13 @@ def problems_of_request(body: dict[str, Any], model_id: str) -> str:
     return str(ParamValidator().validate(params, shape).generate_report()) + "; ".join(_unfit(shape, params, ""))
 
 
+def problems_of_count(body: dict[str, Any], model_id: str) -> str:
+    """The same of a body of CountTokens."""
+    shape = _SERVICE.operation_model("CountTokens").input_shape
+    params = _typed(shape, {"modelId": model_id, **body})
+    return str(ParamValidator().validate(params, shape).generate_report()) + "; ".join(_unfit(shape, params, ""))
+
+
 def problems_of_reply(body: dict[str, Any]) -> str:
     """Everything in an answer of Converse that breaks the service model."""
     shape = _SERVICE.operation_model("Converse").output_shape

@@ -55,13 +55,16 @@ def _other_shape(body: bytes) -> documents.ErrorDocument | None:
 def _of_others(
     document: documents.ErrorDocument, *, status: int, wait_s: float | None, request_id: str | None
 ) -> Failure:
+    name = document.code if exceptions.is_known(document.code) else ""
     kind = documents.kind(document, status=status)
+    if document.type == "authentication_error":
+        kind = Kind.UPSTREAM_AUTH
     if _NO_ROUTE in document.message:
         kind, hint = Kind.MISCONFIGURED, _ROUTE_HINT
         return documents.failure(document, kind, status=status, hint=hint, request_id=request_id)
     told = documents.failure(document, kind, status=status, retry_after_s=wait_s, request_id=request_id)
-    if kind not in _TOLD_IN_PROSE:
+    if not name and kind not in _TOLD_IN_PROSE:
         return told
     payload = msgspec.json.encode({"message": document.message})
-    prose = exceptions.from_exception("", payload, status=status, request_id=request_id, retry_after_s=wait_s)
-    return told if prose.kind is kind else replace(prose, code=told.code)
+    prose = exceptions.from_exception(name, payload, status=status, request_id=request_id, retry_after_s=wait_s)
+    return told if prose.kind is kind and not name else replace(prose, code=told.code)

@@ -1,5 +1,7 @@
 """Which row of the table a model on Bedrock finds."""
 
+import re
+
 import pytest
 
 from pilothouse_api.names import UpstreamModel
@@ -49,6 +51,10 @@ def family(upstream: str, hint: str | None = None) -> str:
         ("arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdef123456", "unknown"),
         ("arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abcdef123456", "unknown"),
         ("newvendor.model-1", "unknown"),
+        ("ai21.j2-ultra-v1", "Jurassic-2"),
+        ("cohere.command-light-text-v14", "Command Light"),
+        ("writer.palmyra-x5-v1:0", "Palmyra"),
+        ("us.openai.gpt-6", "GPT 6"),
     ],
 )
 def test_a_model_finds_its_family_by_its_id(upstream: str, expected: str) -> None:
@@ -62,6 +68,7 @@ def test_a_model_finds_its_family_by_its_id(upstream: str, expected: str) -> Non
         "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
         "claude-sonnet-4-5",
         "Claude-Sonnet-4-5",
+        "anthropic.claude-sonnet-4-5-",
     ],
 )
 def test_the_manifests_family_goes_before_an_opaque_name(hint: str) -> None:
@@ -84,3 +91,25 @@ def test_efforts_stand_where_a_model_reasons_on_request_and_nowhere_else() -> No
 def test_every_row_is_of_a_known_vendor() -> None:
     vendors = tuple(capabilities.VENDORS)
     assert [name for name in capabilities.ROWS if not name.startswith(vendors)] == []
+
+
+@pytest.mark.parametrize(
+    ("hint", "expected"), [("claude", "Claude 5"), ("nova", "Nova"), ("llama", "Llama"), ("gpt", "GPT"), ("glm", "GLM")]
+)
+def test_a_family_may_be_named_without_a_version(hint: str, expected: str) -> None:
+    assert family("arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abcdef123456", hint) == expected
+
+
+def test_every_row_says_where_it_is_known_from_and_since_when() -> None:
+    for row in capabilities.ROWS.values():
+        assert row.source, row.prefix
+        assert re.fullmatch(r"20[0-9]{2}-[01][0-9]", row.read), row.prefix
+
+
+def test_no_prefix_has_two_rows() -> None:
+    assert len(capabilities.ROWS) == len(capabilities._TABLE)
+
+
+def test_quirks_are_of_dialects_that_are_spoken() -> None:
+    for row in capabilities.ROWS.values():
+        assert {quirk.dialect for quirk in row.quirks} <= set(row.speaks), row.prefix
