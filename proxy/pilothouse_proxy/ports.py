@@ -9,7 +9,8 @@ import msgspec
 from pilothouse_api.names import ModelName, ProviderKey, UpstreamModel
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.providers import Endpoint, Model
-from pilothouse_proxy.errors import Failure
+from pilothouse_proxy.errors import Failure, Shape
+from pilothouse_proxy.exchange.counting import CountReply
 from pilothouse_proxy.exchange.events import Event
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request as ChatRequest
@@ -23,10 +24,18 @@ class Operation(enum.StrEnum):
 
     CHAT = "chat"
     EMBEDDINGS = "embeddings"
+    MESSAGES = "messages"
+    COUNT_TOKENS = "count_tokens"
 
 
-WRITING = frozenset({Operation.CHAT})
+WRITING = frozenset({Operation.CHAT, Operation.MESSAGES})
 """Operations whose answer is written by a model, token by token."""
+
+FREE = frozenset({Operation.COUNT_TOKENS})
+"""Operations that no model works on: they cost no tokens, and count as requests."""
+
+SHAPES: Mapping[Operation, Shape] = {Operation.MESSAGES: Shape.ANTHROPIC, Operation.COUNT_TOKENS: Shape.ANTHROPIC}
+"""How the clients of an operation want to be told of errors; all others as OpenAI does."""
 
 
 class DialectName(enum.StrEnum):
@@ -34,7 +43,12 @@ class DialectName(enum.StrEnum):
 
     OPENAI_CHAT = "openai.chat"
     OPENAI_EMBEDDINGS = "openai.embeddings"
+    ANTHROPIC_MESSAGES = "anthropic.messages"
+    ANTHROPIC_COUNT_TOKENS = "anthropic.count_tokens"
     BEDROCK_CONVERSE = "bedrock.converse"
+    BEDROCK_COUNT_TOKENS = "bedrock.count_tokens"
+    OPENAI_RESPONSES = "openai.responses"
+    BEDROCK_INVOKE_ANTHROPIC = "bedrock.invoke.anthropic"
 
 
 class Peek(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +81,10 @@ class Call(msgspec.Struct, kw_only=True):
     streams: bool
     """Whether the provider is asked to stream. A translation may say no where the client says yes: the answer is then
     told as a stream when it is whole."""
+    invoked: str = ""
+    """The model that has answered, where the provider chooses among several and says which."""
+    headers: Mapping[bytes, bytes] = {}
+    """Those of the client's headers that its dialect declares (`translation.HEADERS`), names in lower case."""
     decoded: object = None
     """Where a translation keeps the neutral request between the attempts of one request."""
 
@@ -211,8 +229,8 @@ class ClientDialect(Protocol):
 class ProviderDialect(Protocol):
     """The half of a dialect that faces providers: requests out, answers in."""
 
-    def encode_request(self, request: ChatRequest, model: Model) -> bytes:
-        """The upstream body.
+    def encode_request(self, request: ChatRequest, call: Call) -> bytes:
+        """The upstream body for `call.model`, which asks to stream if `call.streams`.
 
         Raises:
             GatewayError: 400 that names the parameter which the model cannot honour.
@@ -248,6 +266,40 @@ class NativeRequest(msgspec.Struct, frozen=True, kw_only=True):
         return path + b"?" + self.query if self.query else path
 
 
+class CountClientDialect(Protocol):
+    """The half of a dialect of token counts that faces clients."""
+
+    def decode_request(self, call: Call) -> ChatRequest:
+        """The neutral request whose input is to be counted.
+
+        Raises:
+            GatewayError: 400 that names the parameter which is malformed.
+        """
+        ...
+
+    def encode_count(self, call: Call, reply: CountReply) -> bytes: ...
+
+
+class CountProviderDialect(Protocol):
+    """The half that faces a provider which counts as it would bill."""
+
+    def encode_request(self, request: ChatRequest, model: Model) -> bytes:
+        """The upstream body.
+
+        Raises:
+            GatewayError: 400 that names the parameter which cannot be counted.
+        """
+        ...
+
+    def decode_count(self, request: ChatRequest, model: Model, body: bytes) -> CountReply:
+        """The count.
+
+        Raises:
+            UpstreamBroken: the body is not what the dialect promises.
+        """
+        ...
+
+
 class Provider(Protocol):
     """A kind of provider: where a request goes, how it is signed, what an error answer means. Pure functions."""
 
@@ -256,6 +308,14 @@ class Provider(Protocol):
     def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
         """What an operation can be put to the model in, the best first. One that cannot honour a request gives way to
         the next. Empty: not at all, which is a 400 that says so.
+        """
+        ...
+
+    def check(self, call: Call) -> None:
+        """Before a request is put in `call.dialect`: whether the model there takes it, by its top-level members alone.
+
+        Raises:
+            GatewayError: UNSUPPORTED that names the parameter; the next dialect is tried.
         """
         ...
 

@@ -9,6 +9,7 @@ from pilothouse_api.snapshot import providers as provider_snapshots
 from pilothouse_api.snapshot import routes as route_snapshots
 from pilothouse_api.snapshot.credentials import AccessKey, BearerToken, Credential
 from pilothouse_api.snapshot.routes import FailureClass
+from pilothouse_api.snapshot.settings import Settings
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
 from pilothouse_proxy import ports, translation
 from pilothouse_proxy.auth.callers import Callers
@@ -28,6 +29,8 @@ from pilothouse_proxy.routing.health import Health
 CLIENT_DIALECTS: Mapping[Operation, DialectName] = {
     Operation.CHAT: DialectName.OPENAI_CHAT,
     Operation.EMBEDDINGS: DialectName.OPENAI_EMBEDDINGS,
+    Operation.MESSAGES: DialectName.ANTHROPIC_MESSAGES,
+    Operation.COUNT_TOKENS: DialectName.ANTHROPIC_COUNT_TOKENS,
 }
 
 
@@ -51,6 +54,13 @@ class Ways(dict[Operation, tuple[ports.Way, ...]]):
         return ways
 
 
+class Skew:
+    """How far a provider's clock is ahead of ours, as it has told. Requests are signed by its time."""
+
+    def __init__(self) -> None:
+        self.offset_s = 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """A provider and the ways there."""
@@ -59,6 +69,13 @@ class Place:
     endpoint: provider_snapshots.Endpoint
     bases: Mapping[str, origins.Base]
     """By URL, all that the provider may be spoken to at."""
+    settings: Settings | None
+    """For models that are not listed."""
+    skew: Skew
+
+    def unlisted(self, name: str) -> provider_snapshots.Model:
+        """A model that is not listed, by the provider's own name."""
+        return provider_snapshots.Model(upstream=UpstreamModel(name), settings=self.settings)
 
 
 _PASSED_NAMES = 256
@@ -96,7 +113,7 @@ class Passing:
         meters = self._meters.get(pattern)
         if meters is None:
             meters = self._meters[pattern] = TargetMeters(self._metrics, provider=self._key, model=pattern)
-        model = provider_snapshots.Model(upstream=UpstreamModel(name))
+        model = self._place.unlisted(name)
         ways = self._ways.get(name)
         if ways is None:
             # The names are the client's own: as many as it likes.
@@ -120,6 +137,7 @@ class Target:
     label: ProviderKey
     provider: ports.Provider
     endpoint: provider_snapshots.Endpoint
+    skew: Skew
     models: Mapping[str, Served]
     """By the name that the client asks; for a target with a model of its own under `*`."""
     passing: "Passing | None"
@@ -205,6 +223,7 @@ class Records:
         self.healths: dict[tuple[ProviderKey, UpstreamModel | None], Health] = {}
         self.budgets: dict[tuple[RouteKey, int], Budget] = {}
         self.estimators: dict[RouteKey, Estimator] = {}
+        self.skews: dict[ProviderKey, Skew] = {}
 
 
 class _Broken(Exception):
@@ -365,7 +384,7 @@ class _Builder:
         if target.model is not None:
             if table_ and target.model not in table_:
                 raise _Broken(f"{path}.model", f'provider "{key}" has no model "{target.model}"')
-            fixed = table_.get(target.model) or provider_snapshots.Model(upstream=UpstreamModel(target.model))
+            fixed = table_.get(target.model) or place.unlisted(target.model)
             models["*"] = self._served(key, place, fixed)
         elif table_:
             models.update({name: self._served(key, place, model) for name, model in table_.items()})
@@ -375,6 +394,7 @@ class _Builder:
             label=key,
             provider=place.provider,
             endpoint=place.endpoint,
+            skew=place.skew,
             models=models,
             passing=passing,
         )
@@ -404,7 +424,9 @@ class _Builder:
         except ValueError as error:
             raise _Broken(f"providers.{key}.endpoint.url", str(error)) from None
         _check_bundle(f"providers.{key}.connection.caBundle", connection.ca_bundle)
-        place = self._places[key] = Place(provider=spoken, endpoint=endpoint, bases=bases)
+        place = self._places[key] = Place(
+            provider=spoken, endpoint=endpoint, bases=bases, settings=provider.settings, skew=self._skew(key)
+        )
         return place
 
     def _proxy(self, key: ProviderKey, proxy: provider_snapshots.Proxy) -> messages.Proxy:
@@ -450,6 +472,11 @@ class _Builder:
         if any(new.get(key) != old.get(key) for new, old in zip(*tables, strict=True)):
             return None
         return before.records.healths.get((key, model))
+
+    def _skew(self, key: ProviderKey) -> Skew:
+        kept = self._previous.records.skews.get(key) if self._previous is not None else None
+        skew = self._records.skews[key] = kept or Skew()
+        return skew
 
     def _budget(self, key: RouteKey, percent: int) -> Budget:
         kept = self._previous.records.budgets.get((key, percent)) if self._previous is not None else None

@@ -13,7 +13,15 @@ _SERVICE = botocore.session.get_session().get_service_model("bedrock-runtime")
 
 def problems_of_request(body: dict[str, Any], model_id: str) -> str:
     """Everything in a Converse body that breaks the service model; empty if nothing does."""
-    shape = _SERVICE.operation_model("Converse").input_shape
+    streamed = "streamProcessingMode" in body.get("guardrailConfig", {})
+    shape = _SERVICE.operation_model("ConverseStream" if streamed else "Converse").input_shape
+    params = _typed(shape, {"modelId": model_id, **body})
+    return str(ParamValidator().validate(params, shape).generate_report()) + "; ".join(_unfit(shape, params, ""))
+
+
+def problems_of_count(body: dict[str, Any], model_id: str) -> str:
+    """The same of a body of CountTokens."""
+    shape = _SERVICE.operation_model("CountTokens").input_shape
     params = _typed(shape, {"modelId": model_id, **body})
     return str(ParamValidator().validate(params, shape).generate_report()) + "; ".join(_unfit(shape, params, ""))
 

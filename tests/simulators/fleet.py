@@ -6,6 +6,8 @@ from types import TracebackType
 
 from tests.simulators.admin.service import AdminService
 from tests.simulators.azure_openai.surface import AzureSurface
+from tests.simulators.bedrock import sign_in
+from tests.simulators.bedrock.openai_surface import OpenAISurface
 from tests.simulators.bedrock.service import BedrockService
 from tests.simulators.controls import Controls
 from tests.simulators.openai_chat.plain import PlainSurface
@@ -26,6 +28,7 @@ class Simulators:
         host: str = "127.0.0.1",
         bedrock_port: int = 0,
         azure_port: int = 0,
+        mantle_port: int = 0,
         admin_port: int = 0,
         region: str = "us-east-1",
         reuse_port: bool = False,
@@ -38,23 +41,30 @@ class Simulators:
         def openai_port(request: Request) -> Reply:
             return plain(request) if request.target.startswith(b"/v1/") else azure(request)
 
-        self._bedrock = Server(
-            service=BedrockService(self.controls), host=host, port=bedrock_port, reuse_port=reuse_port
-        )
+        native = BedrockService(self.controls)
+        openai = OpenAIService(self.controls, OpenAISurface(self.controls, service=sign_in.RUNTIME))
+        mantle = OpenAIService(self.controls, OpenAISurface(self.controls, service=sign_in.MANTLE))
+
+        def runtime_host(request: Request) -> Reply:
+            return openai(request) if request.target.startswith(b"/openai/") else native(request)
+
+        self._bedrock = Server(service=runtime_host, host=host, port=bedrock_port, reuse_port=reuse_port)
+        self._mantle = Server(service=mantle, host=host, port=mantle_port, reuse_port=reuse_port)
         self._azure = Server(service=openai_port, host=host, port=azure_port, reuse_port=reuse_port)
         self.admin: Service = AdminService(self.controls)
         """May be replaced by one that does more."""
         self._admin = Server(service=self._administer, host=host, port=admin_port)
-        self.bedrock_url = self.azure_url = self.openai_url = self.admin_url = ""
+        self.mantle_url = self.bedrock_url = self.azure_url = self.openai_url = self.admin_url = ""
 
     async def start(self) -> None:
         self.bedrock_url = f"http://{self._host}:{await self._bedrock.start()}"
+        self.mantle_url = f"http://{self._host}:{await self._mantle.start()}"
         self.azure_url = f"http://{self._host}:{await self._azure.start()}"
         self.openai_url = f"{self.azure_url}/v1"
         self.admin_url = f"http://{self._host}:{await self._admin.start()}"
 
     async def stop(self) -> None:
-        for server in (self._bedrock, self._azure, self._admin):
+        for server in (self._bedrock, self._mantle, self._azure, self._admin):
             await server.stop()
 
     def _administer(self, request: Request) -> Reply:

@@ -51,6 +51,12 @@ class BedrockModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, f
     text_format: bool = False
     burndown: int = 1
     access: bool = True
+    optimized: bool = False
+    counts_tokens: bool = False
+    openai: str | None = None
+    """Where OpenAI's API is spoken for it on the runtime host; None: nowhere."""
+    mantle: str | None = None
+    """The same on `bedrock-mantle`."""
 
     @property
     def vendor(self) -> str:

@@ -8,6 +8,7 @@ from pydantic import Field, Strict
 from pilothouse_api.resources.connection import ConnectionSpec
 from pilothouse_api.resources.providers.azure_openai import AzureOpenAISpec
 from pilothouse_api.resources.providers.bedrock import BedrockSpec
+from pilothouse_api.resources.providers.bedrock_models import GuardrailSpec, Latency, ServiceTier, Surface
 from pilothouse_api.resources.providers.openai import OpenAISpec
 from pilothouse_api.resources.refs import Access, ModelText, UpstreamText
 from pilothouse_api.resources.rules import Distinct, Part, Rule, UniqueBy
@@ -43,6 +44,27 @@ class ProviderModel(Part):
         description="Upper bound of tokens in one answer; sent where the provider needs a bound and the client gave "
         "none.",
     )
+    surface: Surface | None = Field(
+        default=None,
+        description="Which of Bedrock's APIs the model is asked through, where the client speaks that one's language; "
+        "else Converse, which all of its chat models have. `Invoke`: the model's own body. `OpenAI`, `Anthropic`: the "
+        "APIs of these on the runtime host; `MantleOpenAI`, `MantleAnthropic`: the same on the host `bedrock-mantle`, "
+        "for models that are served nowhere else. If absent, what is known of the model decides.",
+    )
+    guardrail: GuardrailSpec | None = Field(
+        default=None, description="A guardrail of Bedrock, instead of the provider's."
+    )
+    latency: Latency | None = Field(
+        default=None, description="`Optimized`: Bedrock runs the model where it answers faster, if it has such a place."
+    )
+    service_tier: ServiceTier | None = Field(
+        default=None, description="Bedrock's tier for requests that ask for none, instead of the provider's."
+    )
+
+    @property
+    def is_of_bedrock(self) -> bool:
+        """Whether something is set that no other kind of provider has."""
+        return any(it is not None for it in (self.surface, self.guardrail, self.latency, self.service_tier))
 
 
 class Delivery(enum.StrEnum):
@@ -117,6 +139,12 @@ class LLMProviderSpec(Part):
             "has(self.openAI) == has(oldSelf.openAI)",
             message="the kind of a provider cannot change: create a new LLMProvider and point the routes at it",
             holds=None,
+        ),
+        Rule(
+            cel="has(self.bedrock) || !has(self.models) || self.models.all(m, !has(m.surface) && !has(m.guardrail) && "
+            "!has(m.latency) && !has(m.serviceTier))",
+            message="surface, guardrail, latency and serviceTier of a model are for Bedrock alone",
+            holds=lambda it: it.bedrock is not None or not any(model.is_of_bedrock for model in it.models),
         ),
         NEEDS_VAULT,
     )

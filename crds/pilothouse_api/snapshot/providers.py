@@ -6,6 +6,7 @@ from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_api.snapshot.settings import Settings
 
 Endpoint = AzureOpenAIEndpoint | BedrockEndpoint | OpenAIEndpoint
 
@@ -17,6 +18,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     family: str | None = None
     """Whose capabilities apply where the upstream name does not tell (an opaque ARN, a deployment name)."""
     max_output_tokens: int | None = None
+    settings: Settings | None = None
+    """None: nothing is set."""
 
 
 class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -54,5 +57,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     endpoint: Endpoint
     models: dict[str, Model] = {}
     connection: Connection = Connection()
+    settings: Settings | None = None
+    """For models that are not listed."""
     native: Native | None = None
     """None: it is called by routes alone."""

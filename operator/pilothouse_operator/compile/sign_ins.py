@@ -77,7 +77,7 @@ def _tapped(spec: LLMProviderSpec, way: Way) -> OwnUse | None:
 
 def _way(spec: LLMProviderSpec) -> Way:
     if spec.bedrock is not None:
-        return bedrock.way(spec.bedrock, (model.upstream_model or model.name for model in spec.models))
+        return bedrock.way(spec.bedrock, spec.models)
     if spec.azure_openai is not None:
         return azure_openai.way(spec.azure_openai)
     if spec.openai is not None:

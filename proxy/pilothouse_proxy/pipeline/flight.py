@@ -12,7 +12,7 @@ from typing import Final
 
 from pilothouse_api.names import ProviderKey
 from pilothouse_proxy import errors, ports, runtime
-from pilothouse_proxy.errors import Failure, GatewayError, Kind, UpstreamBroken
+from pilothouse_proxy.errors import Failure, GatewayError, Kind, Shape, UpstreamBroken
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http import heads, messages
 from pilothouse_proxy.http.client import Transfer
@@ -26,7 +26,7 @@ from pilothouse_proxy.pipeline.refusal import refuse, unserved, unsigned
 from pilothouse_proxy.pipeline.renewals import Wait
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.pipeline.stream import Stream
-from pilothouse_proxy.ports import WRITING
+from pilothouse_proxy.ports import FREE, WRITING
 from pilothouse_proxy.quota.estimate import TOKENS_A_BYTE, Measured
 from pilothouse_proxy.quota.reserve import Reservation
 from pilothouse_proxy.routing import retry, table
@@ -108,6 +108,8 @@ class Flight:
         self._tried = self._untried = self._tries = 0
         self._signed_anew = False
         """Whether the target at hand was tried once more because its credential was refused."""
+        self._clock_set = False
+        """The same, because the signature was made by another time than the target's."""
         self._target: runtime.Target | None = None
         self._sign_in: ports.SignIn | None = None
         self._option: runtime.Served | None = None
@@ -242,7 +244,7 @@ class Flight:
             self._untried = len(options) - self._tried.bit_count()
             self._tried |= 1 << chosen
             self._target, self._option, self._tries = route.targets[chosen], option, 0
-            self._signed_anew = False
+            self._signed_anew = self._clock_set = False
             try:
                 failure = self._attempt(self._target, option)
             except GatewayError as error:
@@ -301,6 +303,18 @@ class Flight:
         except Exception:
             self._fault()
 
+    def _set_clock(self, target: runtime.Target, failure: Failure) -> bool:
+        """Whether the same target is tried once more, by the time that it has told. As with another credential, that is
+        no repetition in the sense of the route's policy.
+        """
+        if failure.skew_s is None or self._clock_set:
+            return False
+        self._clock_set = True
+        target.skew.offset_s = failure.skew_s
+        self._failure = failure
+        self._repeat()
+        return True
+
     def _sign_in_anew(self, failure: Failure) -> bool:
         """Whether the same target is tried once more, now or soon, because there is another credential for it.
 
@@ -352,14 +366,14 @@ class Flight:
             raise unsigned(target.label, ended=sign_in is not None)
         self._sign_in = sign_in
         try:
-            way, body = _translated(call, served)
+            way, body = _translated(call, served, target.provider)
             request = target.provider.prepare(
                 endpoint=target.endpoint,
                 base=way.base,
                 credential=sign_in.credential,
                 call=call,
                 body=body,
-                now=wall,
+                now=wall + target.skew.offset_s,
             )
         except GatewayError as error:
             unsent = Failure(kind=error.kind, message=error.message, param=error.param)
@@ -371,6 +385,7 @@ class Flight:
         outcome.attempts += 1
         outcome.provider = target.label
         outcome.upstream_model = served.model.upstream
+        call.invoked = ""
         if served.health.failures:
             served.health.attempted(now=now)
         share_s = retry.share_s(remaining_s=self._deadline - now, untried=self._untried)
@@ -499,7 +514,7 @@ class Flight:
         if self._responder.finished:
             self._outcome.error = failure.kind
             self._finish()
-        elif not self._sign_in_anew(failure):
+        elif not self._set_clock(target, failure) and not self._sign_in_anew(failure):
             self._go_on_after(failure)
 
     def _whole(self) -> bytes:
@@ -517,6 +532,7 @@ class Flight:
             return Failure(kind=Kind.PROVIDER_ERROR, message=str(error), status=self._status, note=str(error))
         outcome.finish_reason = answer.finish_reason
         outcome.usage = answer.usage
+        outcome.upstream_model = self._call.invoked or outcome.upstream_model
         if answer.unknown and self._served is not None:
             self._served.meters.unknown(self._call.dialect, answer.unknown)
         if answer.usage is None:
@@ -572,6 +588,7 @@ class Flight:
         relay = stream.relay
         outcome.usage = relay.usage
         outcome.finish_reason = relay.finish_reason
+        outcome.upstream_model = self._call.invoked or outcome.upstream_model
         if relay.unknown and self._served is not None:
             self._served.meters.unknown(self._call.dialect, relay.unknown)
 
@@ -586,7 +603,7 @@ class Flight:
             responder.finish()
         else:
             retries = errors.Retries.LEFT if failure.retry_after_s is not None else errors.Retries.SPENT
-            answer = errors.from_failure(failure, retries=retries)
+            answer = errors.from_failure(failure, retries=retries, shape=outcome.shape, request_id=outcome.request_id)
             outcome.status = answer.status
             self.settle()
             responder.respond(answer.status, self.lines(heads.header_lines(answer.headers)), answer.body)
@@ -635,8 +652,13 @@ class Flight:
         # The request id is fit for a line: `serve` has seen to that.
         request_id = outcome.request_id.encode("ascii")
         written = [first, b"x-request-id: ", request_id, b"\r\n"]
+        if outcome.shape is Shape.ANTHROPIC:
+            written += (b"request-id: ", request_id, b"\r\n")
         if served is not None:
             written += (served.lines, b"x-pilothouse-attempts: ", str(outcome.attempts).encode(), b"\r\n")
+            invoked = self._call.invoked
+            if invoked and invoked.isascii() and invoked.isprintable():
+                written += (b"x-pilothouse-invoked-model: ", invoked.encode(), b"\r\n")
         written.append(limited)
         return Lines(b"".join(written))
 
@@ -658,7 +680,8 @@ class Flight:
     def _estimate(self, output_tokens: int) -> None:
         """Nobody has reported what this cost: by what went in and what came out until now."""
         if self._outcome.usage is None:
-            spent = self._route.estimator.input_tokens(self._measured)
+            free = self._call.operation in FREE
+            spent = 0 if free else self._route.estimator.input_tokens(self._measured)
             self._outcome.usage = Usage(input_tokens=spent, output_tokens=output_tokens, estimated=True)
 
     def _left_s(self) -> float:
@@ -673,7 +696,7 @@ def _shunned(served: list[runtime.Served | None], now: float) -> int:
     return mask
 
 
-def _translated(call: ports.Call, served: runtime.Served) -> tuple[ports.Way, bytes]:
+def _translated(call: ports.Call, served: runtime.Served, provider: ports.Provider) -> tuple[ports.Way, bytes]:
     """The first way that can say all of the request, and the request in it.
 
     Raises:
@@ -684,6 +707,7 @@ def _translated(call: ports.Call, served: runtime.Served) -> tuple[ports.Way, by
     for way in served.ways[call.operation]:
         call.dialect, call.streams = way.dialect, call.peek.stream
         try:
+            provider.check(call)
             return way, way.translation.request(call)
         except GatewayError as error:
             if error.kind is not Kind.UNSUPPORTED:

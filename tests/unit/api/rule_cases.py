@@ -255,6 +255,10 @@ def _bedrock_auth() -> Iterator[Case]:
         ".sessionDuration",
     )
     yield from _urls(".spec.bedrock.auth.stsEndpoint", lambda url: _bedrock({"default": {}, "stsEndpoint": url}))
+    yield from _urls(
+        ".spec.bedrock.mantleEndpoint",
+        lambda url: {**BEDROCK, "bedrock": {**BEDROCK["bedrock"], "mantleEndpoint": url}},
+    )
 
 
 def _urls(path: str, spec: Callable[[str], Spec]) -> Iterator[Case]:
@@ -385,6 +389,13 @@ CASES: tuple[Case, ...] = (
         former={},
         good={"openAI": {"baseURL": "http://other:8000/v1"}},
         bad=AZURE,
+    ),
+    Case(
+        plural="llmproviders",
+        path=".spec",
+        message="surface, guardrail, latency and serviceTier of a model are for Bedrock alone",
+        good={**BEDROCK, "models": [{"name": "claude", "surface": "Anthropic", "latency": "Optimized"}]},
+        bad={"models": [{"name": "claude", "surface": "Anthropic"}]},
     ),
     Case(
         plural="llmproviders",

@@ -92,6 +92,11 @@ _IDENTIFIER_HINT = "check upstreamModel and the provider's region"
 _CLOCK_HINT = "check the clock of the gateway's node"
 
 
+def is_known(name: str) -> bool:
+    """Whether it is the name of an exception of Bedrock's."""
+    return _key(name) in EXCEPTIONS
+
+
 def from_exception(
     name: str,
     payload: bytes,

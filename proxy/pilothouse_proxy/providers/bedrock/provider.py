@@ -5,14 +5,16 @@ from functools import lru_cache
 from pilothouse_api.snapshot.credentials import AccessKey, APIKey, BearerToken, Credential
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
+from pilothouse_api.snapshot.settings import PLAIN
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.ports import Call, DialectName, NativeRequest, Operation, Provider
-from pilothouse_proxy.providers.bedrock import classify, sign
+from pilothouse_proxy.providers.bedrock import classify, sign, surfaces
 from pilothouse_proxy.providers.bedrock.endpoint import canonical, path
 
+_JSON = (b"content-type", b"application/json")
 _UNFIT = "the provider's credential is no AWS access key that can sign, nor an API key that can be sent"
 
 
@@ -23,50 +25,79 @@ class BedrockProvider:
 
     def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
         """As `ports.Provider` says."""
-        return (DialectName.BEDROCK_CONVERSE,) if operation is Operation.CHAT else ()
+        return surfaces.dialects(operation, model)
+
+    def check(self, call: Call) -> None:
+        """As `ports.Provider` says."""
+        surfaces.check(call)
 
     def urls(self, endpoint: Endpoint) -> tuple[str, ...]:
-        """The one."""
-        return (endpoint.url,)
+        """The runtime host, and `bedrock-mantle` where a model is asked there."""
+        mantle = _of_bedrock(endpoint).mantle_url
+        return (endpoint.url,) if mantle is None else (endpoint.url, mantle)
 
     def url(self, endpoint: Endpoint, dialect: DialectName, model: Model) -> str:
-        """The one."""
-        return endpoint.url
+        """One of the two."""
+        return surfaces.url(_of_bedrock(endpoint), dialect, model)
 
     def prepare(
         self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
     ) -> UpstreamRequest:
-        """Converse, or ConverseStream for a call that streams; signed, or with an API key as a Bearer token.
+        """An operation on the model, or the path of another API; signed, or with an API key as a Bearer token.
 
         Raises:
             GatewayError: a model id that Bedrock cannot have, or a credential that cannot sign.
         """
-        if not isinstance(endpoint, BedrockEndpoint):
-            raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Bedrock")
+        found = _of_bedrock(endpoint)
         origin, base_path = base
-        target, canonical_path = path(base_path, call.upstream, "converse-stream" if call.streams else "converse")
+        native = surfaces.NATIVE.get(call.dialect)
+        if native is not None:
+            target, canonical_path = path(base_path, surfaces.model_id(call), native[call.streams])
+        else:
+            spoken = base_path + surfaces.path(call.dialect, call.model)
+            target, canonical_path = spoken.encode("ascii"), canonical(spoken)
+        own = surfaces.headers(call.dialect, call.model.settings or PLAIN)
         if not isinstance(credential, AccessKey):
             lines = _lines(credential)
-            return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=lines, body=body)
+            headers = Lines(lines + heads.header_lines(own)) if own else lines
+            return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=headers, body=body)
         if not sign.fits(credential):
             raise GatewayError(Kind.UPSTREAM_AUTH, _UNFIT)
-        headers = sign.lines(
-            host=origins.authority(origin.scheme, origin.host, origin.port),
+        host = origins.authority(origin.scheme, origin.host, origin.port)
+        on_mantle = surfaces.on_mantle(call.dialect, call.model)
+        service = surfaces.MANTLE_SERVICE if on_mantle else found.service
+        if own and native is not None:
+            # Bedrock's own headers are signed too.
+            request = NativeRequest(method=b"POST", path=b"", query=b"", headers=[_JSON, *own], body=body)
+            signed = sign.headers(
+                request,
+                host=host,
+                canonical_path=canonical_path,
+                credential=credential,
+                region=found.region,
+                service=service,
+                now=now,
+            )
+            return UpstreamRequest(
+                origin=origin, method=b"POST", target=target, headers=[*request.headers, *signed], body=body
+            )
+        lines = sign.lines(
+            host=host,
             canonical_path=canonical_path,
             body=body,
             credential=credential,
-            region=endpoint.region,
-            service=endpoint.service,
+            region=found.region,
+            service=service,
             now=now,
         )
+        headers = Lines(lines + heads.header_lines(own)) if own else lines
         return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=headers, body=body)
 
     def native(
         self, *, endpoint: Endpoint, base: Base, credential: Credential, request: NativeRequest, now: float
     ) -> UpstreamRequest:
         """As `ports.Provider` says; on the runtime host."""
-        if not isinstance(endpoint, BedrockEndpoint):
-            raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Bedrock")
+        endpoint = _of_bedrock(endpoint)
         origin, base_path = base
         if isinstance(credential, AccessKey):
             if not sign.fits(credential):
@@ -103,6 +134,12 @@ class BedrockProvider:
     def classify(self, *, status: int, headers: Headers, body: bytes, now: float) -> Failure:
         """What a non-2xx answer means."""
         return classify.classify(status=status, headers=headers, body=body, now=now)
+
+
+def _of_bedrock(endpoint: Endpoint) -> BedrockEndpoint:
+    if not isinstance(endpoint, BedrockEndpoint):
+        raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Bedrock")
+    return endpoint
 
 
 @lru_cache(maxsize=256)

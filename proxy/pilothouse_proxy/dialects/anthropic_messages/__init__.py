@@ -1,0 +1,5 @@
+"""Anthropic's Messages, as clients speak it and as Anthropic-shaped providers do. Pure.
+
+`peek` and `versions` read what routing needs; `decode`, `blocks`, `encode` and `chunks` go to and from the exchange.
+Source: the Claude API reference, Messages, and the types of Anthropic's SDK.
+"""
