@@ -159,7 +159,8 @@ class Pipeline:
         outcome.status = 200
         body = b'{"input_tokens":%d}' % guess.input_tokens(peek.members)
         lines = heads.header_lines([_JSON, *named(outcome), _ESTIMATED])
-        responder.respond(200, Lines(lines + reservation.lines(now=now)), body)
+        limits = self._limits(reservation, outcome, reservation.lines(now=now))
+        responder.respond(200, Lines(lines + limits), body)
 
     def _end(self, outcome: Outcome, responder: Responder) -> None:
         try:
@@ -193,7 +194,14 @@ class Pipeline:
     def _over(self, responder: Responder, outcome: Outcome, exceeded: QuotaExceeded) -> None:
         self._services.metrics.quota_rejections.series(exceeded.quota, exceeded.resource).value += 1
         error = GatewayError(Kind.QUOTA_EXCEEDED, exceeded.message, retry_after_s=exceeded.retry_after_s)
-        refuse(responder, outcome, error, exceeded.lines)
+        refuse(responder, outcome, error, self._limits(exceeded, outcome, exceeded.lines))
+
+    def _limits(self, told: Reservation | QuotaExceeded, outcome: Outcome, lines: Lines) -> Lines:
+        """What the client reads of its limits, in the words that it knows."""
+        if outcome.shape is not Shape.ANTHROPIC:
+            return lines
+        clock = self._services.clock
+        return Lines(lines + told.anthropic_lines(now=clock.monotonic(), wall=clock.wall()))
 
     def _active(self) -> runtime.Runtime:
         active = self.runtime

@@ -16,7 +16,6 @@ _NAMES = {
     "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
     "thinking_blocks": "thinking",
 }
-_QUOTED = re.compile(r"`([^`]+)`")
 
 _PLACES: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"^messages\[-1\](?:\.content\[\d+\]|\.role)?"), "system"),
@@ -32,7 +31,9 @@ _MESSAGE = re.compile(r"^messages\[(\d+)\]\.content\[\d+\]")
 
 def own(error: GatewayError, call: Call) -> GatewayError:
     """The same refusal, with the names that the client has used."""
-    message = _QUOTED.sub(lambda quoted: f"`{_renamed(quoted[1], call)}`", error.message)
+    pieces = error.message.split("`")
+    # What stands between two of them is a name.
+    message = "`".join(_renamed(piece, call) if at % 2 else piece for at, piece in enumerate(pieces))
     param = None if error.param is None else _renamed(error.param, call)
     return GatewayError(error.kind, message, param=param, retry_after_s=error.retry_after_s)
 
