@@ -120,7 +120,7 @@ class Encoder:
     def _begin_call(self, call: _Call) -> bytes:
         """With all that has come of it."""
         event = call.started
-        block = {"type": "tool_use", "id": event.id, "name": event.name, "input": {}}
+        block: dict[str, object] = {"type": "tool_use", "id": event.id, "name": event.name, "input": {}}
         told = self._close() + self._start(_TOOL, block)
         self._call_open = call
         return told + self._piece("".join(call.pieces))
