@@ -122,11 +122,17 @@ class Hub:
 
     def request(self, call: Call) -> bytes:
         """The upstream body. The neutral request is kept in the call, for further attempts and the answer."""
-        return _asked(call, _decoded(call, self._client), self._provider, self._words)
+        request = self._decoded(call)
+        try:
+            return self._provider.encode_request(request, call.model)
+        except GatewayError as error:
+            if self._words is None:
+                raise
+            raise self._words(error, call) from None
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The client's answer."""
-        reply = self._provider.decode_reply(_decoded(call, self._client), call.model, body)
+        reply = self._provider.decode_reply(self._decoded(call), call.model, body)
         return Answer(
             body=self._told(call, reply) if call.peek.stream else self._client.encode_reply(call, reply),
             usage=reply.usage,
@@ -141,8 +147,14 @@ class Hub:
 
     def relay(self, call: Call, headers: Headers) -> StreamRelay:
         """For one stream."""
-        decoder = self._provider.event_decoder(_decoded(call, self._client), call, headers)
+        decoder = self._provider.event_decoder(self._decoded(call), call, headers)
         return HubRelay(decoder=decoder, encoder=self._client.event_encoder(call))
+
+    def _decoded(self, call: Call) -> Request:
+        request = call.decoded
+        if not isinstance(request, Request):
+            request = call.decoded = self._client.decode_request(call)
+        return request
 
 
 class CountHub:
@@ -157,35 +169,28 @@ class CountHub:
 
     def request(self, call: Call) -> bytes:
         """The upstream body."""
-        return _asked(call, _decoded(call, self._client), self._provider, self._words)
+        request = self._decoded(call)
+        try:
+            return self._provider.encode_request(request, call.model)
+        except GatewayError as error:
+            if self._words is None:
+                raise
+            raise self._words(error, call) from None
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The client's answer."""
-        counted = self._provider.decode_count(_decoded(call, self._client), call.model, body)
+        counted = self._provider.decode_count(self._decoded(call), call.model, body)
         return Answer(body=self._client.encode_count(call, counted), usage=Usage())
 
     def relay(self, call: Call, headers: Headers) -> StreamRelay:
         """Counts are never streamed."""
         raise UpstreamBroken("the provider streams an answer to a token count, which no API has")
 
-
-def _decoded(call: Call, client: ClientDialect | CountClientDialect) -> Request:
-    request = call.decoded
-    if not isinstance(request, Request):
-        request = call.decoded = client.decode_request(call)
-    return request
-
-
-def _asked(
-    call: Call, request: Request, provider: ProviderDialect | CountProviderDialect, words: Words | None
-) -> bytes:
-    """The upstream body, or a refusal that the client understands."""
-    try:
-        return provider.encode_request(request, call.model)
-    except GatewayError as error:
-        if words is None:
-            raise
-        raise words(error, call) from None
+    def _decoded(self, call: Call) -> Request:
+        request = call.decoded
+        if not isinstance(request, Request):
+            request = call.decoded = self._client.decode_request(call)
+        return request
 
 
 _SHOWS = frozenset({events.TextDelta, events.ThinkingDelta, events.ThinkingEnded, events.ToolCallStarted})
