@@ -37,7 +37,8 @@ def as_messages(request: dict[str, Any]) -> dict[str, Any]:
         }
         for tool in request.get("tools", ())
     ]
-    return {**asked, "max_tokens": 1024, **({"tools": tools} if tools else {})}
+    more = {"tools": tools, "stop_sequences": request.get("stop")}
+    return {**asked, "max_tokens": 1024, **{name: value for name, value in more.items() if value}}
 
 
 FROM_CHAT: dict[DialectName, Callable[[dict[str, Any]], dict[str, Any]]] = {

@@ -648,12 +648,15 @@ class Flight:
     def lines(self, first: Lines) -> Lines:
         """The headers of every answer of this request, a failed one too; after the `first` ones."""
         outcome, served, limits = self._outcome, self._served, self._limits
-        limited = _UNLIMITED if limits is None else limits.lines(now=self._services.clock.monotonic())
+        clock = self._services.clock
+        limited = _UNLIMITED if limits is None else limits.lines(now=clock.monotonic())
         # The request id is fit for a line: `serve` has seen to that.
         request_id = outcome.request_id.encode("ascii")
         written = [first, b"x-request-id: ", request_id, b"\r\n"]
         if outcome.shape is Shape.ANTHROPIC:
             written += (b"request-id: ", request_id, b"\r\n")
+            if limits is not None:
+                written.append(limits.anthropic_lines(now=clock.monotonic(), wall=clock.wall()))
         if served is not None:
             written += (served.lines, b"x-pilothouse-attempts: ", str(outcome.attempts).encode(), b"\r\n")
             invoked = self._call.invoked

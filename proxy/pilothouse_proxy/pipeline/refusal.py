@@ -21,14 +21,19 @@ def refuse(responder: Responder, outcome: Outcome, error: GatewayError, more: Li
         # Only a fault of our own comes this late.
         return
     outcome.status = answer.status
-    lines = heads.header_lines([*answer.headers, *named(outcome)])
+    lines = heads.header_lines([*answer.headers, *ids(outcome)])
     responder.respond(answer.status, Lines(lines + more), answer.body)
 
 
-def named(outcome: Outcome) -> list[tuple[bytes, bytes]]:
-    """The header by which an answer is found in the log; Anthropic's clients look for it under a name of their own."""
-    request_id = outcome.request_id.encode("ascii")
-    headers = [(b"x-request-id", request_id)]
+def named(outcome: Outcome) -> tuple[bytes, bytes]:
+    """The header by which an answer is found in the log."""
+    return (b"x-request-id", outcome.request_id.encode("ascii"))
+
+
+def ids(outcome: Outcome) -> list[tuple[bytes, bytes]]:
+    """The same, and the name under which Anthropic's clients look for it."""
+    name, request_id = named(outcome)
+    headers = [(name, request_id)]
     if outcome.shape is Shape.ANTHROPIC:
         headers.append((b"request-id", request_id))
     return headers

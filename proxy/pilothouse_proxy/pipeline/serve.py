@@ -17,7 +17,7 @@ from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.observe.outcome import Outcome
 from pilothouse_proxy.pipeline import models, native
 from pilothouse_proxy.pipeline.flight import OVERLOADED_RETRY_S, Flight
-from pilothouse_proxy.pipeline.refusal import named, refuse
+from pilothouse_proxy.pipeline.refusal import ids, refuse
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.ports import FREE, SHAPES, Operation, Peek
 from pilothouse_proxy.quota import estimate
@@ -160,8 +160,9 @@ class Pipeline:
         reservation.commit(tokens=0, now=now)
         outcome.status = 200
         body = b'{"input_tokens":%d}' % guess.input_tokens(peek.members)
-        lines = heads.header_lines([_JSON, *named(outcome), _ESTIMATED])
-        responder.respond(200, Lines(lines + reservation.lines(now=now)), body)
+        lines = heads.header_lines([_JSON, *ids(outcome), _ESTIMATED])
+        limits = self._limits(reservation, outcome, reservation.lines(now=now))
+        responder.respond(200, Lines(lines + limits), body)
 
     def _pass(self, request: Request, responder: Responder) -> server.Work | None:
         """To a provider's own API."""
@@ -217,7 +218,14 @@ class Pipeline:
     def _over(self, responder: Responder, outcome: Outcome, exceeded: QuotaExceeded) -> None:
         self._services.metrics.quota_rejections.series(exceeded.quota, exceeded.resource).value += 1
         error = GatewayError(Kind.QUOTA_EXCEEDED, exceeded.message, retry_after_s=exceeded.retry_after_s)
-        refuse(responder, outcome, error, exceeded.lines)
+        refuse(responder, outcome, error, self._limits(exceeded, outcome, exceeded.lines))
+
+    def _limits(self, told: Reservation | QuotaExceeded, outcome: Outcome, lines: Lines) -> Lines:
+        """What the client reads of its limits, in the words that it knows."""
+        if outcome.shape is not Shape.ANTHROPIC:
+            return lines
+        clock = self._services.clock
+        return Lines(lines + told.anthropic_lines(now=clock.monotonic(), wall=clock.wall()))
 
     def _active(self) -> runtime.Runtime:
         active = self.runtime
@@ -258,7 +266,7 @@ class Pipeline:
         allowed = [(b"allow", b", ".join((*known, b"OPTIONS")))]
         if method == b"OPTIONS":
             outcome.status = 204
-            responder.respond(204, [*allowed, *named(outcome)], b"")
+            responder.respond(204, [*allowed, *ids(outcome)], b"")
             return
         if method not in known:
             message = f"{outcome.path} takes {' or '.join(word.decode() for word in known)}, not {outcome.method}"
@@ -270,7 +278,7 @@ class Pipeline:
         answer = models.ANSWERS[outcome.shape]
         body = answer(active, namespace=caller.namespace, path=path, query=request.query)
         outcome.status = 200
-        responder.respond(200, [_JSON, *named(outcome)], body)
+        responder.respond(200, [_JSON, *ids(outcome)], body)
 
     def refuse(self, status: int, message: str, path: bytes) -> tuple[Headers, bytes]:
         """For the server: the answer to what never became a request. It is counted and logged like one."""
@@ -288,7 +296,7 @@ class Pipeline:
         retry_after_s = OVERLOADED_RETRY_S if kind is Kind.OVERLOADED else None
         error = GatewayError(kind, message, retry_after_s=retry_after_s)
         answer = errors.from_error(error, shape=outcome.shape, request_id=outcome.request_id)
-        return [*answer.headers, *named(outcome)], answer.body
+        return [*answer.headers, *ids(outcome)], answer.body
 
     def _request_id(self, headers: Sequence[tuple[bytes, bytes]]) -> str:
         """The client's own, if it is fit for a header and a log line."""

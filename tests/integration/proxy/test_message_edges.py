@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import time
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -136,10 +138,16 @@ async def test_a_quota_that_is_used_up() -> None:
             quotas={"q": quota(limit(Resource.REQUESTS, 1))},
         )
         async with gateway(configured) as proxy:
-            assert (await ask(proxy)).status == 200
+            first = await ask(proxy)
             answer = await ask(proxy)
     assert said(answer) == (429, "rate_limit_error")
-    assert answer.headers["x-ratelimit-remaining-requests"] == "0"
+    assert first.status == 200
+    for told in (first, answer):
+        assert told.headers["x-ratelimit-remaining-requests"] == "0"
+        assert told.headers["anthropic-ratelimit-requests-limit"] == "1"
+        assert told.headers["anthropic-ratelimit-requests-remaining"] == "0"
+        resets_at = datetime.fromisoformat(told.headers["anthropic-ratelimit-requests-reset"])
+        assert 0 < resets_at.timestamp() - time.time() <= 62
     assert int(answer.headers["retry-after"]) > 0
 
 
@@ -158,6 +166,7 @@ async def test_a_count_is_a_request_and_costs_no_tokens() -> None:
     assert first.json["input_tokens"] > 500 > second.json["input_tokens"] > 0
     assert first.headers["x-pilothouse-estimated"] == "true"
     assert second.headers["x-ratelimit-remaining-tokens"] == "10"
+    assert second.headers["anthropic-ratelimit-tokens-remaining"] == "10"
     assert second.headers["x-ratelimit-remaining-requests"] == "0"
     assert said(third) == (429, "rate_limit_error")
     assert [line["status"] for line in lines] == [200, 200, 429]

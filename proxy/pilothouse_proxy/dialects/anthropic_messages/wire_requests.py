@@ -118,6 +118,12 @@ class SystemMessage(_Wire, tag_field="role", tag="system"):
 Message = UserMessage | AssistantMessage | SystemMessage
 
 
+class Contents(msgspec.Struct):
+    """Of a message that was decoded already: how many blocks it has."""
+
+    content: str | list[msgspec.Raw]
+
+
 class ToolKind(msgspec.Struct):
     """Of a tool, whichever it is: all but `custom` are run by Anthropic, or known to its models alone."""
 

@@ -3,6 +3,9 @@
 import re
 from collections.abc import Sequence
 
+import msgspec
+
+from pilothouse_proxy.dialects.anthropic_messages import wire_requests as wire
 from pilothouse_proxy.errors import GatewayError
 from pilothouse_proxy.exchange.parts import ToolResult
 from pilothouse_proxy.exchange.request import Request
@@ -16,7 +19,6 @@ _NAMES = {
     "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
     "thinking_blocks": "thinking",
 }
-_QUOTED = re.compile(r"`([^`]+)`")
 
 _PLACES: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"^messages\[-1\](?:\.content\[\d+\]|\.role)?"), "system"),
@@ -27,12 +29,16 @@ _PLACES: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"\.tool_calls(?:\[\d+\])?(?:\.function\.arguments)?$"), ".content"),
     (re.compile(r"\.(?:tool_call_id|thinking_blocks)$"), ".content"),
 )
+_contents = msgspec.json.Decoder(list[wire.Contents])
+
 _MESSAGE = re.compile(r"^messages\[(\d+)\]\.content\[\d+\]")
 
 
 def own(error: GatewayError, call: Call) -> GatewayError:
     """The same refusal, with the names that the client has used."""
-    message = _QUOTED.sub(lambda quoted: f"`{_renamed(quoted[1], call)}`", error.message)
+    pieces = error.message.split("`")
+    # What stands between two of them is a name.
+    message = "`".join(_renamed(piece, call) if at % 2 else piece for at, piece in enumerate(pieces))
     param = None if error.param is None else _renamed(error.param, call)
     return GatewayError(error.kind, message, param=param, retry_after_s=error.retry_after_s)
 
@@ -51,7 +57,11 @@ def _renamed(name: str, call: Call) -> str:
 
 
 def _counts_blocks(at: int, call: Call) -> bool:
-    """Whether the parts of a message were told apart as its blocks are: results of tools have turns of their own."""
+    """Whether the parts of a message are its blocks, one for one: results of tools have turns of their own, and what is
+    said of a document is a part beside it.
+    """
     request = call.decoded
     turns = [turn for turn in request.turns if turn.at == at] if isinstance(request, Request) else []
-    return len(turns) == 1 and not any(isinstance(part, ToolResult) for part in turns[0].parts)
+    content = _contents.decode(call.peek.members["messages"])[at].content
+    blocks = len(content) if isinstance(content, list) else 1
+    return len(turns) == 1 and len(turns[0].parts) == blocks and not isinstance(turns[0].parts[0], ToolResult)

@@ -7,6 +7,14 @@ from tests.unit.proxy.dialects.anthropic_messages.calls import call
 RESULT = {"type": "tool_result", "tool_use_id": "t", "content": "x"}
 
 
+TITLED = {
+    "type": "document",
+    "title": "Report",
+    "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQK"},
+}
+FOUR = {"role": "user", "content": [{"type": "text", "text": str(at)} for at in range(4)]}
+
+
 @pytest.mark.parametrize(
     ("said", "own"),
     [
@@ -31,7 +39,7 @@ RESULT = {"type": "tool_result", "tool_use_id": "t", "content": "x"}
     ],
 )
 def test_each_name_is_the_client_s_own(said: str, own: str) -> None:
-    asked = call()
+    asked = call({"messages": [FOUR]})
     asked.decoded = decode.decode(asked)
     told = words.own(GatewayError(Kind.UNSUPPORTED, f"`{said}` is not taken", param=said, retry_after_s=1), asked)
     assert (told.kind, told.message, told.param) == (Kind.UNSUPPORTED, f"`{own}` is not taken", own)
@@ -43,8 +51,9 @@ def test_an_effort_that_was_asked_for_as_thinking_is_named_so() -> None:
     assert words.own(GatewayError(Kind.UNSUPPORTED, "no", param="reasoning_effort"), asked).param == "thinking"
 
 
-def test_no_block_is_named_by_the_number_of_another() -> None:
-    asked = call({"messages": [{"role": "user", "content": [RESULT, {"type": "text", "text": "y"}]}]})
+@pytest.mark.parametrize("content", [[RESULT, {"type": "text", "text": "y"}], [RESULT], [TITLED]])
+def test_no_block_is_named_by_the_number_of_another(content: list[object]) -> None:
+    asked = call({"messages": [{"role": "user", "content": content}]})
     asked.decoded = decode.decode(asked)
     error = GatewayError(Kind.UNSUPPORTED, "no", param="messages[0].content[0].image_url")
     assert words.own(error, asked).param == "messages[0].content"
