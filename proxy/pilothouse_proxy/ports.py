@@ -35,6 +35,18 @@ class DialectName(enum.StrEnum):
     OPENAI_CHAT = "openai.chat"
     OPENAI_EMBEDDINGS = "openai.embeddings"
     BEDROCK_CONVERSE = "bedrock.converse"
+    BEDROCK_INVOKE_TITAN_TEXT = "bedrock.invoke.titan_text"
+    BEDROCK_INVOKE_CLAUDE_TEXT = "bedrock.invoke.claude_text"
+    BEDROCK_INVOKE_JURASSIC = "bedrock.invoke.jurassic"
+    BEDROCK_INVOKE_JAMBA = "bedrock.invoke.jamba"
+    BEDROCK_INVOKE_COMMAND = "bedrock.invoke.command"
+    BEDROCK_INVOKE_COMMAND_R = "bedrock.invoke.command_r"
+    BEDROCK_INVOKE_LLAMA = "bedrock.invoke.llama"
+    BEDROCK_INVOKE_MISTRAL = "bedrock.invoke.mistral"
+    BEDROCK_INVOKE_MISTRAL_CHAT = "bedrock.invoke.mistral_chat"
+    BEDROCK_INVOKE_DEEPSEEK = "bedrock.invoke.deepseek"
+    BEDROCK_INVOKE_NOVA = "bedrock.invoke.nova"
+    BEDROCK_INVOKE_OPENAI = "bedrock.invoke.openai"
 
 
 class Peek(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,8 +212,8 @@ class ClientDialect(Protocol):
 class ProviderDialect(Protocol):
     """The half of a dialect that faces providers: requests out, answers in."""
 
-    def encode_request(self, request: ChatRequest, model: Model) -> bytes:
-        """The upstream body.
+    def encode_request(self, request: ChatRequest, call: Call) -> bytes:
+        """The upstream body for `call.model`, which asks to stream if `call.streams`.
 
         Raises:
             GatewayError: 400 that names the parameter which the model cannot honour.
@@ -218,6 +230,14 @@ class ProviderDialect(Protocol):
 
     def event_decoder(self, request: ChatRequest, call: Call, headers: Headers) -> EventDecoder:
         """For one stream; `headers` are those of the answer."""
+        ...
+
+
+class HeadedDialect(ProviderDialect, Protocol):
+    """One whose whole answers have their token counts in the headers."""
+
+    def counted(self, reply: Reply, call: Call, headers: Headers) -> Usage:
+        """The tokens of an answer that has been decoded."""
         ...
 
 

@@ -8,6 +8,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from pilothouse_proxy.errors import Failure
 from pilothouse_proxy.exchange import events, telling
 from pilothouse_proxy.exchange.reply import Reply
@@ -21,6 +23,7 @@ from pilothouse_proxy.ports import (
     DialectName,
     EventDecoder,
     EventEncoder,
+    HeadedDialect,
     Peek,
     ProviderDialect,
     StreamRelay,
@@ -46,6 +49,21 @@ CLIENTS: Mapping[DialectName, str] = {
 PROVIDERS: Mapping[DialectName, str] = {
     _D.BEDROCK_CONVERSE: "bedrock_converse.provider:Provider",
 }
+HEADED: Mapping[DialectName, str] = {
+    _D.BEDROCK_INVOKE_TITAN_TEXT: "bedrock_invoke.provider:TITAN_TEXT",
+    _D.BEDROCK_INVOKE_CLAUDE_TEXT: "bedrock_invoke.provider:CLAUDE_TEXT",
+    _D.BEDROCK_INVOKE_JURASSIC: "bedrock_invoke.provider:JURASSIC",
+    _D.BEDROCK_INVOKE_JAMBA: "bedrock_invoke.provider:JAMBA",
+    _D.BEDROCK_INVOKE_COMMAND: "bedrock_invoke.provider:COMMAND",
+    _D.BEDROCK_INVOKE_COMMAND_R: "bedrock_invoke.provider:COMMAND_R",
+    _D.BEDROCK_INVOKE_LLAMA: "bedrock_invoke.provider:LLAMA",
+    _D.BEDROCK_INVOKE_MISTRAL: "bedrock_invoke.provider:MISTRAL",
+    _D.BEDROCK_INVOKE_MISTRAL_CHAT: "bedrock_invoke.provider:MISTRAL_CHAT",
+    _D.BEDROCK_INVOKE_DEEPSEEK: "bedrock_invoke.provider:DEEPSEEK",
+    _D.BEDROCK_INVOKE_NOVA: "bedrock_invoke.provider:NOVA",
+    _D.BEDROCK_INVOKE_OPENAI: "bedrock_invoke.provider:OPENAI",
+}
+"""Provider dialects whose answers are told in part by their headers."""
 
 
 def peek(client: DialectName) -> Callable[[bytes], Peek]:
@@ -68,6 +86,8 @@ def between(client: DialectName, upstream: DialectName) -> Translation | None:
             translation = _load(PASS_THROUGH[client])()
     elif client in CLIENTS and upstream in PROVIDERS:
         translation = Hub(client=_load(CLIENTS[client])(), provider=_load(PROVIDERS[upstream])())
+    elif client in CLIENTS and upstream in HEADED:
+        translation = HeadedHub(client=_load(CLIENTS[client])(), provider=_load(HEADED[upstream])())
     return translation
 
 
@@ -80,17 +100,20 @@ class Hub:
 
     def request(self, call: Call) -> bytes:
         """The upstream body. The neutral request is kept in the call, for further attempts and the answer."""
-        return self._provider.encode_request(self._decoded(call), call.model)
+        return self._provider.encode_request(self._decoded(call), call)
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The client's answer."""
-        reply = self._provider.decode_reply(self._decoded(call), call.model, body)
+        reply = self._reply(call, headers, body)
         return Answer(
             body=self._told(call, reply) if call.peek.stream else self._client.encode_reply(call, reply),
             usage=reply.usage,
             finish_reason=reply.finish.value,
             unknown=reply.unknown,
         )
+
+    def _reply(self, call: Call, headers: Headers, body: bytes) -> Reply:
+        return self._provider.decode_reply(self._decoded(call), call.model, body)
 
     def _told(self, call: Call, reply: Reply) -> bytes:
         """The answer as a stream."""
@@ -107,6 +130,18 @@ class Hub:
         if not isinstance(request, Request):
             request = call.decoded = self._client.decode_request(call)
         return request
+
+
+class HeadedHub(Hub):
+    """The same with a provider dialect whose token counts stand in the headers of its answers."""
+
+    def __init__(self, *, client: ClientDialect, provider: HeadedDialect) -> None:
+        super().__init__(client=client, provider=provider)
+        self._headed = provider
+
+    def _reply(self, call: Call, headers: Headers, body: bytes) -> Reply:
+        reply = super()._reply(call, headers, body)
+        return replace(reply, usage=self._headed.counted(reply, call, headers))
 
 
 _SHOWS = frozenset({events.TextDelta, events.ThinkingDelta, events.ThinkingEnded, events.ToolCallStarted})

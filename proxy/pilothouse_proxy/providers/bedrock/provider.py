@@ -10,7 +10,7 @@ from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
-from pilothouse_proxy.providers.bedrock import classify, sign
+from pilothouse_proxy.providers.bedrock import classify, invoke_models, sign
 from pilothouse_proxy.providers.bedrock.endpoint import path
 
 _UNFIT = "the provider's credential is no AWS access key that can sign, nor an API key that can be sent"
@@ -23,7 +23,7 @@ class BedrockProvider:
 
     def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
         """As `ports.Provider` says."""
-        return (DialectName.BEDROCK_CONVERSE,) if operation is Operation.CHAT else ()
+        return invoke_models.dialects(model) if operation is Operation.CHAT else ()
 
     def urls(self, endpoint: Endpoint) -> tuple[str, ...]:
         """The one."""
@@ -36,7 +36,7 @@ class BedrockProvider:
     def prepare(
         self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
     ) -> UpstreamRequest:
-        """Converse, or ConverseStream for a call that streams; signed, or with an API key as a Bearer token.
+        """Converse or InvokeModel, or its stream for a call that streams; signed, or with an API key as a Bearer token.
 
         Raises:
             GatewayError: a model id that Bedrock cannot have, or a credential that cannot sign.
@@ -44,7 +44,8 @@ class BedrockProvider:
         if not isinstance(endpoint, BedrockEndpoint):
             raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Bedrock")
         origin, base_path = base
-        target, canonical_path = path(base_path, call.upstream, "converse-stream" if call.streams else "converse")
+        at_once, streamed = invoke_models.PATHS[call.dialect]
+        target, canonical_path = path(base_path, call.upstream, streamed if call.streams else at_once)
         if not isinstance(credential, AccessKey):
             lines = _lines(credential)
             return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=lines, body=body)
