@@ -51,6 +51,9 @@ class BedrockModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, f
     text_format: bool = False
     burndown: int = 1
     access: bool = True
+    invoke: str = ""
+    """Whose native body InvokeModel takes; see `bedrock/invoke`."""
+    converse: bool = True
 
     @property
     def vendor(self) -> str:

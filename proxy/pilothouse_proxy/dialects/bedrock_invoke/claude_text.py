@@ -8,7 +8,7 @@ import msgspec
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.dialects.bedrock_invoke import asking, prompts, rows, templates, turns, wire
 from pilothouse_proxy.dialects.bedrock_invoke.rows import Row
-from pilothouse_proxy.dialects.bedrock_invoke.said import Family, Said
+from pilothouse_proxy.dialects.bedrock_invoke.said import Family, Lead, Said
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.ports import Call
@@ -50,4 +50,5 @@ FAMILY = Family(
     whole=_said,
     document=_said,
     finishes={"stop_sequence": Finish.STOP, "max_tokens": Finish.LENGTH, "stop": Finish.STOP},
+    lead=Lead.TRIMMED,
 )

@@ -8,7 +8,7 @@ import msgspec
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.dialects.bedrock_invoke import asking, prompts, rows, templates, turns, wire
 from pilothouse_proxy.dialects.bedrock_invoke.rows import Row
-from pilothouse_proxy.dialects.bedrock_invoke.said import Family, Said
+from pilothouse_proxy.dialects.bedrock_invoke.said import Family, Lead, Said
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.ports import Call
@@ -60,4 +60,12 @@ def _document(document: bytes) -> Said:
     return Said(text=chunk.text, reason=chunk.finish_reason)
 
 
-FAMILY = Family(row=_row, body=_body, whole=_whole, document=_document, finishes=FINISHES, failures=FAILURES)
+FAMILY = Family(
+    row=_row,
+    body=_body,
+    whole=_whole,
+    document=_document,
+    finishes=FINISHES,
+    failures=FAILURES,
+    lead=Lead.TRIMMED,
+)

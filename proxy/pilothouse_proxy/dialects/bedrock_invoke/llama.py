@@ -8,7 +8,7 @@ import msgspec
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.dialects.bedrock_invoke import asking, naming, prompts, rows, templates, turns, wire
 from pilothouse_proxy.dialects.bedrock_invoke.rows import Row
-from pilothouse_proxy.dialects.bedrock_invoke.said import Counts, Family, Said
+from pilothouse_proxy.dialects.bedrock_invoke.said import Counts, Family, Lead, Said
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.ports import Call
@@ -61,5 +61,10 @@ def _said(document: bytes) -> Said:
 
 
 FAMILY = Family(
-    row=_row, body=_body, whole=_said, document=_said, finishes={"stop": Finish.STOP, "length": Finish.LENGTH}
+    row=_row,
+    body=_body,
+    whole=_said,
+    document=_said,
+    finishes={"stop": Finish.STOP, "length": Finish.LENGTH},
+    lead=Lead.TRIMMED,
 )

@@ -4,12 +4,12 @@ import hashlib
 
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.dialects.bedrock_invoke import counting
-from pilothouse_proxy.dialects.bedrock_invoke.said import CallPiece, Family, Said
+from pilothouse_proxy.dialects.bedrock_invoke.said import CallPiece, Family, Lead, Said
 from pilothouse_proxy.dialects.bedrock_invoke.thoughts import Splitter
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange.parts import Text, Thinking, ToolCall
 from pilothouse_proxy.exchange.reply import Finish, Reply, ReplyPart
-from pilothouse_proxy.exchange.request import Request
+from pilothouse_proxy.exchange.request import Request, Role
 
 
 def reply(family: Family, request: Request, model: Model, body: bytes) -> Reply:
@@ -30,7 +30,7 @@ def reply(family: Family, request: Request, model: Model, body: bytes) -> Reply:
     calls = tuple(called(request, at, piece) for at, piece in enumerate(said.calls))
     unknown = list(said.unknown)
     return Reply(
-        parts=(*_words(family, said), *calls),
+        parts=(*_words(family, request, said), *calls),
         finish=finish_of(family, reason, unknown, calls=len(calls)),
         usage=counting.told(said.counts),
         stop_sequence=said.stop_sequence,
@@ -60,12 +60,19 @@ def made_id(request: Request, at: int, name: str) -> str:
     return f"call_{hashlib.sha256(place.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
 
 
-def _words(family: Family, said: Said) -> list[ReplyPart]:
+def trims(family: Family, request: Request) -> bool:
+    """Whether blanks at the head of the answer are left out."""
+    return family.lead is Lead.TRIMMED and request.turns[-1].role is not Role.ASSISTANT
+
+
+def _words(family: Family, request: Request, said: Said) -> list[ReplyPart]:
     thinking, text = said.thinking, said.text
     if family.thoughts is not None:
         splitter = Splitter(family.thoughts)
         first, last = splitter.feed(text), splitter.end()
         thinking, text = thinking + first[0] + last[0], first[1] + last[1]
+    if trims(family, request):
+        text = text.lstrip()
     parts: list[ReplyPart] = []
     if thinking:
         parts.append(Thinking(text=thinking))

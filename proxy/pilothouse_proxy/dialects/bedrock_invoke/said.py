@@ -1,5 +1,6 @@
 """What the families have in common: a body of a request, and what a document of an answer says."""
 
+import enum
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -51,6 +52,14 @@ class Thoughts(msgspec.Struct, frozen=True, kw_only=True):
     close: str
 
 
+class Lead(enum.Enum):
+    """What becomes of blanks at the head of an answer."""
+
+    KEPT = "kept"
+    TRIMMED = "trimmed"
+    """Left out: the model writes them because its turn's mark ends without one. Not where it continues a text."""
+
+
 class Family(msgspec.Struct, frozen=True, kw_only=True):
     """How one family is spoken to."""
 
@@ -70,3 +79,4 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     failures: frozenset[str] = frozenset()
     """Reasons that are no answer at all."""
     thoughts: Thoughts | None = None
+    lead: Lead = Lead.KEPT

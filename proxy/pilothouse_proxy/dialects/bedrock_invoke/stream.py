@@ -43,6 +43,7 @@ class Decoder:
         )
         self._frames = eventstream.Decoder()
         self._splitter = Splitter(family.thoughts) if family.thoughts is not None else None
+        self._trims = reading.trims(family, request)
         self._calls: dict[int, _Open] = {}
         self._shown = 0
         self._counts: Counts | None = None
@@ -123,6 +124,9 @@ class Decoder:
             self._stop(said, said.reason, told)
 
     def _tell_words(self, thinking: str, text: str, told: list[events.Event]) -> None:
+        if self._trims:
+            text = text.lstrip()
+            self._trims = not text
         self._shown += len(thinking) + len(text)
         if thinking:
             told.append(events.ThinkingDelta(thinking))

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.dialects.bedrock_invoke import asking, naming, prompts, rows, templates, turns, wire
 from pilothouse_proxy.dialects.bedrock_invoke.rows import Row
-from pilothouse_proxy.dialects.bedrock_invoke.said import Counts, Family, Said
+from pilothouse_proxy.dialects.bedrock_invoke.said import Counts, Family, Lead, Said
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.ports import Call
@@ -72,4 +72,5 @@ FAMILY = Family(
         "CONTENT_FILTERED": Finish.CONTENT_FILTER,
     },
     failures=frozenset({"RAG_QUERY_WHEN_RAG_DISABLED"}),
+    lead=Lead.TRIMMED,
 )
