@@ -50,17 +50,20 @@ def asked(body: Any, model: BedrockModel, *, streamed: bool) -> Asked:
 
 
 def _conversation(prompt: str) -> dict[str, Any]:
-    if "[INST]" in prompt:
-        said = _INSTRUCTION.findall(prompt)
-        system = _SYSTEM.findall(said[0])
-        last = _SYSTEM.sub("", said[-1]).strip()
-        return {"said": last, "turns": 2 * len(said) - 1, "system": system[0].strip() if system else ""}
     turns = [(role, text) for role, text in _TURN.findall(prompt) if (role, text) != ("assistant", "")]
     said = [text for role, text in turns if role == "user"]
+    if said:
+        return {
+            "said": said[-1].replace(_IMAGE, ""),
+            "turns": sum(role != "system" for role, _ in turns),
+            "system": "\n".join(text for role, text in turns if role == "system"),
+        }
+    instructions = _INSTRUCTION.findall(prompt) or [prompt]
+    system = _SYSTEM.findall(instructions[0])
     return {
-        "said": said[-1].replace(_IMAGE, "") if said else prompt,
-        "turns": sum(role != "system" for role, _ in turns) or 1,
-        "system": "\n".join(text for role, text in turns if role == "system"),
+        "said": _SYSTEM.sub("", instructions[-1]).strip(),
+        "turns": 2 * len(instructions) - 1,
+        "system": system[0].strip() if system else "",
     }
 
 
