@@ -1,6 +1,6 @@
 """What the families share whose bodies are made like OpenAI's: messages, tools, choices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -11,14 +11,14 @@ from pilothouse_proxy.exchange.parts import Image, ToolCall
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.request import Request, Role, ToolMode
 
-FINISHES = {
+FINISHES: Mapping[str, Finish] = {
     "stop": Finish.STOP,
     "length": Finish.LENGTH,
     "model_length": Finish.LENGTH,
     "tool_calls": Finish.TOOL_CALLS,
     "content_filter": Finish.CONTENT_FILTER,
 }
-FAILURES = frozenset({"error"})
+FAILURES: frozenset[str] = frozenset({"error"})
 
 NO_ARGUMENTS = msgspec.Raw(b'{"type":"object","properties":{}}')
 

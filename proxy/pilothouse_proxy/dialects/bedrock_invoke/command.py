@@ -3,6 +3,8 @@
 https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-cohere-command.html
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from pilothouse_api.snapshot.providers import Model
@@ -13,7 +15,7 @@ from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.ports import Call
 
-FINISHES = {
+FINISHES: Mapping[str, Finish] = {
     "COMPLETE": Finish.STOP,
     "STOP_SEQUENCE": Finish.STOP,
     "MAX_TOKENS": Finish.LENGTH,
@@ -22,7 +24,7 @@ FINISHES = {
 }
 """Cohere's, of Command R too."""
 
-FAILURES = frozenset({"ERROR", "USER_CANCEL"})
+FAILURES: frozenset[str] = frozenset({"ERROR", "USER_CANCEL"})
 
 _OWN_STOP = "\nUser:"
 """Else the model goes on with the user's next turn."""
@@ -60,7 +62,7 @@ def _document(document: bytes) -> Said:
     return Said(text=chunk.text, reason=chunk.finish_reason)
 
 
-FAMILY = Family(
+FAMILY: Family = Family(
     row=_row,
     body=_body,
     whole=_whole,

@@ -176,7 +176,7 @@ def _document(document: bytes) -> Said:
     return Said(unknown=("citation" if kind == "citation-generation" else f"event.{kind[:64]}",))
 
 
-FAMILY = Family(
+FAMILY: Family = Family(
     row=_row,
     body=_body,
     whole=_whole,

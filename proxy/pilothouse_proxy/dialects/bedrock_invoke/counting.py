@@ -22,6 +22,8 @@ _INPUT = b"x-amzn-bedrock-input-token-count"
 _OUTPUT = b"x-amzn-bedrock-output-token-count"
 _CACHE_READ = b"x-amzn-bedrock-cache-read-input-token-count"
 _CACHE_WRITE = b"x-amzn-bedrock-cache-write-input-token-count"
+_COUNTED = frozenset({_INPUT, _OUTPUT, _CACHE_READ, _CACHE_WRITE})
+_MAX_DIGITS = 15
 
 
 def of_headers(headers: Headers) -> Counts | None:
@@ -29,7 +31,7 @@ def of_headers(headers: Headers) -> Counts | None:
     told = {
         name: int(value)
         for name, value in headers
-        if name in {_INPUT, _OUTPUT, _CACHE_READ, _CACHE_WRITE} and value.isdigit()
+        if name in _COUNTED and value.isdigit() and len(value) <= _MAX_DIGITS
     }
     if _INPUT not in told or _OUTPUT not in told:
         return None

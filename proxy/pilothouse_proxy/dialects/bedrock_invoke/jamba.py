@@ -31,6 +31,6 @@ def _body(request: Request, call: Call, row: Row) -> dict[str, object]:
     return body
 
 
-FAMILY = Family(
+FAMILY: Family = Family(
     row=_row, body=_body, whole=chat.said, document=chat.said, finishes=chat.FINISHES, failures=chat.FAILURES
 )

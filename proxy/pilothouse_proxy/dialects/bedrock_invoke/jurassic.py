@@ -48,7 +48,7 @@ def _said(body: bytes) -> Said:
     )
 
 
-FAMILY = Family(
+FAMILY: Family = Family(
     row=_row,
     body=_body,
     whole=_said,

@@ -60,7 +60,7 @@ def _said(document: bytes) -> Said:
     )
 
 
-FAMILY = Family(
+FAMILY: Family = Family(
     row=_row,
     body=_body,
     whole=_said,

@@ -40,7 +40,7 @@ def _said(document: bytes) -> Said:
     return Said(text=answer.outputs[0].text, reason=answer.outputs[0].stop_reason)
 
 
-FAMILY = Family(
+FAMILY: Family = Family(
     row=_row,
     body=_body,
     whole=_said,

@@ -38,6 +38,6 @@ def _call_id(call: str) -> str:
     return call if _ID.fullmatch(call) else hashlib.sha256(call.encode("utf-8", "surrogatepass")).hexdigest()[:9]
 
 
-FAMILY = Family(
+FAMILY: Family = Family(
     row=_row, body=_body, whole=chat.said, document=chat.said, finishes=chat.FINISHES, failures=chat.FAILURES
 )

@@ -180,7 +180,7 @@ def _counts(usage: wire.NovaUsage | None) -> Counts | None:
     )
 
 
-FAMILY = Family(
+FAMILY: Family = Family(
     row=_row,
     body=_body,
     whole=_whole,

@@ -55,7 +55,7 @@ def _body(request: Request, call: Call, row: Row) -> dict[str, object]:
     return body
 
 
-FAMILY = Family(
+FAMILY: Family = Family(
     row=_row,
     body=_body,
     whole=chat.said,

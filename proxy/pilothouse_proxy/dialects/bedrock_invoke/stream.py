@@ -47,6 +47,7 @@ class Decoder:
         self._calls: dict[int, _Open] = {}
         self._shown = 0
         self._counts: Counts | None = None
+        self._billed: Counts | None = None
         self._started = False
         self._stopped = False
         self._over = False
@@ -73,7 +74,7 @@ class Decoder:
         if self._over:
             return told
         if self._stopped:
-            self._settle(told, None)
+            self._settle(told)
             return told
         self._frames.end()
         broken = self._frames.broken
@@ -108,9 +109,9 @@ class Decoder:
             self._tell(said, told)
         if self._over:
             return
-        billed = counting.of_document(document)
-        if billed is not None and self._stopped:
-            self._settle(told, billed)
+        self._billed = counting.of_document(document) or self._billed
+        if self._billed is not None and self._stopped:
+            self._settle(told)
 
     def _tell(self, said: Said, told: list[events.Event]) -> None:
         if self._splitter is not None:
@@ -163,9 +164,9 @@ class Decoder:
         self._stopped = True
         told.append(events.Finished(finish, said.stop_sequence))
 
-    def _settle(self, told: list[events.Event], billed: Counts | None) -> None:
+    def _settle(self, told: list[events.Event]) -> None:
         self._over = True
-        usage = counting.completed(self._call, billed, counting.told(self._counts), self._shown)
+        usage = counting.completed(self._call, self._billed, counting.told(self._counts), self._shown)
         told.append(events.Settled(usage))
 
     def _fail(self, told: list[events.Event], failure: Failure) -> None:

@@ -59,7 +59,7 @@ def _document(document: bytes) -> Said:
     )
 
 
-FAMILY = Family(
+FAMILY: Family = Family(
     row=_row,
     body=_body,
     whole=_whole,
