@@ -32,14 +32,16 @@ INVOKED: dict[DialectName, str] = {
 
 CORE = frozenset(
     {
-        "text", "turns", "text-parts", "text-unicode-and-escapes", "system-and-developer-lead", "system-later-is-hoisted",
-        "turns-of-one-role-are-merged", "blank-user-message", "begins-with-assistant", "prefill-is-trimmed",
-        "name-of-participant", "control-tokens-are-said", "image-png", "image-remote", "file-pdf", "audio", "limit-old-name",
-        "sampling", "sampling-too-hot", "stop-text", "stop-list-with-empty", "tools", "tool-choice-required",
-        "tool-choice-named", "tool-choice-none", "tool-results-of-one-turn-together", "tool-history-without-tools",
-        "tool-arguments-not-an-object", "tool-round-is-open", "tools-schema-of-every-kind", "parallel-calls-off", "format-schema", "format-object",
-        "effort-open-weight", "thinking-unsigned-goes-to-open-weight", "penalty-of-jamba", "seed-of-command-r", "metadata",
-        "tier-flex", "neutral-values", "unsupported-n", "cache-breakpoints", "stream",
+        "text", "turns", "text-parts", "text-unicode-and-escapes", "system-and-developer-lead",
+        "system-later-is-hoisted", "turns-of-one-role-are-merged", "blank-user-message", "begins-with-assistant",
+        "prefill-is-trimmed", "name-of-participant", "control-tokens-are-said", "image-png", "image-remote", "file-pdf",
+        "audio", "limit-old-name", "sampling", "sampling-too-hot", "stop-text", "stop-list-with-empty", "tools",
+        "tool-choice-required", "tool-choice-named", "tool-choice-none", "tool-results-of-one-turn-together",
+        "tool-history-without-tools", "tool-arguments-not-an-object", "tool-round-is-open",
+        "tools-schema-of-every-kind", "parallel-calls-off", "format-schema", "format-object", "effort-open-weight",
+        "thinking-unsigned-goes-to-open-weight", "penalty-of-jamba", "seed-of-command-r", "metadata", "tier-flex",
+        "neutral-values", "unsupported-n", "cache-breakpoints", "stream", "tools-named-twice", "tools-strict",
+        "stop-blank", "tool-result-without-call", "tool-call-without-result", "tool-result-image-inside",
     }
 )  # fmt: skip
 """The cases that meet those: every feature once."""

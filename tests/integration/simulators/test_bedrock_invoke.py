@@ -141,6 +141,22 @@ def test_a_member_that_a_family_does_not_have_is_refused(bedrock: Any, model: st
         (VISION, {"prompt": "x", "images": ["aGk="]}, "number of image tokens"),
         (MISTRAL, {"top_k": 500}, "top_k: 500"),
         (MISTRAL_LARGE, {"stop": ["x"]}, r"extraneous key \[stop\]"),
+        (
+            MISTRAL_LARGE,
+            {
+                "messages": [
+                    {"role": "user", "content": "a"},
+                    {
+                        "role": "assistant",
+                        "content": "",
+                        "tool_calls": [{"id": "abcDEF123", "function": {"name": "f", "arguments": "{}"}}],
+                    },
+                    {"role": "tool", "tool_call_id": "abcDEF123", "content": "b"},
+                    {"role": "user", "content": "c"},
+                ]
+            },
+            "Unexpected role 'user' after role 'tool'",
+        ),
         (DEEPSEEK, {"stop": [str(at) for at in range(11)]}, "stop: 11"),
         (NOVA, {"schemaVersion": "messages-v2"}, "not a valid enum value"),
         (NOVA, {"messages": [{"role": "assistant", "content": [{"text": "x"}]}]}, "user"),

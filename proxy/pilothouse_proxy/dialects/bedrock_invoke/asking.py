@@ -104,12 +104,12 @@ def _check_tools(request: Request, row: Row) -> None:
         demanded = choice.mode is ToolMode.NAMED and ToolMode.ANY in row.tools
         if not demanded:
             raise refusal.unsupported(row, "tool_choice", "it takes auto and none")
-    if request.parallel_calls is ParallelCalls.FORBIDDEN and not row.serial_calls:
+    if request.parallel_calls is ParallelCalls.FORBIDDEN:
         raise refusal.unsupported(row, "parallel_tool_calls", "it may ask for several calls at once")
     seen: set[str] = set()
     for at, tool in tools:
         if tool.name in seen:
             raise refusal.invalid(f"tools[{at}].function.name", f"two tools have the name `{tool.name}`")
         seen.add(tool.name)
-        if tool.strict is Strict.YES and not row.strict_tools:
+        if tool.strict is Strict.YES:
             raise refusal.unsupported(row, f"tools[{at}].function.strict")

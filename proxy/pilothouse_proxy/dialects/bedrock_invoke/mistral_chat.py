@@ -13,6 +13,8 @@ from pilothouse_proxy.dialects.bedrock_invoke.said import Family
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.ports import Call
 
+_NOTED: dict[str, object] = {"role": "assistant", "content": "Noted."}
+
 _ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
@@ -23,7 +25,7 @@ def _row(model: Model) -> Row:
 def _body(request: Request, call: Call, row: Row) -> dict[str, object]:
     tools = chat.tools(request)
     body: dict[str, object] = {
-        "messages": chat.messages(request, row, tools, _call_id),
+        "messages": _parted(chat.messages(request, row, tools, _call_id)),
         "max_tokens": asking.limit(request, call.model, row),
         **asking.sampling(request),
     }
@@ -31,6 +33,16 @@ def _body(request: Request, call: Call, row: Row) -> dict[str, object]:
         body["tools"] = tools
         body.update(chat.choice(request, "any"))
     return body
+
+
+def _parted(messages: list[dict[str, object]]) -> list[dict[str, object]]:
+    """A word of the assistant's between results and the user's next message, which may not follow these."""
+    parted: list[dict[str, object]] = []
+    for message in messages:
+        if message["role"] == "user" and parted and parted[-1]["role"] == "tool":
+            parted.append(_NOTED)
+        parted.append(message)
+    return parted
 
 
 def _call_id(call: str) -> str:

@@ -35,16 +35,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """The highest temperature."""
     stop_sequences: int = 0
     """How many may be sent; 0 = none."""
-    system: bool = True
     prefill: bool = True
     """Whether the last turn may be the assistant's, to be continued."""
     images: bool = False
     documents: bool = False
     tools: frozenset[ToolMode] = frozenset()
     """Which choices may be put; empty = it has no tools."""
-    serial_calls: bool = False
-    """Whether parallel calls can be forbidden."""
-    strict_tools: bool = False
     answer_schema: bool = False
     efforts: tuple[str, ...] = ()
     """Those that may be asked for, by OpenAI's names."""

@@ -110,8 +110,6 @@ def output(result: ToolResult) -> str:
 
 
 def _instructions(turn: Turn, row: Row) -> list[str]:
-    if not row.system:
-        raise refusal.unsupported(row, f"messages[{turn.at}].role", "it takes no system or developer messages")
     texts = []
     for index, part in enumerate(turn.parts):
         if isinstance(part, Text):

@@ -34,6 +34,7 @@ class Chat:
     limit: str = "max_tokens"
     hottest: float = 2
     call_ids: re.Pattern[str] = re.compile(r".+", re.DOTALL)
+    user_after_tool: bool = True
     tags: tuple[str, str] | None = None
     """What reasoning in the text stands between."""
 
@@ -91,6 +92,8 @@ class Chat:
                     raise Refused(f"Tool call id was {call['id']} but must be a-z, A-Z, 0-9, with a length of 9.")
                 msgspec.json.decode(call["function"]["arguments"])
                 calls.add(call["id"])
+            if role == "user" and not self.user_after_tool and at and messages[at - 1].get("role") == "tool":
+                raise Refused("Unexpected role 'user' after role 'tool'")
             if role == "tool" and message.get("tool_call_id") not in calls:
                 raise Refused(f"Unexpected tool call id {message.get('tool_call_id')} in tool results")
         if messages[-1]["role"] == "assistant":
@@ -166,6 +169,7 @@ MISTRAL: Final = Chat(
     reason_name="stop_reason",
     hottest=1,
     call_ids=_MISTRAL_ID,
+    user_after_tool=False,
 )
 GPT_OSS: Final = Chat(
     members={
