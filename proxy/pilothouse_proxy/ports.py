@@ -49,6 +49,18 @@ class DialectName(enum.StrEnum):
     BEDROCK_COUNT_TOKENS = "bedrock.count_tokens"
     OPENAI_RESPONSES = "openai.responses"
     BEDROCK_INVOKE_ANTHROPIC = "bedrock.invoke.anthropic"
+    BEDROCK_INVOKE_TITAN_TEXT = "bedrock.invoke.titan_text"
+    BEDROCK_INVOKE_CLAUDE_TEXT = "bedrock.invoke.claude_text"
+    BEDROCK_INVOKE_JURASSIC = "bedrock.invoke.jurassic"
+    BEDROCK_INVOKE_JAMBA = "bedrock.invoke.jamba"
+    BEDROCK_INVOKE_COMMAND = "bedrock.invoke.command"
+    BEDROCK_INVOKE_COMMAND_R = "bedrock.invoke.command_r"
+    BEDROCK_INVOKE_LLAMA = "bedrock.invoke.llama"
+    BEDROCK_INVOKE_MISTRAL = "bedrock.invoke.mistral"
+    BEDROCK_INVOKE_MISTRAL_CHAT = "bedrock.invoke.mistral_chat"
+    BEDROCK_INVOKE_DEEPSEEK = "bedrock.invoke.deepseek"
+    BEDROCK_INVOKE_NOVA = "bedrock.invoke.nova"
+    BEDROCK_INVOKE_OPENAI = "bedrock.invoke.openai"
 
 
 class Peek(msgspec.Struct, frozen=True, kw_only=True):
@@ -297,6 +309,14 @@ class CountProviderDialect(Protocol):
         Raises:
             UpstreamBroken: the body is not what the dialect promises.
         """
+        ...
+
+
+class HeadedDialect(ProviderDialect, Protocol):
+    """One whose whole answers have their token counts in the headers."""
+
+    def counted(self, reply: Reply, call: Call, headers: Headers) -> Usage:
+        """The tokens of an answer that has been decoded."""
         ...
 
 

@@ -8,6 +8,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from msgspec.structs import replace
+
 from pilothouse_proxy.errors import Failure, GatewayError, UpstreamBroken
 from pilothouse_proxy.exchange import events, telling
 from pilothouse_proxy.exchange.reply import Reply
@@ -23,6 +25,7 @@ from pilothouse_proxy.ports import (
     DialectName,
     EventDecoder,
     EventEncoder,
+    HeadedDialect,
     Meter,
     Peek,
     ProviderDialect,
@@ -69,6 +72,21 @@ WORDS: Mapping[DialectName, str] = {
     _D.ANTHROPIC_COUNT_TOKENS: "anthropic_messages.words:own",
 }
 """Dialects of clients with names of their own for what refusals name as OpenAI does."""
+HEADED: Mapping[DialectName, str] = {
+    _D.BEDROCK_INVOKE_TITAN_TEXT: "bedrock_invoke.provider:TITAN_TEXT",
+    _D.BEDROCK_INVOKE_CLAUDE_TEXT: "bedrock_invoke.provider:CLAUDE_TEXT",
+    _D.BEDROCK_INVOKE_JURASSIC: "bedrock_invoke.provider:JURASSIC",
+    _D.BEDROCK_INVOKE_JAMBA: "bedrock_invoke.provider:JAMBA",
+    _D.BEDROCK_INVOKE_COMMAND: "bedrock_invoke.provider:COMMAND",
+    _D.BEDROCK_INVOKE_COMMAND_R: "bedrock_invoke.provider:COMMAND_R",
+    _D.BEDROCK_INVOKE_LLAMA: "bedrock_invoke.provider:LLAMA",
+    _D.BEDROCK_INVOKE_MISTRAL: "bedrock_invoke.provider:MISTRAL",
+    _D.BEDROCK_INVOKE_MISTRAL_CHAT: "bedrock_invoke.provider:MISTRAL_CHAT",
+    _D.BEDROCK_INVOKE_DEEPSEEK: "bedrock_invoke.provider:DEEPSEEK",
+    _D.BEDROCK_INVOKE_NOVA: "bedrock_invoke.provider:NOVA",
+    _D.BEDROCK_INVOKE_OPENAI: "bedrock_invoke.provider:OPENAI",
+}
+"""Provider dialects whose answers are told in part by their headers."""
 
 
 def peek(client: DialectName) -> Callable[[bytes], Peek]:
@@ -109,6 +127,9 @@ def between(client: DialectName, upstream: DialectName) -> Translation | None:
     elif client in COUNT_CLIENTS and upstream in COUNT_PROVIDERS:
         counts, counter = _load(COUNT_CLIENTS[client])(), _load(COUNT_PROVIDERS[upstream])()
         translation = CountHub(client=counts, provider=counter, words=_words(client))
+    elif client in CLIENTS and upstream in HEADED:
+        client_half, headed = _load(CLIENTS[client])(), _load(HEADED[upstream])()
+        translation = HeadedHub(client=client_half, provider=headed, words=_words(client))
     return translation
 
 
@@ -141,7 +162,7 @@ class Hub:
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The client's answer."""
-        reply = self._provider.decode_reply(self._decoded(call), call.model, body)
+        reply = self._reply(call, headers, body)
         call.invoked = reply.invoked
         return Answer(
             body=self._told(call, reply) if call.peek.stream else self._client.encode_reply(call, reply),
@@ -149,6 +170,9 @@ class Hub:
             finish_reason=reply.finish.value,
             unknown=reply.unknown,
         )
+
+    def _reply(self, call: Call, headers: Headers, body: bytes) -> Reply:
+        return self._provider.decode_reply(self._decoded(call), call.model, body)
 
     def _told(self, call: Call, reply: Reply) -> bytes:
         """The answer as a stream."""
@@ -201,6 +225,18 @@ class CountHub:
         if not isinstance(request, Request):
             request = call.decoded = self._client.decode_request(call)
         return request
+
+
+class HeadedHub(Hub):
+    """The same with a provider dialect whose token counts stand in the headers of its answers."""
+
+    def __init__(self, *, client: ClientDialect, provider: HeadedDialect, words: Words | None = None) -> None:
+        super().__init__(client=client, provider=provider, words=words)
+        self._headed = provider
+
+    def _reply(self, call: Call, headers: Headers, body: bytes) -> Reply:
+        reply = super()._reply(call, headers, body)
+        return replace(reply, usage=self._headed.counted(reply, call, headers))
 
 
 _SHOWS = frozenset({events.TextDelta, events.ThinkingDelta, events.ThinkingEnded, events.ToolCallStarted})

@@ -22,6 +22,38 @@ OPERATIONS = {
 }
 """What each dialect of clients is for. A dialect that is missing here fails the runners."""
 
+INVOKED: dict[DialectName, str] = {
+    DialectName.BEDROCK_INVOKE_TITAN_TEXT: "amazon.titan-text-express-v1",
+    DialectName.BEDROCK_INVOKE_CLAUDE_TEXT: "anthropic.claude-v2:1",
+    DialectName.BEDROCK_INVOKE_JURASSIC: "ai21.j2-ultra-v1",
+    DialectName.BEDROCK_INVOKE_JAMBA: "ai21.jamba-1-5-large-v1:0",
+    DialectName.BEDROCK_INVOKE_COMMAND: "cohere.command-text-v14",
+    DialectName.BEDROCK_INVOKE_COMMAND_R: "cohere.command-r-plus-v1:0",
+    DialectName.BEDROCK_INVOKE_LLAMA: "us.meta.llama3-2-90b-instruct-v1:0",
+    DialectName.BEDROCK_INVOKE_MISTRAL: "mistral.mistral-7b-instruct-v0:2",
+    DialectName.BEDROCK_INVOKE_MISTRAL_CHAT: "mistral.mistral-large-2407-v1:0",
+    DialectName.BEDROCK_INVOKE_DEEPSEEK: "us.deepseek.r1-v1:0",
+    DialectName.BEDROCK_INVOKE_NOVA: "amazon.nova-pro-v1:0",
+    DialectName.BEDROCK_INVOKE_OPENAI: "openai.gpt-oss-120b-1:0",
+}
+"""Dialects of one family each, which a case's own model says nothing of: this one is asked instead."""
+
+CORE = frozenset(
+    {
+        "text", "turns", "text-parts", "text-unicode-and-escapes", "system-and-developer-lead",
+        "system-later-is-hoisted", "turns-of-one-role-are-merged", "blank-user-message", "begins-with-assistant",
+        "prefill-is-trimmed", "name-of-participant", "control-tokens-are-said", "image-png", "image-remote", "file-pdf",
+        "audio", "limit-old-name", "sampling", "sampling-too-hot", "stop-text", "stop-list-with-empty", "tools",
+        "tool-choice-required", "tool-choice-named", "tool-choice-none", "tool-results-of-one-turn-together",
+        "tool-history-without-tools", "tool-arguments-not-an-object", "tool-round-is-open",
+        "tools-schema-of-every-kind", "parallel-calls-off", "format-schema", "format-object", "effort-open-weight",
+        "thinking-unsigned-goes-to-open-weight", "penalty-of-jamba", "seed-of-command-r", "metadata", "tier-flex",
+        "neutral-values", "unsupported-n", "cache-breakpoints", "stream", "tools-named-twice", "tools-strict",
+        "stop-blank", "tool-result-without-call", "tool-call-without-result", "tool-result-image-inside",
+    }
+)  # fmt: skip
+"""The cases that meet those: every feature once."""
+
 MINIMAL: dict[str, Any] = {"model": "claude", "messages": [{"role": "user", "content": "Hello"}]}
 """The request to an answer whose case names none."""
 
@@ -53,6 +85,11 @@ VERSION = {"anthropic-version": "2023-06-01"}
 def inputs(kind: str, dialect: DialectName) -> list[str]:
     """Names of the cases in `<kind>/<dialect>/`."""
     return sorted(path.stem for path in (FOLDER / kind / dialect).glob("*.json") if "." not in path.stem)
+
+
+def requests(client: DialectName, upstream: DialectName) -> list[str]:
+    """Names of the requests of clients that meet a dialect."""
+    return [case for case in inputs("requests", client) if upstream not in INVOKED or case in CORE]
 
 
 def load(kind: str, dialect: DialectName, case: str) -> dict[str, Any]:
@@ -97,6 +134,17 @@ def call(client: DialectName, upstream: DialectName, document: dict[str, Any], b
         streams=peek.stream,
         headers=headers,
     )
+
+
+def asked_of(client: DialectName, upstream: DialectName, case: str) -> dict[str, Any]:
+    """The case of a request, put to the model of the dialect where that is one family's."""
+    document = load("requests", client, case)
+    return {**document, "upstream": INVOKED[upstream]} if upstream in INVOKED else document
+
+
+def headers_of(document: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+    """Those of an answer."""
+    return [(name.encode(), value.encode()) for name, value in document.get("headers", {}).items()]
 
 
 def body_of(document: dict[str, Any]) -> bytes:

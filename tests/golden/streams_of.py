@@ -1,5 +1,6 @@
 """Streams of the golden cases as bytes, and the relays that they are put through."""
 
+import base64
 import json
 from typing import Any
 
@@ -21,10 +22,17 @@ def frame(event: list[Any]) -> bytes:
     )
 
 
+def chunk(native: dict[str, Any]) -> bytes:
+    """One document of a family, as InvokeModelWithResponseStream frames it."""
+    said = base64.b64encode(json.dumps(native, separators=(",", ":"), ensure_ascii=False).encode()).decode()
+    return frame(["chunk", {"bytes": said, "p": "abcdef"}])
+
+
 def stream_of(document: dict[str, Any]) -> bytes:
     if "stream" in document:
         return "".join(document["stream"]).encode()
-    stream = b"".join(frame(event) for event in document["events"])
+    stream = b"".join(chunk(native) for native in document.get("documents", ()))
+    stream += b"".join(frame(event) for event in document.get("events", ()))
     if document.get("flip_last_byte"):
         stream = stream[:-1] + bytes([stream[-1] ^ 1])
     return stream[: len(stream) - document.get("cut_bytes", 0)]

@@ -13,13 +13,13 @@ from tests.golden import cases, converse_model
 from tests.goldens import Goldens
 
 MATRIX = [
-    (client, upstream, case) for client, upstream, _ in cases.pairs() for case in cases.inputs("requests", client)
+    (client, upstream, case) for client, upstream, _ in cases.pairs() for case in cases.requests(client, upstream)
 ]
 CONVERSE = [(client, case) for client, upstream, case in MATRIX if upstream is DialectName.BEDROCK_CONVERSE]
 
 
 def translated(client: DialectName, upstream: DialectName, case: str) -> bytes:
-    document = cases.load("requests", client, case)
+    document = cases.asked_of(client, upstream, case)
     met = translation.between(client, upstream)
     assert met is not None
     return met.request(cases.call(client, upstream, document, cases.body_of(document)))

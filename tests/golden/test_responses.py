@@ -38,8 +38,8 @@ def sent(upstream: DialectName, case: str) -> bytes:
 def translated(client: DialectName, upstream: DialectName, case: str) -> Answer:
     met = translation.between(client, upstream)
     assert met is not None
-    call = cases.call_of(client, upstream, cases.load("responses", upstream, case))
-    return met.reply(call, [], sent(upstream, case))
+    document = cases.load("responses", upstream, case)
+    return met.reply(cases.call_of(client, upstream, document), cases.headers_of(document), sent(upstream, case))
 
 
 def golden_name(client: DialectName, upstream: DialectName, case: str) -> str:
@@ -83,10 +83,15 @@ def test_what_converse_is_said_to_answer_holds_to_the_service_model(case: str) -
     assert converse_model.problems_of_reply(json.loads(sent(DialectName.BEDROCK_CONVERSE, case))) == ""
 
 
-@pytest.mark.parametrize("case", CONVERSE)
-def test_the_sdk_reads_every_translated_answer(case: str) -> None:
+NATIVE = [(upstream, case) for upstream in cases.INVOKED for case in cases.inputs("responses", upstream)]
+
+
+@pytest.mark.parametrize(
+    ("upstream", "case"), [*((DialectName.BEDROCK_CONVERSE, case) for case in CONVERSE), *NATIVE]
+)
+def test_the_sdk_reads_every_translated_answer(upstream: DialectName, case: str) -> None:
     try:
-        answer = translated(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, case)
+        answer = translated(DialectName.OPENAI_CHAT, upstream, case)
     except UpstreamBroken:
         return
     completion = ChatCompletion.model_validate_json(answer.body)

@@ -75,17 +75,25 @@ def test_what_converse_is_said_to_stream_holds_to_the_service_model(case: str) -
             assert converse_model.problems_of_event(event[0], payload) == "", event
 
 
-def chunks_of(case: str) -> list[bytes]:
+STREAMED = [
+    (upstream, case)
+    for upstream in (DialectName.BEDROCK_CONVERSE, *cases.INVOKED)
+    for case in cases.inputs("streams", upstream)
+]
+"""All that is framed as Bedrock does."""
+
+
+def chunks_of(case: str, upstream: DialectName = DialectName.BEDROCK_CONVERSE) -> list[bytes]:
     """The data of what a client of openai.chat gets of a stream of Bedrock's."""
-    document = cases.load("streams", DialectName.BEDROCK_CONVERSE, case)
-    relay = relay_of(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, document)
+    document = cases.load("streams", upstream, case)
+    relay = relay_of(DialectName.OPENAI_CHAT, upstream, document)
     decoder = sse.Decoder()
     return [event.data for event in decoder.feed(relay.feed(stream_of(document)) + relay.end())]
 
 
-@pytest.mark.parametrize("case", CONVERSE)
-def test_the_sdk_reads_every_chunk(case: str) -> None:
-    for data in chunks_of(case):
+@pytest.mark.parametrize(("upstream", "case"), STREAMED)
+def test_the_sdk_reads_every_chunk(upstream: DialectName, case: str) -> None:
+    for data in chunks_of(case, upstream):
         if data != b"[DONE]":
             chunk = ChatCompletionChunk.model_validate_json(data)
             assert chunk.id == "chatcmpl-golden"
@@ -93,30 +101,32 @@ def test_the_sdk_reads_every_chunk(case: str) -> None:
                 assert set(choice.delta.model_extra or {}) <= {"reasoning_content", "thinking_blocks"}
 
 
-@pytest.mark.parametrize("case", CONVERSE)
-def test_done_is_said_once_and_last_and_only_of_whole_streams(case: str) -> None:
-    document = cases.load("streams", DialectName.BEDROCK_CONVERSE, case)
-    relay = relay_of(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, document)
+@pytest.mark.parametrize(("upstream", "case"), STREAMED)
+def test_done_is_said_once_and_last_and_only_of_whole_streams(upstream: DialectName, case: str) -> None:
+    document = cases.load("streams", upstream, case)
+    relay = relay_of(DialectName.OPENAI_CHAT, upstream, document)
     sent = relay.feed(stream_of(document)) + relay.end()
     assert sent.count(b"data: [DONE]") == int(relay.complete)
     assert sent.endswith(b"data: [DONE]\n\n") == relay.complete
     assert relay.complete == (relay.failure is None)
 
 
-@pytest.mark.parametrize("case", sorted(set(CONVERSE) & set(cases.inputs("responses", DialectName.BEDROCK_CONVERSE))))
-def test_a_stream_put_together_equals_the_answer_at_once(case: str) -> None:
-    document = cases.load("responses", DialectName.BEDROCK_CONVERSE, case)
-    met = translation.between(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE)
+@pytest.mark.parametrize(
+    ("upstream", "case"), [row for row in STREAMED if row[1] in cases.inputs("responses", row[0])]
+)
+def test_a_stream_put_together_equals_the_answer_at_once(upstream: DialectName, case: str) -> None:
+    document = cases.load("responses", upstream, case)
+    met = translation.between(DialectName.OPENAI_CHAT, upstream)
     assert met is not None
     try:
         at_once = met.reply(
-            cases.call_of(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, document), [], json.dumps(document["answer"]).encode()
+            cases.call_of(DialectName.OPENAI_CHAT, upstream, document), cases.headers_of(document), json.dumps(document["answer"]).encode()
         )
     except UpstreamBroken:
-        assert b"[DONE]" not in chunks_of(case)
+        assert b"[DONE]" not in chunks_of(case, upstream)
         return
     state = ChatCompletionStreamState()
-    for data in chunks_of(case):
+    for data in chunks_of(case, upstream):
         if data != b"[DONE]":
             state.handle_chunk(ChatCompletionChunk.model_validate_json(data))
     together = json.loads(state.current_completion_snapshot.model_dump_json(exclude_none=True))

@@ -57,6 +57,9 @@ class BedrockModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, f
     """Where OpenAI's API is spoken for it on the runtime host; None: nowhere."""
     mantle: str | None = None
     """The same on `bedrock-mantle`."""
+    invoke: str = ""
+    """Whose native body InvokeModel takes; see `bedrock/invoke`."""
+    converse: bool = True
 
     @property
     def vendor(self) -> str:

@@ -12,6 +12,7 @@ from tests.simulators import answers, faults, speech
 from tests.simulators.answers import Answer, Memo, Whole
 from tests.simulators.bedrock import caching, converse, errors, guardrails, semantics, shapes, sign_in, sigv4
 from tests.simulators.bedrock.caching import PromptCache
+from tests.simulators.bedrock.invoke import generation
 from tests.simulators.bedrock.voice import VOICE
 from tests.simulators.controls import Controls
 from tests.simulators.models import BedrockModel, NotOnDemand
@@ -24,6 +25,8 @@ _OPERATIONS: Final = {
     b"converse": "Converse",
     b"converse-stream": "ConverseStream",
     b"count-tokens": "CountTokens",
+    b"invoke": "InvokeModel",
+    b"invoke-with-response-stream": "InvokeModelWithResponseStream",
 }
 
 
@@ -114,6 +117,17 @@ class BedrockService:
         known = self._memo.get(request.target, request.body)
         if known is not None:
             return known
+        if operation in generation.OPERATIONS:
+            invoked = generation.prepared(request.body, model=model, model_id=model_id, operation=operation)
+            if not isinstance(invoked, Whole):
+                self._memo.put(request.target, request.body, invoked)
+            return invoked
+        if not model.converse:
+            return errors.answer(
+                "ValidationException",
+                "This action doesn't support the model that you provided. Try again with a supported text or chat "
+                "model.",
+            )
         body = _checked(request.body, model=model, operation=operation)
         if isinstance(body, Whole):
             return body

@@ -10,9 +10,9 @@ from dataclasses import replace
 import msgspec
 
 from pilothouse_proxy import errors
-from pilothouse_proxy.dialects.bedrock_converse import errors as exceptions
 from pilothouse_proxy.dialects.openai_chat import errors as documents
 from pilothouse_proxy.errors import Failure, Kind
+from pilothouse_proxy.framing import exceptions
 from pilothouse_proxy.http.messages import Headers
 
 _IDS = (b"x-amzn-requestid", b"x-request-id", b"request-id")

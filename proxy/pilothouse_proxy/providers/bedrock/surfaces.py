@@ -17,6 +17,8 @@ from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange.members import Members
 from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.ports import Call, DialectName
+from pilothouse_proxy.providers.bedrock import invoke_models
+from pilothouse_proxy.providers.bedrock.invoke_models import Preference
 
 _D = DialectName
 
@@ -45,6 +47,7 @@ NATIVE: Mapping[DialectName, tuple[str, str]] = {
     _D.BEDROCK_CONVERSE: ("converse", "converse-stream"),
     _D.BEDROCK_INVOKE_ANTHROPIC: _INVOKED,
     _D.BEDROCK_COUNT_TOKENS: ("count-tokens", "count-tokens"),
+    **{row.dialect: _INVOKED for row in invoke_models.ROWS.values()},
 }
 """The dialects that Bedrock alone speaks: the operation's part of the path, for a whole answer and for a stream."""
 
@@ -63,6 +66,7 @@ _IDENTITY = (b"accept-encoding", b"identity")
 """A compressed answer could not be relayed event by event."""
 
 _CLAUDE = "anthropic.claude-"
+_PREFERENCES = {Surface.INVOKE: Preference.INVOKE}
 
 
 def dialects(operation: str, model: Model) -> tuple[DialectName, ...]:
@@ -78,7 +82,7 @@ def dialects(operation: str, model: Model) -> tuple[DialectName, ...]:
     others = [dialect for dialect in spoken if dialect is not client]
     if surface in MANTLE:
         return (*found, *others)
-    found += _native(client, surface, row)
+    found += _native(client, surface, row, model)
     return (*found, *others)
 
 
@@ -89,9 +93,9 @@ def _spoken(surface: Surface, row: Row) -> list[DialectName]:
     return [dialect for dialect in dialects if dialect in known] if row.prefix else list(dialects)
 
 
-def _native(client: DialectName, surface: Surface, row: Row) -> list[DialectName]:
-    """What Bedrock alone speaks. Converse has them all; a body of Anthropic's goes best as it is."""
-    found = [_D.BEDROCK_CONVERSE]
+def _native(client: DialectName, surface: Surface, row: Row, model: Model) -> list[DialectName]:
+    """What Bedrock alone speaks. Converse has nearly all models; a body of Anthropic's goes best as it is."""
+    found = list(invoke_models.dialects(model, _PREFERENCES.get(surface, Preference.CONVERSE)))
     if row.prefix.startswith(_CLAUDE) and (client is _D.ANTHROPIC_MESSAGES or surface is Surface.INVOKE):
         found.insert(0, _D.BEDROCK_INVOKE_ANTHROPIC)
     return found
