@@ -159,7 +159,9 @@ def call_of(client: DialectName, upstream: DialectName, document: dict[str, Any]
     request = document.get("request", MINIMAL)
     if client in FROM_CHAT and upstream is not client:
         request = FROM_CHAT[client](request)
-    return call(client, upstream, document, json.dumps(request, ensure_ascii=False).encode())
+    # Its headers are those of the answer.
+    asked = {name: value for name, value in document.items() if name != "headers"}
+    return call(client, upstream, asked, json.dumps(request, ensure_ascii=False).encode())
 
 
 def shape_of(client: DialectName) -> errors.Shape:

@@ -145,7 +145,7 @@ class Passage:
         if not self._responder.started:
             answer = errors.from_failure(failure)
             self._outcome.status = answer.status
-            self._responder.respond(answer.status, [*answer.headers, *named(self._outcome)], answer.body)
+            self._responder.respond(answer.status, [*answer.headers, named(self._outcome)], answer.body)
         # Else its missing end tells the client.
         self._finish()
 
@@ -158,7 +158,7 @@ class Passage:
         self._outcome.status = status
         self._meter = translation.meter(headers)
         shown = [(name, value) for name, value in headers if name not in _WITHHELD]
-        shown += [*named(self._outcome), (b"x-pilothouse-provider", self._native.key.encode("ascii"))]
+        shown += [named(self._outcome), (b"x-pilothouse-provider", self._native.key.encode("ascii"))]
         lines = heads.header_lines(shown)
         self._transfer.watch(IDLE_S, TOTAL_S)
         self._bodiless = status in _BODILESS
