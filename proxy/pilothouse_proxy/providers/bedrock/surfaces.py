@@ -27,8 +27,8 @@ _CLIENTS: Mapping[str, DialectName] = {
 }
 """The dialect of the clients of an operation, of those whose answer a model writes."""
 
-_OTHERS: Mapping[str, tuple[DialectName, ...]] = {"count_tokens": (_D.BEDROCK_COUNT_TOKENS,)}
-"""Of the operations that no model writes for."""
+_COUNT = "count_tokens"
+_COUNTED = (_D.BEDROCK_COUNT_TOKENS,)
 
 _OPENAI = (_D.OPENAI_CHAT, _D.OPENAI_RESPONSES)
 _SPOKEN: Mapping[Surface, tuple[DialectName, ...]] = {
@@ -67,10 +67,10 @@ _CLAUDE = "anthropic.claude-"
 
 def dialects(operation: str, model: Model) -> tuple[DialectName, ...]:
     """What an operation can be put to the model in, the best first."""
+    row, settings = capabilities.row(model), model.settings or PLAIN
     client = _CLIENTS.get(operation)
     if client is None:
-        return _OTHERS.get(operation, ())
-    row, settings = capabilities.row(model), model.settings or PLAIN
+        return _COUNTED if operation == _COUNT and row.counted else ()
     surface = settings.surface or row.surface
     spoken = [] if settings.guardrail is not None else _spoken(surface, row)
     # The client's own language first: in it nothing is lost.
