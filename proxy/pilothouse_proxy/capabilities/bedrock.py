@@ -141,7 +141,7 @@ _GUIDE = "Amazon Bedrock user guide: Supported models and model features"
 _OBSERVED = f"{_GUIDE}; choices of tools and tools in streams as langchain-aws 1.9.1 has observed"
 _CLAUDE = (
     "Amazon Bedrock user guide: Supported models and model features, Prompt caching, Structured outputs, Extended "
-    "thinking, Adaptive thinking, Count tokens; Anthropic: Models overview; forced tools as litellm 1.106.2 has observed"
+    "thinking, Adaptive thinking, Count tokens; Anthropic: Models overview; forced tools as observed by litellm 1.106.2"
 )
 _SURFACES = f"{_GUIDE}, Endpoint availability; refusals as litellm 1.106.2 has observed"
 _READ = "2026-11"

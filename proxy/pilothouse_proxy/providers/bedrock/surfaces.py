@@ -56,7 +56,6 @@ _PATHS: Mapping[DialectName, str] = {
 _RUNTIME_PREFIX = "/openai/v1"
 
 MANTLE_SERVICE = "bedrock-mantle"
-"""What is signed for on that host."""
 
 _ANTHROPIC_VERSION = (b"anthropic-version", b"2023-06-01")
 _IDENTITY = (b"accept-encoding", b"identity")
@@ -100,6 +99,11 @@ def _native(client: DialectName, surface: Surface, row: Row) -> list[DialectName
 def on_mantle(dialect: DialectName, model: Model) -> bool:
     """Whether the model is asked at the host `bedrock-mantle`."""
     return dialect in _PATHS and model.settings is not None and model.settings.surface in MANTLE
+
+
+def service(endpoint: BedrockEndpoint, call: Call) -> str:
+    """What a signature is for."""
+    return MANTLE_SERVICE if on_mantle(call.dialect, call.model) else endpoint.service
 
 
 def url(endpoint: BedrockEndpoint, dialect: DialectName, model: Model) -> str:
