@@ -141,7 +141,7 @@ _GUIDE = "Amazon Bedrock user guide: Supported models and model features"
 _OBSERVED = f"{_GUIDE}; choices of tools and tools in streams as langchain-aws 1.9.1 has observed"
 _CLAUDE = (
     "Amazon Bedrock user guide: Supported models and model features, Prompt caching, Structured outputs, Extended "
-    "thinking, Adaptive thinking; Anthropic: Models overview; forced tools as litellm 1.106.2 has observed"
+    "thinking, Adaptive thinking, Count tokens; Anthropic: Models overview; forced tools as observed by litellm 1.106.2"
 )
 _SURFACES = f"{_GUIDE}, Endpoint availability; refusals as litellm 1.106.2 has observed"
 _READ = "2026-11"
@@ -193,6 +193,7 @@ def _row(
     *,
     surface: Surface = Surface.CONVERSE,
     speaks: tuple[str, ...] = (),
+    counted: bool = False,
     quirks: tuple[Quirk, ...] = (),
 ) -> Row:
     return Row(
@@ -200,6 +201,7 @@ def _row(
         capabilities=capabilities,
         surface=surface,
         speaks=speaks,
+        counted=counted,
         quirks=quirks,
         source=source,
         read=_READ,
@@ -221,7 +223,7 @@ def _gpt(prefix: str, capabilities: Capabilities, *more: Quirk) -> Row:
 
 def _claude(prefix: str, capabilities: Capabilities) -> Row:
     """One that Messages is spoken for: what Anthropic has of its own reaches it that way alone."""
-    return _row(prefix, capabilities, _CLAUDE, surface=Surface.ANTHROPIC, speaks=(_MESSAGES,))
+    return _row(prefix, capabilities, _CLAUDE, surface=Surface.ANTHROPIC, speaks=(_MESSAGES,), counted=True)
 
 
 _TABLE = (
@@ -252,27 +254,38 @@ _TABLE = (
     ),
     _row("anthropic.claude-v2", replace(_CLAUDE_3, family="Claude 2", tools=_NO_TOOLS, images=False), _CLAUDE),
     _row("anthropic.claude-3-", _CLAUDE_3, _CLAUDE),
-    _row("anthropic.claude-3-5-", _CLAUDE_3_5, _CLAUDE),
-    _row("anthropic.claude-3-5-sonnet-20241022", replace(_CLAUDE_3_5, caching=Caching.FIVE_MINUTES), _CLAUDE),
+    _row("anthropic.claude-3-5-", _CLAUDE_3_5, _CLAUDE, counted=True),
+    _row(
+        "anthropic.claude-3-5-sonnet-20241022",
+        replace(_CLAUDE_3_5, caching=Caching.FIVE_MINUTES),
+        _CLAUDE,
+        counted=True,
+    ),
     _row(
         "anthropic.claude-3-5-haiku",
         replace(_CLAUDE_3_5, images=False, tool_images=False, caching=Caching.FIVE_MINUTES),
         _CLAUDE,
+        counted=True,
     ),
-    _row("anthropic.claude-3-7-", _CLAUDE_3_7, _CLAUDE),
+    _row("anthropic.claude-3-7-", _CLAUDE_3_7, _CLAUDE, counted=True),
     _claude("anthropic.claude-fable-5-1", _CLAUDE_5_5),
     _claude("anthropic.claude-mythos", replace(_CLAUDE_5, efforts=_CLAUDE_5_5.efforts)),
-    _row("anthropic.claude-haiku-4-5", _CLAUDE_4_5, _CLAUDE),
-    _row("anthropic.claude-opus-4", replace(_CLAUDE_4, output_ceiling=32_000), _CLAUDE),
-    _row("anthropic.claude-opus-4-1", replace(_CLAUDE_4, output_ceiling=32_000, sampling=Sampling.ONE), _CLAUDE),
-    _row("anthropic.claude-opus-4-5", _CLAUDE_4_5, _CLAUDE),
-    _row("anthropic.claude-opus-4-6", replace(_CLAUDE_4_6, output_ceiling=128_000), _CLAUDE),
+    _row("anthropic.claude-haiku-4-5", _CLAUDE_4_5, _CLAUDE, counted=True),
+    _row("anthropic.claude-opus-4", replace(_CLAUDE_4, output_ceiling=32_000), _CLAUDE, counted=True),
+    _row(
+        "anthropic.claude-opus-4-1",
+        replace(_CLAUDE_4, output_ceiling=32_000, sampling=Sampling.ONE),
+        _CLAUDE,
+        counted=True,
+    ),
+    _row("anthropic.claude-opus-4-5", _CLAUDE_4_5, _CLAUDE, counted=True),
+    _row("anthropic.claude-opus-4-6", replace(_CLAUDE_4_6, output_ceiling=128_000), _CLAUDE, counted=True),
     _claude("anthropic.claude-opus-4-7", _CLAUDE_4_7),
     _claude("anthropic.claude-opus-4-8", _CLAUDE_4_8),
     _claude("anthropic.claude-opus-5-5", _CLAUDE_5_5),
-    _row("anthropic.claude-sonnet-4", _CLAUDE_4, _CLAUDE),
-    _row("anthropic.claude-sonnet-4-5", _CLAUDE_4_5, _CLAUDE),
-    _row("anthropic.claude-sonnet-4-6", _CLAUDE_4_6, _CLAUDE),
+    _row("anthropic.claude-sonnet-4", _CLAUDE_4, _CLAUDE, counted=True),
+    _row("anthropic.claude-sonnet-4-5", _CLAUDE_4_5, _CLAUDE, counted=True),
+    _row("anthropic.claude-sonnet-4-6", _CLAUDE_4_6, _CLAUDE, counted=True),
     _claude("anthropic.claude-sonnet-5-5", _CLAUDE_5_5),
     _row("cohere.command-light", replace(_COMPLETES, family="Command Light"), _GUIDE),
     _row("cohere.command-text", replace(_COMPLETES, family="Command"), _GUIDE),

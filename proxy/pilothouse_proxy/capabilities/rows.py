@@ -34,6 +34,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """The same of the host `bedrock-mantle`."""
     mantle_prefix: str = "/v1"
     """Of the paths of OpenAI's APIs there: with another one a model is not found."""
+    counted: bool = False
+    """Whether Bedrock counts the tokens of a request to them (CountTokens)."""
     quirks: tuple[Quirk, ...] = ()
     source: str
     read: str

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import anthropic
 import openai
 import pytest
 
@@ -37,6 +38,7 @@ MODELS = {
     "fast": Model(upstream=UpstreamModel(NOVA), settings=Settings(latency="optimized", service_tier="flex")),
     "guarded": Model(upstream=UpstreamModel(NOVA), settings=Settings(guardrail=GUARDRAIL)),
     "llama": Model(upstream=UpstreamModel(LLAMA)),
+    "sonnet": Model(upstream=UpstreamModel("us.anthropic.claude-sonnet-4-5-20250929-v1:0")),
     "routed": Model(upstream=UpstreamModel(ROUTER)),
 }
 HELLO: Any = [{"role": "user", "content": "Hello there"}]
@@ -219,6 +221,16 @@ def test_the_model_that_a_router_has_chosen_is_told(client: openai.OpenAI, proxy
     for _ in stream.parse():
         pass
     assert proxy.request(stream.headers["x-request-id"])["upstream_model"] == invoked
+
+
+def test_tokens_are_counted_as_they_would_be_billed(client: openai.OpenAI, proxy: Process) -> None:
+    url = f"http://127.0.0.1:{proxy.port}"
+    with anthropic.Anthropic(base_url=url, api_key=KEY, max_retries=0) as sdk:
+        counted = sdk.messages.count_tokens(model="sonnet", messages=HELLO, system="Be brief.")
+        answered = sdk.messages.create(model="sonnet", messages=HELLO, system="Be brief.", max_tokens=64)
+        guessed = sdk.messages.with_raw_response.count_tokens(model="nova", messages=HELLO)
+    assert guessed.headers["x-pilothouse-estimated"] == "true"
+    assert counted.input_tokens == answered.usage.input_tokens > 0
 
 
 def test_the_providers_clock_is_followed_wherever_it_goes(client: openai.OpenAI, simulators: Simulators) -> None:

@@ -231,10 +231,8 @@ def test_what_bedrock_cannot_do_is_refused_by_the_client_s_own_name(client: anth
     tool: Any = {"type": "web_search_20260209", "name": "web_search"}
     with pytest.raises(anthropic.BadRequestError, match=r"tools\[0\].type"):
         client.messages.create(model="claude", tools=[tool], **ASKED)
-    with pytest.raises(anthropic.BadRequestError, match=r"output_config\.format"):
-        client.messages.create(
-            model="claude", output_config={"format": {"type": "json_schema", "schema": {"type": "object"}}}, **ASKED
-        )
+    with pytest.raises(anthropic.BadRequestError, match=r"output_config\.effort"):
+        client.messages.create(model="claude", output_config={"effort": "high"}, **ASKED)
 
 
 @pytest.mark.parametrize(

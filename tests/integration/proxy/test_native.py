@@ -30,7 +30,7 @@ async def test_method_path_query_and_body_pass_and_the_gateway_signs_in() -> Non
             b'{"a" : 1}',
             path=AT + "/files/x%2Fy?b=2&a=1",
             method="PUT",
-            headers={"openai-beta": "assistants=v2", "cookie": "no", "x-forwarded-for": "no", "api-key": "no"},
+            headers={"openai-beta": "assistants=v2", "cookie": "no", "x-forwarded-for": "no", "api-key": KEY},
         )
         (request,) = cloud.received
         assert request.line == "PUT /v1/files/x%2Fy?b=2&a=1 HTTP/1.1"

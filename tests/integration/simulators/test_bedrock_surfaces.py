@@ -14,6 +14,7 @@ from tests.simulators import credentials
 from tests.simulators.bedrock.guardrails import BLOCKED
 from tests.simulators.fleet import Simulators
 
+SONNET = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 HAIKU, NOVA = "anthropic.claude-3-haiku-20240307-v1:0", "amazon.nova-pro-v1:0"
 ROUTER = "arn:aws:bedrock:us-east-1:123456789012:default-prompt-router/amazon.nova:1"
 GPT, GPT_OSS = "global.openai.gpt-5.6", "openai.gpt-oss-120b-1:0"
@@ -63,8 +64,11 @@ def test_a_guardrail_that_does_not_exist_is_refused(bedrock: Any) -> None:
 
 def test_tokens_are_counted_as_an_answer_would_count_them(bedrock: Any) -> None:
     messages = said("Hello there, how many are we?")
-    counted = bedrock.count_tokens(modelId=HAIKU, input={"converse": {"messages": messages}})
-    assert counted["inputTokens"] == bedrock.converse(modelId=HAIKU, messages=messages)["usage"]["inputTokens"]
+    counted = bedrock.count_tokens(modelId=SONNET, input={"converse": {"messages": messages}})
+    answer = bedrock.converse(modelId=f"us.{SONNET}", messages=messages)
+    assert counted["inputTokens"] == answer["usage"]["inputTokens"]
+    with pytest.raises(ClientError, match="identifier is invalid"):
+        bedrock.count_tokens(modelId=f"us.{SONNET}", input={"converse": {"messages": messages}})
     with pytest.raises(ClientError, match="counting tokens"):
         bedrock.count_tokens(modelId=NOVA, input={"converse": {"messages": messages}})
 

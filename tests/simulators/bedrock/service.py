@@ -67,7 +67,7 @@ class BedrockService:
         if isinstance(credential, sigv4.Refusal):
             return faults.sent(errors.answer(credential.name, credential.message, status=403), extra=date)
         record.credential = credential
-        model = self._model(model_id)
+        model = self._countable(model_id) if operation == "CountTokens" else self._model(model_id)
         if isinstance(model, Whole):
             return faults.sent(model, extra=date)
         if operation == "CountTokens":
@@ -94,6 +94,11 @@ class BedrockService:
         if fault is not None:
             return faults.spoiled(fault, answer, voice=VOICE, pace=pace, extra=date), answer.status
         return faults.paced(answer, pace=pace, extra=date), answer.status
+
+    def _countable(self, model_id: str) -> BedrockModel | Whole:
+        """By the model's own id alone, whether or not it can be called by it."""
+        found = self._controls.models.bedrock.get(model_id)
+        return found or errors.answer("ValidationException", "The provided model identifier is invalid.")
 
     def _model(self, model_id: str) -> BedrockModel | Whole:
         try:

@@ -35,6 +35,12 @@ def path(base: str, model: UpstreamModel, operation: str) -> Path:
     return Path(wire.encode("ascii"), canonical(wire))
 
 
+@lru_cache(maxsize=512)
+def as_it_is(wire: str) -> Path:
+    """A path that names no model."""
+    return Path(wire.encode("ascii"), canonical(wire))
+
+
 def canonical(wire: str) -> str:
     """A path as sent → as signed."""
     return quote(wire, safe="/~")

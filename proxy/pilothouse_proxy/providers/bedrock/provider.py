@@ -12,7 +12,7 @@ from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.ports import Call, DialectName, NativeRequest, Operation, Provider
 from pilothouse_proxy.providers.bedrock import classify, sign, surfaces
-from pilothouse_proxy.providers.bedrock.endpoint import canonical, path
+from pilothouse_proxy.providers.bedrock.endpoint import Path, as_it_is, canonical, path
 
 _JSON = (b"content-type", b"application/json")
 _UNFIT = "the provider's credential is no AWS access key that can sign, nor an API key that can be sent"
@@ -50,12 +50,7 @@ class BedrockProvider:
         """
         found = _of_bedrock(endpoint)
         origin, base_path = base
-        native = surfaces.NATIVE.get(call.dialect)
-        if native is not None:
-            target, canonical_path = path(base_path, surfaces.model_id(call), native[call.streams])
-        else:
-            spoken = base_path + surfaces.path(call.dialect, call.model)
-            target, canonical_path = spoken.encode("ascii"), canonical(spoken)
+        target, canonical_path = _path(base_path, call)
         own = surfaces.headers(call.dialect, call.model.settings or PLAIN)
         if not isinstance(credential, AccessKey):
             lines = _lines(credential)
@@ -63,33 +58,20 @@ class BedrockProvider:
             return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=headers, body=body)
         if not sign.fits(credential):
             raise GatewayError(Kind.UPSTREAM_AUTH, _UNFIT)
-        host = origins.authority(origin.scheme, origin.host, origin.port)
-        on_mantle = surfaces.on_mantle(call.dialect, call.model)
-        service = surfaces.MANTLE_SERVICE if on_mantle else found.service
-        if own and native is not None:
+        signed_for = {
+            "host": origins.authority(origin.scheme, origin.host, origin.port),
+            "canonical_path": canonical_path,
+            "region": found.region,
+            "service": surfaces.service(found, call),
+        }
+        if own and call.dialect in surfaces.NATIVE:
             # Bedrock's own headers are signed too.
             request = NativeRequest(method=b"POST", path=b"", query=b"", headers=[_JSON, *own], body=body)
-            signed = sign.headers(
-                request,
-                host=host,
-                canonical_path=canonical_path,
-                credential=credential,
-                region=found.region,
-                service=service,
-                now=now,
-            )
+            signed = sign.headers(request, credential=credential, now=now, **signed_for)
             return UpstreamRequest(
                 origin=origin, method=b"POST", target=target, headers=[*request.headers, *signed], body=body
             )
-        lines = sign.lines(
-            host=host,
-            canonical_path=canonical_path,
-            body=body,
-            credential=credential,
-            region=found.region,
-            service=service,
-            now=now,
-        )
+        lines = sign.lines(body=body, credential=credential, now=now, **signed_for)
         headers = Lines(lines + heads.header_lines(own)) if own else lines
         return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=headers, body=body)
 
@@ -134,6 +116,14 @@ class BedrockProvider:
     def classify(self, *, status: int, headers: Headers, body: bytes, now: float) -> Failure:
         """What a non-2xx answer means."""
         return classify.classify(status=status, headers=headers, body=body, now=now)
+
+
+def _path(base: str, call: Call) -> Path:
+    """Of an operation on the model, or of another API."""
+    native = surfaces.NATIVE.get(call.dialect)
+    if native is not None:
+        return path(base, surfaces.model_id(call), native[call.streams])
+    return as_it_is(base + surfaces.path(call.dialect, call.model))
 
 
 def _of_bedrock(endpoint: Endpoint) -> BedrockEndpoint:

@@ -29,8 +29,8 @@ _CLIENTS: Mapping[str, DialectName] = {
 }
 """The dialect of the clients of an operation, of those whose answer a model writes."""
 
-_OTHERS: Mapping[str, tuple[DialectName, ...]] = {"count_tokens": (_D.BEDROCK_COUNT_TOKENS,)}
-"""Of the operations that no model writes for."""
+_COUNT = "count_tokens"
+_COUNTED = (_D.BEDROCK_COUNT_TOKENS,)
 
 _OPENAI = (_D.OPENAI_CHAT, _D.OPENAI_RESPONSES)
 _SPOKEN: Mapping[Surface, tuple[DialectName, ...]] = {
@@ -59,7 +59,6 @@ _PATHS: Mapping[DialectName, str] = {
 _RUNTIME_PREFIX = "/openai/v1"
 
 MANTLE_SERVICE = "bedrock-mantle"
-"""What is signed for on that host."""
 
 _ANTHROPIC_VERSION = (b"anthropic-version", b"2023-06-01")
 _IDENTITY = (b"accept-encoding", b"identity")
@@ -71,10 +70,10 @@ _PREFERENCES = {Surface.INVOKE: Preference.INVOKE}
 
 def dialects(operation: str, model: Model) -> tuple[DialectName, ...]:
     """What an operation can be put to the model in, the best first."""
+    row, settings = capabilities.row(model), model.settings or PLAIN
     client = _CLIENTS.get(operation)
     if client is None:
-        return _OTHERS.get(operation, ())
-    row, settings = capabilities.row(model), model.settings or PLAIN
+        return _COUNTED if operation == _COUNT and row.counted else ()
     surface = settings.surface or row.surface
     spoken = [] if settings.guardrail is not None else _spoken(surface, row)
     # The client's own language first: in it nothing is lost.
@@ -104,6 +103,11 @@ def _native(client: DialectName, surface: Surface, row: Row, model: Model) -> li
 def on_mantle(dialect: DialectName, model: Model) -> bool:
     """Whether the model is asked at the host `bedrock-mantle`."""
     return dialect in _PATHS and model.settings is not None and model.settings.surface in MANTLE
+
+
+def service(endpoint: BedrockEndpoint, call: Call) -> str:
+    """What a signature is for."""
+    return MANTLE_SERVICE if on_mantle(call.dialect, call.model) else endpoint.service
 
 
 def url(endpoint: BedrockEndpoint, dialect: DialectName, model: Model) -> str:

@@ -65,6 +65,8 @@ def model(upstream: str, *, family: str | None = None, **settings: Any) -> Model
         ),
         ("messages", model(OPUS_5, guardrail=GUARDRAIL), (D.BEDROCK_INVOKE_ANTHROPIC, D.BEDROCK_CONVERSE)),
         ("embeddings", model(OPUS_5), ()),
+        ("count_tokens", model(OPUS_5), (D.BEDROCK_COUNT_TOKENS,)),
+        ("count_tokens", model("amazon.nova-pro-v1:0"), ()),
     ],
 )
 def test_the_clients_own_language_goes_first_where_the_model_has_it(
@@ -106,6 +108,7 @@ def headers(request: UpstreamRequest) -> dict[str, str]:
 
 
 MANTLE = model(OSS, surface=Surface.MANTLE_OPENAI)
+INVOKED = "/model/anthropic.claude-sonnet-4-20250514-v1%3A0/invoke"
 
 
 @pytest.mark.parametrize(
