@@ -26,7 +26,7 @@ from pilothouse_proxy.exchange.request import (
     ToolMode,
     Turn,
 )
-from pilothouse_proxy.ports import Call
+from pilothouse_proxy.ports import Call, Operation
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ def decode(call: Call) -> Request:
     strict = call.headers.get(versions.VERSION) == versions.STRICT
     if strict:
         _refuse_sampling(members)
-    if call.peek.max_output_tokens == 0 and "max_tokens" in members:
+    if call.operation is Operation.MESSAGES and call.peek.max_output_tokens == 0:
         raise GatewayError(
             Kind.UNSUPPORTED, "`max_tokens`: this model cannot fill its cache without answering", param="max_tokens"
         )
@@ -134,7 +134,8 @@ def _refuse_sampling(members: Members) -> None:
 def _refuse_citations(messages: list[wire.Message]) -> None:
     """And documents, where the newer version does not take them any more."""
     for at, message in enumerate(messages):
-        for index, block in enumerate(message.content):
+        content = message.content
+        for index, block in enumerate(() if isinstance(content, str) else content):
             path = f"messages[{at}].content[{index}]"
             if isinstance(block, wire.DocumentBlock) and isinstance(message, wire.AssistantMessage):
                 raise GatewayError(Kind.INVALID_REQUEST, f"`{path}`: assistant messages hold no documents", param=path)
