@@ -200,8 +200,8 @@ class ClientDialect(Protocol):
 class ProviderDialect(Protocol):
     """The half of a dialect that faces providers: requests out, answers in."""
 
-    def encode_request(self, request: ChatRequest, model: Model) -> bytes:
-        """The upstream body.
+    def encode_request(self, request: ChatRequest, call: Call) -> bytes:
+        """The upstream body for `call.model`, which asks to stream if `call.streams`.
 
         Raises:
             GatewayError: 400 that names the parameter which the model cannot honour.

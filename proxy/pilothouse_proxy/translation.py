@@ -80,7 +80,7 @@ class Hub:
 
     def request(self, call: Call) -> bytes:
         """The upstream body. The neutral request is kept in the call, for further attempts and the answer."""
-        return self._provider.encode_request(self._decoded(call), call.model)
+        return self._provider.encode_request(self._decoded(call), call)
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The client's answer."""

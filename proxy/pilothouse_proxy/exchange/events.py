@@ -3,6 +3,7 @@
 import msgspec
 
 from pilothouse_proxy.errors import Failure
+from pilothouse_proxy.exchange.filters import Finding
 from pilothouse_proxy.exchange.parts import RedactedThinking, Thinking
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.usage import Usage
@@ -43,6 +44,15 @@ class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
     arguments: str
 
 
+class Judged(msgspec.Struct, frozen=True):
+    """What content filters have found; between Started and Settled, behind Finished too.
+
+    A later finding of the same stage and category is about a later piece of the text.
+    """
+
+    findings: tuple[Finding, ...]
+
+
 class Finished(msgspec.Struct, frozen=True, gc=False):
     """The model has stopped: the content is complete."""
 
@@ -76,6 +86,7 @@ Event = (
     | ThinkingEnded
     | ToolCallStarted
     | ToolCallDelta
+    | Judged
     | Finished
     | Settled
     | Failed
