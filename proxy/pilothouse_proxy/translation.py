@@ -44,6 +44,7 @@ CLIENTS: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.client:Client",
 }
 PROVIDERS: Mapping[DialectName, str] = {
+    _D.OPENAI_CHAT: "openai_chat.provider:Provider",
     _D.BEDROCK_CONVERSE: "bedrock_converse.provider:Provider",
 }
 
