@@ -22,10 +22,11 @@ class Operation(enum.StrEnum):
     """What a client calls: one path, one dialect of clients."""
 
     CHAT = "chat"
+    COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
 
 
-WRITING = frozenset({Operation.CHAT})
+WRITING = frozenset({Operation.CHAT, Operation.COMPLETIONS})
 """Operations whose answer is written by a model, token by token."""
 
 
@@ -33,6 +34,7 @@ class DialectName(enum.StrEnum):
     """A wire format."""
 
     OPENAI_CHAT = "openai.chat"
+    OPENAI_COMPLETIONS = "openai.completions"
     OPENAI_EMBEDDINGS = "openai.embeddings"
     BEDROCK_CONVERSE = "bedrock.converse"
 

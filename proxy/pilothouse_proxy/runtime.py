@@ -27,6 +27,7 @@ from pilothouse_proxy.routing.health import Health
 
 CLIENT_DIALECTS: Mapping[Operation, DialectName] = {
     Operation.CHAT: DialectName.OPENAI_CHAT,
+    Operation.COMPLETIONS: DialectName.OPENAI_COMPLETIONS,
     Operation.EMBEDDINGS: DialectName.OPENAI_EMBEDDINGS,
 }
 

@@ -32,16 +32,19 @@ _ROOM = "pilothouse_proxy.dialects."
 
 PEEKS: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.peek:read",
+    _D.OPENAI_COMPLETIONS: "openai_chat.legacy.peek:read",
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.peek:read",
 }
 """What clients may speak."""
 
 PASS_THROUGH: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.passthrough:PassThrough",
+    _D.OPENAI_COMPLETIONS: "openai_chat.passthrough:PassThrough",
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.passthrough:PassThrough",
 }
 CLIENTS: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.client:Client",
+    _D.OPENAI_COMPLETIONS: "openai_chat.legacy.client:Client",
 }
 PROVIDERS: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.provider:Provider",

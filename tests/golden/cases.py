@@ -11,11 +11,21 @@ from pilothouse_proxy.errors import GatewayError
 from pilothouse_proxy.ports import Call, DialectName, Operation, Translation
 
 FOLDER = Path(__file__).parent
-OPERATIONS = {DialectName.OPENAI_CHAT: Operation.CHAT, DialectName.OPENAI_EMBEDDINGS: Operation.EMBEDDINGS}
+OPERATIONS = {
+    DialectName.OPENAI_CHAT: Operation.CHAT,
+    DialectName.OPENAI_COMPLETIONS: Operation.COMPLETIONS,
+    DialectName.OPENAI_EMBEDDINGS: Operation.EMBEDDINGS,
+}
 """What each dialect of clients is for. A dialect that is missing here fails the runners."""
 
 MINIMAL: dict[str, Any] = {"model": "claude", "messages": [{"role": "user", "content": "Hello"}]}
 """The request to an answer whose case names none."""
+
+MINIMAL_OF: dict[DialectName, dict[str, Any]] = {
+    DialectName.OPENAI_COMPLETIONS: {"model": "claude", "prompt": "Hello"},
+}
+"""The same of a client that does not speak chat. Of a case's own request it keeps what both APIs have."""
+_SHARED = frozenset({"model", "stream", "stream_options"})
 
 
 def inputs(kind: str, dialect: DialectName) -> list[str]:
@@ -71,8 +81,11 @@ def body_of(document: dict[str, Any]) -> bytes:
 
 def call_of(client: DialectName, upstream: DialectName, document: dict[str, Any]) -> Call:
     """The call that an answer or a stream belongs to."""
-    body = json.dumps(document.get("request", MINIMAL), ensure_ascii=False).encode()
-    return call(client, upstream, document, body)
+    request = document.get("request", MINIMAL)
+    if client in MINIMAL_OF and client is not upstream:
+        kept = {name: value for name, value in request.items() if name in _SHARED}
+        request = {**MINIMAL_OF[client], **kept}
+    return call(client, upstream, document, json.dumps(request, ensure_ascii=False).encode())
 
 
 def told(error: GatewayError) -> dict[str, object]:

@@ -9,13 +9,19 @@ import pytest
 from pilothouse_proxy import translation
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.ports import DialectName, Translation
+from tests import sdk_bodies
 from tests.golden import cases, converse_model
 from tests.goldens import Goldens
 
 MATRIX = [
     (client, upstream, case) for client, upstream, _ in cases.pairs() for case in cases.inputs("requests", client)
 ]
-CONVERSE = [case for client, upstream, case in MATRIX if upstream is DialectName.BEDROCK_CONVERSE]
+CONVERSE = [
+    case
+    for client, upstream, case in MATRIX
+    if client is DialectName.OPENAI_CHAT and upstream is DialectName.BEDROCK_CONVERSE
+]
+LEGACY = cases.inputs("requests", DialectName.OPENAI_COMPLETIONS)
 
 
 def translated(client: DialectName, upstream: DialectName, case: str) -> bytes:
@@ -127,11 +133,29 @@ def test_equal_requests_give_equal_bytes() -> None:
         assert translated(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, case) == first, case
 
 
-def test_pass_through_keeps_every_member_but_the_models_name() -> None:
-    for case in cases.inputs("requests", DialectName.OPENAI_CHAT):
-        document = cases.load("requests", DialectName.OPENAI_CHAT, case)
+@pytest.mark.parametrize("case", LEGACY)
+def test_what_a_legacy_completion_becomes_holds_to_the_providers_own_types(case: str) -> None:
+    client = DialectName.OPENAI_COMPLETIONS
+    upstream = cases.load("requests", client, case)["upstream"]
+    for dialect in (DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE):
         try:
-            body = json.loads(translated(DialectName.OPENAI_CHAT, DialectName.OPENAI_CHAT, case))
+            body = json.loads(translated(client, dialect, case))
+        except GatewayError as error:
+            assert error.kind in {Kind.INVALID_REQUEST, Kind.UNSUPPORTED}
+            assert error.param or "malformed" in case
+            continue
+        if dialect is DialectName.OPENAI_CHAT:
+            sdk_bodies.chat_body(body)
+        else:
+            assert converse_model.problems_of_request(body, upstream) == ""
+
+
+@pytest.mark.parametrize("dialect", [DialectName.OPENAI_CHAT, DialectName.OPENAI_COMPLETIONS])
+def test_pass_through_keeps_every_member_but_the_models_name(dialect: DialectName) -> None:
+    for case in cases.inputs("requests", dialect):
+        document = cases.load("requests", dialect, case)
+        try:
+            body = json.loads(translated(dialect, dialect, case))
         except GatewayError:
             continue
         assert body.pop("model") == document["upstream"], case

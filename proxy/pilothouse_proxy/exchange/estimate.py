@@ -25,13 +25,14 @@ _TOKEN_LIST = re.compile(rb"\[[\s\[]*[0-9]")
 
 
 def input_tokens(members: Members) -> int:
-    """What the body's messages (or an embedding's input) and tools may come to."""
+    """What the body's messages (an embedding's input, a prompt) and tools may come to."""
     tokens = float(PER_REQUEST)
     if "messages" in members:
         messages = bytes(members["messages"])
         tokens += PER_MESSAGE * len(_ROLE.findall(messages)) + _spoken(messages)
-    if "input" in members:
-        tokens += _input(bytes(members["input"]))
+    for name in ("input", "prompt"):
+        if name in members:
+            tokens += _input(bytes(members[name]))
     for name in ("tools", "functions", "response_format"):
         if name in members:
             tokens += CODE * len(memoryview(members[name]))

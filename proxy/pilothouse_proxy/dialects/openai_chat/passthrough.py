@@ -1,4 +1,4 @@
-"""Chat completions to a provider that speaks them: bytes pass, unknown members survive as they came.
+"""Chat or legacy completions to a provider that speaks them: bytes pass, unknown members survive as they came.
 
 Only `model` is replaced, and on streams `stream_options.include_usage` is set, because all accounting rests on it; the
 relay keeps the usage chunk from a client that did not ask for it.
@@ -19,7 +19,7 @@ _TRUE = msgspec.Raw(b"true")
 
 
 class PassThrough:
-    """`Translation` from openai.chat to openai.chat."""
+    """`Translation` from openai.chat to openai.chat, and from openai.completions to openai.completions."""
 
     def request(self, call: Call) -> bytes:
         """The client's body under the upstream's model name."""
@@ -38,7 +38,7 @@ class PassThrough:
         try:
             reply = _reply.decode(body)
         except (ValueError, RecursionError) as error:
-            raise UpstreamBroken(f"the provider's answer is not a chat completion: {error}") from None
+            raise UpstreamBroken(f"the provider's answer is not a completion: {error}") from None
         reasons = [choice.finish_reason for choice in reply.choices if choice.finish_reason]
         return Answer(
             body=body,

@@ -48,7 +48,7 @@ def reply(request: Request, body: bytes) -> Reply:
     return Reply(
         parts=parts,
         finish=reading.settled(finish, calls=len(message.calls), refused=message.refusal),
-        usage=_usage(completion, request, body),
+        usage=_usage(completion, request, parts),
         citations=tuple(message.citations),
         findings=findings,
         service_tier=completion.service_tier,
@@ -56,12 +56,16 @@ def reply(request: Request, body: bytes) -> Reply:
     )
 
 
-def _usage(completion: answers.Completion, request: Request, body: bytes) -> Usage:
+def _usage(completion: answers.Completion, request: Request, parts: tuple[ReplyPart, ...]) -> Usage:
     if completion.usage is not None:
         return wire_usage.decode(completion.usage)
-    return Usage(
-        input_tokens=estimate.of_turns(request), output_tokens=estimate.output_tokens(len(body)), estimated=True
-    )
+    shown = 0
+    for part in parts:
+        if isinstance(part, Text | Thinking):
+            shown += len(part.text)
+        elif isinstance(part, ToolCall):
+            shown += len(part.arguments)
+    return Usage(input_tokens=estimate.of_turns(request), output_tokens=estimate.output_tokens(shown), estimated=True)
 
 
 class _Message:

@@ -9,7 +9,10 @@ from pilothouse_proxy.exchange import members
 from pilothouse_proxy.ports import Call, DialectName, Operation
 from pilothouse_proxy.providers.azure_openai.endpoint import meters_streams
 
-_PASSED: Mapping[Operation, DialectName] = {Operation.CHAT: DialectName.OPENAI_CHAT}
+_PASSED: Mapping[Operation, DialectName] = {
+    Operation.CHAT: DialectName.OPENAI_CHAT,
+    Operation.COMPLETIONS: DialectName.OPENAI_COMPLETIONS,
+}
 """Of which operation the client itself has written the body."""
 
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 from pilothouse_api.snapshot.credentials import APIKey, BearerToken, Credential
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
+from pilothouse_proxy.dialects.openai_chat import rules
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
@@ -20,9 +21,10 @@ _DIALECTS: Mapping[Operation, tuple[DialectName, ...]] = {
 }
 _PATHS: Mapping[DialectName, str] = {
     DialectName.OPENAI_CHAT: "chat/completions",
+    DialectName.OPENAI_COMPLETIONS: "completions",
     DialectName.OPENAI_EMBEDDINGS: "embeddings",
 }
-_STREAMED = frozenset({DialectName.OPENAI_CHAT})
+_STREAMED = frozenset({DialectName.OPENAI_CHAT, DialectName.OPENAI_COMPLETIONS})
 """Whose bodies the API versions treat differently."""
 
 
@@ -32,8 +34,10 @@ class AzureOpenAIProvider:
     kind: str = "azureOpenAI"
 
     def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
-        """As `ports.Provider` says."""
-        return _DIALECTS.get(operation, ())
+        """As `ports.Provider` says. Legacy completions are served by the few models of that kind alone."""
+        if operation is not Operation.COMPLETIONS:
+            return _DIALECTS.get(operation, ())
+        return (DialectName.OPENAI_COMPLETIONS,) if rules.of(model).completions else (DialectName.OPENAI_CHAT,)
 
     def urls(self, endpoint: Endpoint) -> tuple[str, ...]:
         """The one."""

@@ -37,11 +37,12 @@ def prepare(*, endpoint: Endpoint = ENDPOINT, credential: Credential = KEY, stre
     )
 
 
-def test_chat_alone_is_spoken_and_as_converse() -> None:
+def test_what_a_model_writes_is_spoken_as_converse_and_nothing_else_is() -> None:
     model = Model(upstream=UpstreamModel("amazon.nova-lite-v1:0"))
     spoken = {operation: PROVIDER.dialects(operation, ENDPOINT, model) for operation in Operation}
     assert {operation: found for operation, found in spoken.items() if found} == {
-        Operation.CHAT: (DialectName.BEDROCK_CONVERSE,)
+        Operation.CHAT: (DialectName.BEDROCK_CONVERSE,),
+        Operation.COMPLETIONS: (DialectName.BEDROCK_CONVERSE,),
     }
 
 
