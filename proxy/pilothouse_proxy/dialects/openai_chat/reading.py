@@ -29,7 +29,7 @@ FINISHES: Mapping[str, Finish] = {
 ABORTED = frozenset({"insufficient_system_resource", "error", "abort"})
 """The server has given up (DeepSeek, OpenRouter, vLLM): no answer is whole."""
 
-SILENT = frozenset({"role", "function_call", "name", "prefix"})
+SILENT = frozenset({"role", "name", "prefix", "end_turn"})
 """Members that say nothing which is not said elsewhere."""
 
 MOST_UNKNOWN = 16
