@@ -1,5 +1,7 @@
 """What is read of answers and chunks that are translated: everything, but members that say nothing.
 
+What an answer can do without is `object`: a server that writes it in a form of its own breaks nothing.
+
 A module of its own, because these types are read from their annotations at run time.
 """
 
@@ -16,18 +18,18 @@ class Choice(msgspec.Struct):
     message: dict[str, msgspec.Raw]
     index: int = 0
     finish_reason: str | None = None
-    content_filter_results: dict[str, object] | None = None
+    content_filter_results: object = None
 
 
 class Completion(msgspec.Struct):
     """A whole answer."""
 
     choices: list[Choice]
-    id: str = ""
+    id: object = ""
     usage: WireUsage | None = None
-    service_tier: str | None = None
-    prompt_filter_results: list[dict[str, object]] | None = None
-    prompt_annotations: list[dict[str, object]] | None = None
+    service_tier: object = None
+    prompt_filter_results: object = None
+    prompt_annotations: object = None
 
 
 class ChunkChoice(msgspec.Struct):
@@ -36,18 +38,18 @@ class ChunkChoice(msgspec.Struct):
     index: int = 0
     delta: dict[str, msgspec.Raw] | None = None
     finish_reason: str | None = None
-    content_filter_results: dict[str, object] | None = None
+    content_filter_results: object = None
 
 
 class Chunk(msgspec.Struct):
     """An event of a stream. Azure's first one has no choices but the prompt's filter results."""
 
-    id: str | None = None
+    id: object = ""
     choices: list[ChunkChoice] | None = None
     usage: WireUsage | None = None
-    service_tier: str | None = None
-    prompt_filter_results: list[dict[str, object]] | None = None
-    prompt_annotations: list[dict[str, object]] | None = None
+    service_tier: object = None
+    prompt_filter_results: object = None
+    prompt_annotations: object = None
     error: msgspec.Raw = _ABSENT
 
 

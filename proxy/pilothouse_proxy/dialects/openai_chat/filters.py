@@ -4,7 +4,7 @@ Source: "Content filter annotations" and "Content streaming" of Azure OpenAI's d
 category: `{filtered, severity}` or `{filtered, detected}`; versions of the API differ in how they spell a name.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from pilothouse_proxy.exchange.filters import Finding, Severity, Stage
 
@@ -29,17 +29,19 @@ def encode(findings: Iterable[Finding], stage: Stage) -> dict[str, object]:
     return {"content_filter_results": results}
 
 
-def decode(results: Mapping[str, object] | None, stage: Stage) -> tuple[Finding, ...]:
+def decode(results: object, stage: Stage) -> tuple[Finding, ...]:
     """The findings of one `content_filter_results`; what is not as documented is passed over."""
+    if not isinstance(results, dict):
+        return ()
     found = []
-    for name, result in list((results or {}).items())[:_MOST]:
+    for name, result in list(results.items())[:_MOST]:
         if name in _NO_CATEGORY or not isinstance(result, dict) or not isinstance(result.get("filtered"), bool):
             continue
         detected = result.get("detected")
         found.append(
             Finding(
                 stage=stage,
-                category=_SPELLINGS.get(name, name)[:_NAME_CHARS],
+                category=_SPELLINGS.get(str(name), str(name))[:_NAME_CHARS],
                 filtered=result["filtered"],
                 severity=_SEVERITIES.get(str(result.get("severity"))),
                 detected=detected if isinstance(detected, bool) else None,
@@ -48,12 +50,12 @@ def decode(results: Mapping[str, object] | None, stage: Stage) -> tuple[Finding,
     return tuple(found)
 
 
-def decode_prompt(results: Iterable[Mapping[str, object]] | None) -> tuple[Finding, ...]:
+def decode_prompt(results: object) -> tuple[Finding, ...]:
     """The findings of `prompt_filter_results` (in old versions `prompt_annotations`)."""
     found: tuple[Finding, ...] = ()
-    for prompt in results or ():
-        judged = prompt.get("content_filter_results", prompt.get("content_filter_result"))
-        found += decode(judged if isinstance(judged, dict) else None, Stage.PROMPT)
+    for prompt in results if isinstance(results, list) else ():
+        if isinstance(prompt, dict):
+            found += decode(prompt.get("content_filter_results", prompt.get("content_filter_result")), Stage.PROMPT)
     return found
 
 

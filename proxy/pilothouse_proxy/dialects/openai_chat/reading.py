@@ -54,6 +54,11 @@ def text(raw: msgspec.Raw) -> str:
     return _text.decode(raw) or ""
 
 
+def word(value: object) -> str | None:
+    """A value that is text, if it is."""
+    return value if isinstance(value, str) else None
+
+
 def content(raw: msgspec.Raw, *, said: Sink, thought: Sink, unknown: Sink) -> None:
     """`content`: text, or a list of parts as Mistral's reasoning models write it."""
     if not bytes(raw).startswith(b"["):

@@ -35,7 +35,7 @@ def reply(request: Request, body: bytes) -> Reply:
         choice = completion.choices[0]
         if choice.finish_reason in reading.ABORTED:
             raise UpstreamBroken(f"the provider has given up the answer ({choice.finish_reason})")
-        message = _Message(completion.id, names.originals(request))
+        message = _Message(str(completion.id), names.originals(request))
         if len(completion.choices) > 1:
             message.unknown.note("choices")
         message.read(choice.message)
@@ -51,7 +51,7 @@ def reply(request: Request, body: bytes) -> Reply:
         usage=_usage(completion, request, parts),
         citations=tuple(message.citations),
         findings=findings,
-        service_tier=completion.service_tier,
+        service_tier=reading.word(completion.service_tier),
         unknown=tuple(message.unknown.names),
     )
 

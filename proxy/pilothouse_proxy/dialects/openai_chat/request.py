@@ -101,8 +101,8 @@ def _nearest(tokens: int, known: Rules) -> str | None:
             return None
         raise unsupported(known, "reasoning_effort", "it does not reason")
     # Efforts above high have no number: whoever wants them has to name them.
-    numbered = [effort for effort in efforts if effort in _BUDGETS]
-    return min(numbered, key=lambda effort: abs(_BUDGETS[effort] - tokens))
+    numbered = [(abs(_BUDGETS[effort] - tokens), at) for at, effort in enumerate(efforts) if effort in _BUDGETS]
+    return efforts[min(numbered)[1]]
 
 
 def _tooling(request: Request, known: Rules) -> dict[str, object]:

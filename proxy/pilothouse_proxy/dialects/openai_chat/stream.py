@@ -105,16 +105,18 @@ class Decoder:
         if not self._started:
             self._started = True
             self._told.append(events.Started())
-        self._completion_id = self._completion_id or chunk.id or ""
+        self._completion_id = self._completion_id or str(chunk.id or "")
         self._judge(filters.decode_prompt(chunk.prompt_filter_results or chunk.prompt_annotations))
         for choice in chunk.choices or ():
             if choice.index:
                 self._note("choices")
                 continue
             self._read_choice(choice)
+            if self._over:
+                return
         if chunk.usage is not None:
             self._usage = wire_usage.decode(chunk.usage)
-        self._tier = chunk.service_tier or self._tier
+        self._tier = reading.word(chunk.service_tier) or self._tier
 
     def _read_choice(self, choice: answers.ChunkChoice) -> None:
         delta = choice.delta

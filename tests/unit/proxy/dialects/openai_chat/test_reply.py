@@ -211,3 +211,14 @@ REPLIES = st.builds(
 @given(REPLIES)
 def test_what_the_gateway_answers_another_gateway_reads(reply: Reply) -> None:
     assert Provider().decode_reply(REQUEST, call().model, encode.reply(call(), reply)) == reply
+
+
+def test_a_form_of_its_own_of_what_an_answer_can_do_without_breaks_nothing() -> None:
+    reply = decoded(
+        {"content": "x"},
+        id=7,
+        service_tier={"tier": 1},
+        prompt_filter_results={"hate": 1},
+        choice={"content_filter_results": ["hate"]},
+    )
+    assert (reply.parts, reply.service_tier, reply.findings) == ((Text(text="x"),), None, ())

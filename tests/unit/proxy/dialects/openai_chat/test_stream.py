@@ -269,3 +269,9 @@ def test_what_the_gateway_streams_another_gateway_reads(reply: Reply, usage_aske
     assert isinstance(settled, events.Settled)
     assert settled.usage.estimated != usage_asked
     assert not usage_asked or settled == sent[-1]
+
+
+def test_a_form_of_its_own_of_what_a_chunk_can_do_without_breaks_nothing() -> None:
+    odd = chunk({"content": "x"}, choice={"content_filter_results": [1]}, service_tier=5, prompt_annotations="none")
+    got = told({**odd, "id": None}, {**chunk({}, finish="stop"), "id": 7}, USAGE, DONE)
+    assert got == [events.Started(), events.TextDelta("x"), events.Finished(Finish.STOP), SETTLED]
