@@ -101,7 +101,12 @@ def _nearest(tokens: int, known: Rules) -> str | None:
             return None
         raise unsupported(known, "reasoning_effort", "it does not reason")
     # Efforts above high have no number: whoever wants them has to name them.
-    numbered = [(abs(_BUDGETS[effort] - tokens), at) for at, effort in enumerate(efforts) if effort in _BUDGETS]
+    numbered = [
+        (abs(_BUDGETS[effort] - tokens), at)
+        for at, effort in enumerate(efforts)
+        # Who wants little thinking still wants some.
+        if effort in _BUDGETS and not (tokens and effort == "none")
+    ]
     return efforts[min(numbered)[1]]
 
 

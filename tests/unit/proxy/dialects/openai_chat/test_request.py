@@ -259,6 +259,8 @@ def test_what_a_model_takes_is_sent(model: str, wish: dict[str, Any], members: d
         (0, "gpt-5.2", "none"),
         (0, "gpt-5", "minimal"),
         (0, "o3", "low"),
+        (100, "gpt-5.2", "low"),
+        (1_024, "gpt-5.2", "low"),
         (1_024, "gpt-5", "minimal"),
         (1_024, "o3", "low"),
         (4_096, "gpt-5", "low"),
