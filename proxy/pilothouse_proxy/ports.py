@@ -23,12 +23,13 @@ class Operation(enum.StrEnum):
     """What a client calls: one path, one dialect of clients."""
 
     CHAT = "chat"
+    COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
     MESSAGES = "messages"
     COUNT_TOKENS = "count_tokens"
 
 
-WRITING = frozenset({Operation.CHAT, Operation.MESSAGES})
+WRITING = frozenset({Operation.CHAT, Operation.COMPLETIONS, Operation.MESSAGES})
 """Operations whose answer is written by a model, token by token."""
 
 FREE = frozenset({Operation.COUNT_TOKENS})
@@ -42,6 +43,7 @@ class DialectName(enum.StrEnum):
     """A wire format."""
 
     OPENAI_CHAT = "openai.chat"
+    OPENAI_COMPLETIONS = "openai.completions"
     OPENAI_EMBEDDINGS = "openai.embeddings"
     ANTHROPIC_MESSAGES = "anthropic.messages"
     ANTHROPIC_COUNT_TOKENS = "anthropic.count_tokens"

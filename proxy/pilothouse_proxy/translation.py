@@ -38,6 +38,7 @@ _ROOM = "pilothouse_proxy.dialects."
 
 PEEKS: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.peek:read",
+    _D.OPENAI_COMPLETIONS: "openai_chat.legacy.peek:read",
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.peek:read",
     _D.ANTHROPIC_MESSAGES: "anthropic_messages.peek:read",
     _D.ANTHROPIC_COUNT_TOKENS: "anthropic_messages.peek:read_count",
@@ -52,13 +53,16 @@ HEADERS: Mapping[DialectName, str] = {
 
 PASS_THROUGH: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.passthrough:PassThrough",
+    _D.OPENAI_COMPLETIONS: "openai_chat.passthrough:PassThrough",
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.passthrough:PassThrough",
 }
 CLIENTS: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.client:Client",
     _D.ANTHROPIC_MESSAGES: "anthropic_messages.client:Client",
+    _D.OPENAI_COMPLETIONS: "openai_chat.legacy.client:Client",
 }
 PROVIDERS: Mapping[DialectName, str] = {
+    _D.OPENAI_CHAT: "openai_chat.provider:Provider",
     _D.BEDROCK_CONVERSE: "bedrock_converse.provider:Provider",
 }
 COUNT_CLIENTS: Mapping[DialectName, str] = {

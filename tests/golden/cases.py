@@ -16,6 +16,7 @@ from pilothouse_proxy.ports import SHAPES, Call, DialectName, Operation, Transla
 FOLDER = Path(__file__).parent
 OPERATIONS = {
     DialectName.OPENAI_CHAT: Operation.CHAT,
+    DialectName.OPENAI_COMPLETIONS: Operation.COMPLETIONS,
     DialectName.OPENAI_EMBEDDINGS: Operation.EMBEDDINGS,
     DialectName.ANTHROPIC_MESSAGES: Operation.MESSAGES,
     DialectName.ANTHROPIC_COUNT_TOKENS: Operation.COUNT_TOKENS,
@@ -56,6 +57,12 @@ CORE = frozenset(
 
 MINIMAL: dict[str, Any] = {"model": "claude", "messages": [{"role": "user", "content": "Hello"}]}
 """The request to an answer whose case names none."""
+
+MINIMAL_OF: dict[DialectName, dict[str, Any]] = {
+    DialectName.OPENAI_COMPLETIONS: {"model": "claude", "prompt": "Hello"},
+}
+"""The same of a client that does not speak chat. Of a case's own request it keeps what both APIs have."""
+_SHARED = frozenset({"model", "stream", "stream_options"})
 
 
 def as_messages(request: dict[str, Any]) -> dict[str, Any]:
@@ -157,6 +164,9 @@ def body_of(document: dict[str, Any]) -> bytes:
 def call_of(client: DialectName, upstream: DialectName, document: dict[str, Any]) -> Call:
     """The call that an answer or a stream belongs to."""
     request = document.get("request", MINIMAL)
+    if client in MINIMAL_OF and client is not upstream:
+        kept = {name: value for name, value in request.items() if name in _SHARED}
+        request = {**MINIMAL_OF[client], **kept}
     if client in FROM_CHAT and upstream is not client:
         request = FROM_CHAT[client](request)
     # Its headers are those of the answer.

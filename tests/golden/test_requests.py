@@ -9,6 +9,7 @@ import pytest
 from pilothouse_proxy import translation
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.ports import DialectName, Translation
+from tests import sdk_bodies
 from tests.golden import cases, converse_model
 from tests.goldens import Goldens
 
@@ -16,6 +17,9 @@ MATRIX = [
     (client, upstream, case) for client, upstream, _ in cases.pairs() for case in cases.requests(client, upstream)
 ]
 CONVERSE = [(client, case) for client, upstream, case in MATRIX if upstream is DialectName.BEDROCK_CONVERSE]
+RENAMED = {"limit-old-name-of-a-reasoning-model", "limit-old-name-of-a-reasoning-family"}
+"""Cases whose limit the model would refuse under the name that the client gives it."""
+LEGACY = cases.inputs("requests", DialectName.OPENAI_COMPLETIONS)
 
 
 def translated(client: DialectName, upstream: DialectName, case: str) -> bytes:
@@ -127,16 +131,36 @@ def test_equal_requests_give_equal_bytes() -> None:
         assert translated(client, DialectName.BEDROCK_CONVERSE, case) == first, case
 
 
-def test_pass_through_keeps_every_member_but_the_models_name() -> None:
-    for case in cases.inputs("requests", DialectName.OPENAI_CHAT):
-        document = cases.load("requests", DialectName.OPENAI_CHAT, case)
+@pytest.mark.parametrize("case", LEGACY)
+def test_what_a_legacy_completion_becomes_holds_to_the_providers_own_types(case: str) -> None:
+    client = DialectName.OPENAI_COMPLETIONS
+    upstream = cases.load("requests", client, case)["upstream"]
+    for dialect in (DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE):
         try:
-            body = json.loads(translated(DialectName.OPENAI_CHAT, DialectName.OPENAI_CHAT, case))
+            body = json.loads(translated(client, dialect, case))
+        except GatewayError as error:
+            assert error.kind in {Kind.INVALID_REQUEST, Kind.UNSUPPORTED}
+            assert error.param or "malformed" in case
+            continue
+        if dialect is DialectName.OPENAI_CHAT:
+            sdk_bodies.chat_body(body)
+        else:
+            assert converse_model.problems_of_request(body, upstream) == ""
+
+
+@pytest.mark.parametrize("dialect", [DialectName.OPENAI_CHAT, DialectName.OPENAI_COMPLETIONS])
+def test_pass_through_keeps_every_member_but_the_models_name(dialect: DialectName) -> None:
+    for case in cases.inputs("requests", dialect):
+        document = cases.load("requests", dialect, case)
+        try:
+            body = json.loads(translated(dialect, dialect, case))
         except GatewayError:
             continue
         assert body.pop("model") == document["upstream"], case
         body.pop("stream_options", None)
         sent = json.loads(cases.body_of(document))
+        if case in RENAMED:
+            sent["max_completion_tokens"] = sent.pop("max_tokens")
         assert body == {name: sent[name] for name in sent if name not in {"model", "stream_options"}}, case
 
 

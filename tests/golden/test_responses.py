@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from anthropic.types import Message
-from openai.types import CreateEmbeddingResponse
+from openai.types import Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
 from pilothouse_proxy import translation
@@ -118,10 +118,34 @@ def test_anthropics_sdk_reads_every_translated_answer(case: str) -> None:
     assert counted.input_tokens + cached == usage.input_tokens
 
 
-@pytest.mark.parametrize("upstream", [DialectName.OPENAI_CHAT, DialectName.OPENAI_EMBEDDINGS])
+@pytest.mark.parametrize(
+    ("upstream", "case"),
+    [
+        (upstream, case)
+        for client, upstream, case in MATRIX
+        if client is DialectName.OPENAI_COMPLETIONS and upstream is not client
+    ],
+)
+def test_the_sdk_reads_every_answer_to_a_legacy_completion(upstream: DialectName, case: str) -> None:
+    try:
+        answer = translated(DialectName.OPENAI_COMPLETIONS, upstream, case)
+    except UpstreamBroken:
+        return
+    completion = Completion.model_validate_json(answer.body)
+    assert (completion.object, completion.id) == ("text_completion", "cmpl-golden")
+    assert completion.choices[0].finish_reason in {"stop", "length", "content_filter"}
+    assert set(completion.model_extra or {}) <= {"prompt_filter_results"}
+    assert set(completion.choices[0].model_extra or {}) <= {"content_filter_results"}
+    assert completion.usage is not None
+
+
+@pytest.mark.parametrize(
+    "upstream", [DialectName.OPENAI_CHAT, DialectName.OPENAI_COMPLETIONS, DialectName.OPENAI_EMBEDDINGS]
+)
 def test_answers_of_the_same_dialect_pass_byte_for_byte(upstream: DialectName) -> None:
     types: dict[DialectName, Any] = {
         DialectName.OPENAI_CHAT: ChatCompletion,
+        DialectName.OPENAI_COMPLETIONS: Completion,
         DialectName.OPENAI_EMBEDDINGS: CreateEmbeddingResponse,
     }
     for case in cases.inputs("responses", upstream):

@@ -68,6 +68,7 @@ class BedrockModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, f
 
 class Kind(enum.Enum):
     CHAT = "chat"
+    COMPLETION = "completion"
     REASONING = "reasoning"
     EMBEDDING = "embedding"
 

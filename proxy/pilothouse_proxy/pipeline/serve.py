@@ -26,6 +26,7 @@ from pilothouse_proxy.routing import table
 
 OPERATIONS = {
     b"/v1/chat/completions": Operation.CHAT,
+    b"/v1/completions": Operation.COMPLETIONS,
     b"/v1/embeddings": Operation.EMBEDDINGS,
     b"/v1/messages": Operation.MESSAGES,
     b"/v1/messages/count_tokens": Operation.COUNT_TOKENS,

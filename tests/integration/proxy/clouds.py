@@ -30,7 +30,15 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
     connection = Connection(pool_size=pool_size)
     azure_key = APIKey(key=Secret(credentials.AZURE_API_KEY))
     deployments = {
-        name: Model(upstream=UpstreamModel(name)) for name in ("gpt-4o", "o4-mini", "text-embedding-3-small")
+        name: Model(upstream=UpstreamModel(name))
+        for name in (
+            "gpt-4o",
+            "gpt-4o-async",
+            "gpt-4o-ptu",
+            "gpt-35-turbo-instruct",
+            "o4-mini",
+            "text-embedding-3-small",
+        )
     }
 
     def to(*targets: Target, models: tuple[str, ...]) -> Route:
@@ -43,7 +51,15 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
         "gpt": to(Target(provider=AZURE, model="gpt-4o"), models=("gpt",)),
         "dated": to(Target(provider=AZURE_DATED, model="gpt-4o"), models=("gpt-dated",)),
         "old": to(Target(provider=AZURE_OLD, model="gpt-4o"), models=("gpt-old",)),
-        "plain": to(Target(provider=PLAIN), models=("gpt-4o-mini", "gpt-nowhere")),
+        "async": to(Target(provider=AZURE, model="gpt-4o-async"), models=("gpt-async",)),
+        "reasoning": to(Target(provider=AZURE, model="o4-mini"), models=("o4",)),
+        "instruct": to(Target(provider=AZURE, model="gpt-35-turbo-instruct"), models=("instruct",)),
+        "reserved": to(
+            Target(provider=AZURE, model="gpt-4o-ptu", priority=0),
+            Target(provider=AZURE, model="gpt-4o", priority=1),
+            models=("reserved",),
+        ),
+        "plain": to(Target(provider=PLAIN), models=("gpt-4o-mini", "gpt-3.5-turbo-instruct", "gpt-nowhere")),
         "embed": to(Target(provider=AZURE, model="text-embedding-3-small"), models=("embed",)),
         "chat": to(
             Target(provider=BEDROCK, model="claude", priority=0),

@@ -124,6 +124,26 @@ _REASONING_FIXED: Final[Mapping[str, Any]] = {
     "frequency_penalty": 0,
 }
 _REASONING_UNSUPPORTED: Final = ("logprobs", "top_logprobs", "logit_bias")
+_COMPLETIONS: Final[Mapping[str, Rule]] = {
+    "model": _of(str),
+    "prompt": _of(str, list),
+    "best_of": _integer(1, 20),
+    "echo": _of(bool),
+    "frequency_penalty": _number(-2, 2),
+    "logit_bias": _of(dict),
+    "logprobs": _integer(0, 5),
+    "max_tokens": _integer(0, 10_000_000),
+    "n": _integer(1, 128),
+    "presence_penalty": _number(-2, 2),
+    "seed": _integer(-(2**63), 2**63 - 1),
+    "stop": _of(str, list),
+    "stream": _of(bool),
+    "stream_options": _of(dict),
+    "suffix": _of(str),
+    "temperature": _number(0, 2),
+    "top_p": _number(0, 1),
+    "user": _of(str),
+}
 _EMBEDDINGS: Final[Mapping[str, Rule]] = {
     "model": _of(str),
     "input": _of(str, list),
@@ -153,6 +173,33 @@ def chat(body: Any, *, model: OpenAIModel, extras: frozenset[str] = frozenset())
     _tools(checked)
     _response_format(checked)
     _messages(checked["messages"], reasoning=model.kind is Kind.REASONING)
+    return checked
+
+
+def completions(body: Any, *, model: OpenAIModel) -> dict[str, Any]:
+    """The body, if it is a right legacy completion request for this model. Raises BadRequest."""
+    checked = _table(body, _COMPLETIONS, frozenset())
+    prompt = checked.get("prompt")
+    if isinstance(prompt, list) and (not prompt or not _inputs_agree(prompt)):
+        raise BadRequest("'$.prompt' is invalid. Please check the API reference.", param="prompt")
+    if checked.get("stream_options") is not None and not checked.get("stream"):
+        raise BadRequest(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
+        )
+    n, best_of = checked.get("n") or 1, checked.get("best_of")
+    if best_of is not None and best_of < n:
+        raise BadRequest(
+            f"You requested that the server return more choices than it will generate (best_of must be "
+            f"greater than or equal to n): n={n}, best_of={best_of}.",
+            param="best_of",
+        )
+    if best_of is not None and best_of > 1 and checked.get("stream"):
+        raise BadRequest("You cannot stream results with best_of > n.", param="best_of")
+    if checked.get("suffix") is not None:
+        raise BadRequest("Unrecognized request argument supplied: suffix")
+    asked = checked.get("max_tokens")
+    if asked is not None and asked > model.max_output_tokens:
+        raise BadRequest(f"max_tokens is too large: {asked}.", param="max_tokens", code="invalid_value")
     return checked
 
 

@@ -24,6 +24,7 @@ _D = DialectName
 
 _CLIENTS: Mapping[str, DialectName] = {
     "chat": _D.OPENAI_CHAT,
+    "completions": _D.OPENAI_COMPLETIONS,
     "responses": _D.OPENAI_RESPONSES,
     "messages": _D.ANTHROPIC_MESSAGES,
 }

@@ -1,11 +1,13 @@
 """An OpenAI-compatible server as a `ports.Provider`."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
 from pilothouse_api.snapshot.credentials import APIKey, BearerToken, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
+from pilothouse_proxy.dialects.openai_chat import rules
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
@@ -18,8 +20,11 @@ _DIALECTS: Mapping[Operation, tuple[DialectName, ...]] = {
     Operation.EMBEDDINGS: (DialectName.OPENAI_EMBEDDINGS,),
     Operation.MESSAGES: (DialectName.OPENAI_CHAT,),
 }
+_OPENAI = re.compile(r"https://([a-z0-9-]+\.)?api\.openai\.com(:443)?(/.*)?")
+"""OpenAI's own servers, also those of a region."""
 _PATHS: Mapping[DialectName, str] = {
     DialectName.OPENAI_CHAT: "/chat/completions",
+    DialectName.OPENAI_COMPLETIONS: "/completions",
     DialectName.OPENAI_EMBEDDINGS: "/embeddings",
 }
 
@@ -30,8 +35,16 @@ class OpenAIProvider:
     kind: str = "openAI"
 
     def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
-        """As `ports.Provider` says."""
-        return _DIALECTS.get(operation, ())
+        """As `ports.Provider` says.
+
+        OpenAI's chat models answer 404 to legacy completions; model servers serve every model so.
+        """
+        if operation is not Operation.COMPLETIONS:
+            return _DIALECTS.get(operation, ())
+        serves = rules.of(model).completions
+        if serves is None:
+            serves = _OPENAI.fullmatch(endpoint.url) is None
+        return (DialectName.OPENAI_COMPLETIONS,) if serves else (DialectName.OPENAI_CHAT,)
 
     def check(self, call: Call) -> None:
         """Nothing is known beforehand."""

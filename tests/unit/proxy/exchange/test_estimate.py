@@ -3,11 +3,14 @@
 import base64
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pilothouse_proxy.exchange import estimate, members
+from pilothouse_proxy.exchange.parts import Image, ImageFormat, Text, ToolCall, ToolResult
+from pilothouse_proxy.exchange.request import Request, Role, Tool, Turn
 
 
 def tokens(**body: object) -> int:
@@ -57,3 +60,17 @@ def test_more_text_never_counts_less(first: str, second: str) -> None:
 
 def test_output_is_counted_by_its_bytes() -> None:
     assert estimate.output_tokens(1_000) == 270
+
+
+def test_a_neutral_request_is_measured_by_its_text_and_its_pieces() -> None:
+    image = Image(format=ImageFormat.PNG, base64="A" * 10_000)
+    spoken = (
+        Turn(role=Role.USER, parts=(Text(text="x" * 100), image), at=0),
+        Turn(role=Role.ASSISTANT, parts=(ToolCall(id="1", name="look", arguments='{"a":1}'),), at=1),
+        Turn(role=Role.TOOL, parts=(ToolResult(call_id="1", content=(Text(text="y" * 100),)),), at=2),
+    )
+    tokens = 3 + 3 * 4 + 200 * estimate.LATIN + estimate.PER_IMAGE + len('look{"a":1}') * estimate.CODE
+    assert estimate.of_turns(Request(turns=spoken)) == round(tokens)
+    tools = (Tool(name="look", schema=msgspec.Raw(b'{"type":"object"}')),)
+    tokens += len('look{"type":"object"}') * estimate.CODE
+    assert estimate.of_turns(Request(turns=spoken, tools=tools)) == round(tokens)

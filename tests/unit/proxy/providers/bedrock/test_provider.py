@@ -43,6 +43,7 @@ def test_what_models_write_alone_is_spoken_and_as_converse() -> None:
     assert {operation: found for operation, found in spoken.items() if found} == {
         Operation.CHAT: (DialectName.BEDROCK_CONVERSE,),
         Operation.MESSAGES: (DialectName.BEDROCK_CONVERSE,),
+        Operation.COMPLETIONS: (DialectName.BEDROCK_CONVERSE,),
     }
 
 
