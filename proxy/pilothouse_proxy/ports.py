@@ -1,8 +1,8 @@
 """Interfaces with more than one implementation; they stand below all of these."""
 
 import enum
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -10,6 +10,7 @@ from pilothouse_api.names import ModelName, ProviderKey, UpstreamModel
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import Failure
+from pilothouse_proxy.exchange import embedding, rerank
 from pilothouse_proxy.exchange.events import Event
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request as ChatRequest
@@ -23,6 +24,7 @@ class Operation(enum.StrEnum):
 
     CHAT = "chat"
     EMBEDDINGS = "embeddings"
+    RERANK = "rerank"
 
 
 WRITING = frozenset({Operation.CHAT})
@@ -35,6 +37,14 @@ class DialectName(enum.StrEnum):
     OPENAI_CHAT = "openai.chat"
     OPENAI_EMBEDDINGS = "openai.embeddings"
     BEDROCK_CONVERSE = "bedrock.converse"
+    RERANK = "rerank"
+    """As Cohere's API and Jina's share it."""
+    BEDROCK_TITAN_EMBED = "bedrock.invoke.titan_embed"
+    BEDROCK_TITAN_MULTIMODAL = "bedrock.invoke.titan_multimodal"
+    BEDROCK_NOVA_EMBED = "bedrock.invoke.nova_embed"
+    BEDROCK_COHERE_EMBED = "bedrock.invoke.cohere_embed"
+    BEDROCK_MARENGO = "bedrock.invoke.marengo"
+    BEDROCK_RERANK = "bedrock.invoke.rerank"
 
 
 class Peek(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +79,8 @@ class Call(msgspec.Struct, kw_only=True):
     told as a stream when it is whole."""
     decoded: object = None
     """Where a translation keeps the neutral request between the attempts of one request."""
+    further: Sequence[bytes] = ()
+    """What a `Parted` translation asks the provider beside the body that `request` returned."""
 
     @property
     def upstream(self) -> UpstreamModel:
@@ -94,6 +106,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str = ""
     unknown: tuple[str, ...] = ()
     """What the provider sent that the client's dialect has no place for, by name; for a metric."""
+    search_units: int = 0
+    """What a rerank is billed by, where the provider says so."""
 
 
 class StreamRelay(Protocol):
@@ -149,6 +163,23 @@ class Translation(Protocol):
         ...
 
 
+AnswerParts = Sequence[tuple[Headers, bytes]]
+"""Headers and body of each 2xx answer, in the order of what was asked."""
+
+
+@runtime_checkable
+class Parted(Translation, Protocol):
+    """A translation that may ask the provider several times for one request: `request` sets `call.further`."""
+
+    def joined(self, call: Call, answers: AnswerParts) -> Answer:
+        """The client's answer to all of it.
+
+        Raises:
+            UpstreamBroken: one of the bodies is not what the dialect promises.
+        """
+        ...
+
+
 class Way(msgspec.Struct, frozen=True, kw_only=True):
     """How one operation reaches one model."""
 
@@ -157,6 +188,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     translation: Translation
     base: Base
     """Where that is spoken."""
+    parted: Parted | None = None
+    """The translation, if it is one that may ask several times."""
 
 
 class EventDecoder(Protocol):
@@ -219,6 +252,62 @@ class ProviderDialect(Protocol):
     def event_decoder(self, request: ChatRequest, call: Call, headers: Headers) -> EventDecoder:
         """For one stream; `headers` are those of the answer."""
         ...
+
+
+class EmbeddingClient(Protocol):
+    """The half of a dialect of embeddings that faces clients."""
+
+    def decode_request(self, call: Call) -> embedding.Request:
+        """The neutral request.
+
+        Raises:
+            GatewayError: 400 that names the parameter which is malformed, or which only a pass-through can honour.
+        """
+        ...
+
+    def encode_reply(self, call: Call, reply: embedding.Reply, usage: Usage) -> bytes:
+        """The answer's body.
+
+        Raises:
+            UpstreamBroken: a vector is no list of numbers.
+        """
+        ...
+
+
+class EmbeddingProvider(Protocol):
+    """The half of a dialect of embeddings that faces providers."""
+
+    def encode_requests(self, request: embedding.Request, model: Model) -> list[bytes]:
+        """What the provider is asked, at least one body.
+
+        Raises:
+            GatewayError: 400 that names the parameter which the model cannot honour.
+        """
+        ...
+
+    def decode_replies(self, request: embedding.Request, model: Model, answers: AnswerParts) -> embedding.Reply:
+        """The neutral answer to all of it.
+
+        Raises:
+            UpstreamBroken: one of the bodies is not what the dialect promises.
+        """
+        ...
+
+
+class RerankClient(Protocol):
+    """The half of a dialect of reranking that faces clients. Errors as in `EmbeddingClient`."""
+
+    def decode_request(self, call: Call) -> rerank.Request: ...
+
+    def encode_reply(self, call: Call, request: rerank.Request, reply: rerank.Reply) -> bytes: ...
+
+
+class RerankProvider(Protocol):
+    """The half of a dialect of reranking that faces providers. Errors as in `EmbeddingProvider`."""
+
+    def encode_request(self, request: rerank.Request, model: Model) -> bytes: ...
+
+    def decode_reply(self, request: rerank.Request, headers: Headers, body: bytes) -> rerank.Reply: ...
 
 
 class Provider(Protocol):

@@ -28,6 +28,7 @@ from pilothouse_proxy.routing.health import Health
 CLIENT_DIALECTS: Mapping[Operation, DialectName] = {
     Operation.CHAT: DialectName.OPENAI_CHAT,
     Operation.EMBEDDINGS: DialectName.OPENAI_EMBEDDINGS,
+    Operation.RERANK: DialectName.RERANK,
 }
 
 
@@ -46,7 +47,8 @@ class Ways(dict[Operation, tuple[ports.Way, ...]]):
             met = translation.between(CLIENT_DIALECTS[operation], dialect)
             if met is not None:
                 base = self._place.bases[provider.url(endpoint, dialect, self._model)]
-                found.append(ports.Way(dialect=dialect, translation=met, base=base))
+                parted = met if isinstance(met, ports.Parted) else None
+                found.append(ports.Way(dialect=dialect, translation=met, base=base, parted=parted))
         ways = self[operation] = tuple(found)
         return ways
 

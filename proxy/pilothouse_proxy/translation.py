@@ -8,21 +8,26 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pilothouse_proxy.errors import Failure
-from pilothouse_proxy.exchange import events, telling
+from pilothouse_proxy.errors import Failure, UpstreamBroken
+from pilothouse_proxy.exchange import embedding, estimate, events, rerank, telling
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.ports import (
     Answer,
+    AnswerParts,
     Call,
     ClientDialect,
     DialectName,
+    EmbeddingClient,
+    EmbeddingProvider,
     EventDecoder,
     EventEncoder,
     Peek,
     ProviderDialect,
+    RerankClient,
+    RerankProvider,
     StreamRelay,
     Translation,
 )
@@ -33,18 +38,36 @@ _ROOM = "pilothouse_proxy.dialects."
 PEEKS: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.peek:read",
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.peek:read",
+    _D.RERANK: "rerank.peek:read",
 }
 """What clients may speak."""
 
 PASS_THROUGH: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.passthrough:PassThrough",
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.passthrough:PassThrough",
+    _D.RERANK: "rerank.passthrough:PassThrough",
 }
 CLIENTS: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.client:Client",
 }
 PROVIDERS: Mapping[DialectName, str] = {
     _D.BEDROCK_CONVERSE: "bedrock_converse.provider:Provider",
+}
+EMBEDDING_CLIENTS: Mapping[DialectName, str] = {
+    _D.OPENAI_EMBEDDINGS: "openai_embeddings.client:Client",
+}
+EMBEDDING_PROVIDERS: Mapping[DialectName, str] = {
+    _D.BEDROCK_TITAN_EMBED: "bedrock_embed.titan:Provider",
+    _D.BEDROCK_TITAN_MULTIMODAL: "bedrock_embed.titan_multimodal:Provider",
+    _D.BEDROCK_NOVA_EMBED: "bedrock_embed.nova:Provider",
+    _D.BEDROCK_COHERE_EMBED: "bedrock_embed.cohere:Provider",
+    _D.BEDROCK_MARENGO: "bedrock_embed.marengo:Provider",
+}
+RERANK_CLIENTS: Mapping[DialectName, str] = {
+    _D.RERANK: "rerank.client:Client",
+}
+RERANK_PROVIDERS: Mapping[DialectName, str] = {
+    _D.BEDROCK_RERANK: "bedrock_rerank.provider:Provider",
 }
 
 
@@ -68,6 +91,12 @@ def between(client: DialectName, upstream: DialectName) -> Translation | None:
             translation = _load(PASS_THROUGH[client])()
     elif client in CLIENTS and upstream in PROVIDERS:
         translation = Hub(client=_load(CLIENTS[client])(), provider=_load(PROVIDERS[upstream])())
+    elif client in EMBEDDING_CLIENTS and upstream in EMBEDDING_PROVIDERS:
+        translation = EmbeddingHub(
+            client=_load(EMBEDDING_CLIENTS[client])(), provider=_load(EMBEDDING_PROVIDERS[upstream])()
+        )
+    elif client in RERANK_CLIENTS and upstream in RERANK_PROVIDERS:
+        translation = RerankHub(client=_load(RERANK_CLIENTS[client])(), provider=_load(RERANK_PROVIDERS[upstream])())
     return translation
 
 
@@ -105,6 +134,77 @@ class Hub:
     def _decoded(self, call: Call) -> Request:
         request = call.decoded
         if not isinstance(request, Request):
+            request = call.decoded = self._client.decode_request(call)
+        return request
+
+
+class EmbeddingHub:
+    """`Parted` by way of the exchange: most models take fewer texts at a time than clients send."""
+
+    def __init__(self, *, client: EmbeddingClient, provider: EmbeddingProvider) -> None:
+        self._client = client
+        self._provider = provider
+
+    def request(self, call: Call) -> bytes:
+        """The first upstream body; the others are in the call."""
+        bodies = self._provider.encode_requests(self._decoded(call), call.model)
+        call.further = bodies[1:]
+        return bodies[0]
+
+    def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
+        """The client's answer, where one body was all."""
+        return self.joined(call, [(headers, body)])
+
+    def joined(self, call: Call, answers: AnswerParts) -> Answer:
+        """The client's answer."""
+        request = self._decoded(call)
+        reply = self._provider.decode_replies(request, call.model, answers)
+        if len(reply.vectors) != len(request.inputs):
+            raise UpstreamBroken(f"the provider sent {len(reply.vectors)} vectors for {len(request.inputs)} inputs")
+        if reply.input_tokens is None:
+            # The client's dialect demands a figure.
+            usage = Usage(input_tokens=estimate.input_tokens(call.peek.members), estimated=True)
+        else:
+            usage = Usage(input_tokens=reply.input_tokens)
+        return Answer(body=self._client.encode_reply(call, reply, usage), usage=usage)
+
+    def relay(self, call: Call, headers: Headers) -> StreamRelay:
+        """Embeddings are never streamed."""
+        raise UpstreamBroken("embeddings are not streamed")
+
+    def _decoded(self, call: Call) -> embedding.Request:
+        request = call.decoded
+        if not isinstance(request, embedding.Request):
+            request = call.decoded = self._client.decode_request(call)
+        return request
+
+
+class RerankHub:
+    """`Translation` by way of the exchange."""
+
+    def __init__(self, *, client: RerankClient, provider: RerankProvider) -> None:
+        self._client = client
+        self._provider = provider
+
+    def request(self, call: Call) -> bytes:
+        """The upstream body."""
+        return self._provider.encode_request(self._decoded(call), call.model)
+
+    def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
+        """The client's answer. What is not counted in tokens has none: nothing is estimated."""
+        request = self._decoded(call)
+        reply = self._provider.decode_reply(request, headers, body)
+        return Answer(
+            body=self._client.encode_reply(call, request, reply), usage=Usage(input_tokens=reply.input_tokens or 0)
+        )
+
+    def relay(self, call: Call, headers: Headers) -> StreamRelay:
+        """Rankings are never streamed."""
+        raise UpstreamBroken("rankings are not streamed")
+
+    def _decoded(self, call: Call) -> rerank.Request:
+        request = call.decoded
+        if not isinstance(request, rerank.Request):
             request = call.decoded = self._client.decode_request(call)
         return request
 

@@ -1,8 +1,8 @@
 """Answers to requests that reach no provider, or that none has answered."""
 
 from pilothouse_proxy import errors
-from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.http import heads
+from pilothouse_proxy.errors import Failure, GatewayError, Kind
+from pilothouse_proxy.http import heads, messages
 from pilothouse_proxy.http.messages import Lines
 from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.observe.outcome import Outcome
@@ -41,3 +41,15 @@ def unsigned(provider: str, *, ended: bool) -> GatewayError:
     what = "has ended, and no other one has come" if ended else "has not come from the operator yet"
     message = f'the credential of provider "{provider}" {what}'
     return GatewayError(Kind.NO_CREDENTIAL, message, retry_after_s=UNSIGNED_RETRY_S)
+
+
+def unanswered(error: messages.HTTPError, label: str) -> Failure:
+    """What it means that no answer came, or not all of one."""
+    kind = Kind.UNAVAILABLE
+    if isinstance(error, messages.ConnectError):
+        kind = Kind.CONNECT
+    elif isinstance(error, messages.TimedOut):
+        kind = Kind.CONNECT if error.phase is messages.Phase.CONNECT else Kind.TIMEOUT
+    elif isinstance(error, messages.ProtocolError | messages.TooLarge):
+        kind = Kind.PROVIDER_ERROR
+    return Failure(kind=kind, message=f'provider "{label}": {error}', note=str(error))

@@ -22,7 +22,12 @@ from pilothouse_proxy.ports import Operation, Peek
 from pilothouse_proxy.quota import estimate
 from pilothouse_proxy.quota.reserve import QuotaExceeded, Reservation
 
-OPERATIONS = {b"/v1/chat/completions": Operation.CHAT, b"/v1/embeddings": Operation.EMBEDDINGS}
+OPERATIONS = {
+    b"/v1/chat/completions": Operation.CHAT,
+    b"/v1/embeddings": Operation.EMBEDDINGS,
+    b"/v1/rerank": Operation.RERANK,
+    b"/v2/rerank": Operation.RERANK,  # as Cohere's SDK calls it
+}
 NOT_CONFIGURED_RETRY_S = 1.0
 
 _JSON = (b"content-type", b"application/json")

@@ -10,10 +10,13 @@ from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
-from pilothouse_proxy.providers.bedrock import classify, sign
+from pilothouse_proxy.providers.bedrock import classify, embedding_models, sign
 from pilothouse_proxy.providers.bedrock.endpoint import path
 
 _UNFIT = "the provider's credential is no AWS access key that can sign, nor an API key that can be sent"
+
+_ACCEPT = b"accept: application/json\r\n"
+"""What InvokeModel is to answer in. Need not be signed."""
 
 
 class BedrockProvider:
@@ -23,7 +26,9 @@ class BedrockProvider:
 
     def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
         """As `ports.Provider` says."""
-        return (DialectName.BEDROCK_CONVERSE,) if operation is Operation.CHAT else ()
+        if operation is Operation.CHAT:
+            return (DialectName.BEDROCK_CONVERSE,)
+        return embedding_models.dialects(operation, model)
 
     def urls(self, endpoint: Endpoint) -> tuple[str, ...]:
         """The one."""
@@ -36,7 +41,7 @@ class BedrockProvider:
     def prepare(
         self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
     ) -> UpstreamRequest:
-        """Converse, or ConverseStream for a call that streams; signed, or with an API key as a Bearer token.
+        """InvokeModel, Converse, or ConverseStream where a call streams; signed, or with an API key as a Bearer token.
 
         Raises:
             GatewayError: a model id that Bedrock cannot have, or a credential that cannot sign.
@@ -44,21 +49,26 @@ class BedrockProvider:
         if not isinstance(endpoint, BedrockEndpoint):
             raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Bedrock")
         origin, base_path = base
-        target, canonical_path = path(base_path, call.upstream, "converse-stream" if call.streams else "converse")
+        action = embedding_models.INVOKED.get(call.dialect)
+        if action is None:
+            action = "converse-stream" if call.streams else "converse"
+        target, canonical_path = path(base_path, call.upstream, action)
         if not isinstance(credential, AccessKey):
-            lines = _lines(credential)
-            return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=lines, body=body)
-        if not sign.fits(credential):
+            headers = _lines(credential)
+        elif not sign.fits(credential):
             raise GatewayError(Kind.UPSTREAM_AUTH, _UNFIT)
-        headers = sign.lines(
-            host=origins.authority(origin.scheme, origin.host, origin.port),
-            canonical_path=canonical_path,
-            body=body,
-            credential=credential,
-            region=endpoint.region,
-            service=endpoint.service,
-            now=now,
-        )
+        else:
+            headers = sign.lines(
+                host=origins.authority(origin.scheme, origin.host, origin.port),
+                canonical_path=canonical_path,
+                body=body,
+                credential=credential,
+                region=endpoint.region,
+                service=endpoint.service,
+                now=now,
+            )
+        if call.dialect in embedding_models.INVOKED:
+            headers = Lines(headers + _ACCEPT)
         return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=headers, body=body)
 
     def unfit(self, credential: Credential) -> str:

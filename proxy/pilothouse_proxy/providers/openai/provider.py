@@ -16,10 +16,12 @@ from pilothouse_proxy.providers.openai import classify
 _DIALECTS: Mapping[Operation, tuple[DialectName, ...]] = {
     Operation.CHAT: (DialectName.OPENAI_CHAT,),
     Operation.EMBEDDINGS: (DialectName.OPENAI_EMBEDDINGS,),
+    Operation.RERANK: (DialectName.RERANK,),
 }
 _PATHS: Mapping[DialectName, str] = {
     DialectName.OPENAI_CHAT: "/chat/completions",
     DialectName.OPENAI_EMBEDDINGS: "/embeddings",
+    DialectName.RERANK: "/rerank",
 }
 
 

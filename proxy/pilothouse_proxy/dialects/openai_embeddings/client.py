@@ -1,0 +1,18 @@
+"""The half of the dialect that faces clients, as `translation` loads it."""
+
+from pilothouse_proxy.dialects.openai_embeddings import decode, encode
+from pilothouse_proxy.exchange.embedding import Reply, Request
+from pilothouse_proxy.exchange.usage import Usage
+from pilothouse_proxy.ports import Call
+
+
+class Client:
+    """`EmbeddingClient` of openai.embeddings."""
+
+    def decode_request(self, call: Call) -> Request:
+        """See `decode.decode`."""
+        return decode.decode(call)
+
+    def encode_reply(self, call: Call, reply: Reply, usage: Usage) -> bytes:
+        """See `encode.reply`."""
+        return encode.reply(call, reply, usage)
