@@ -51,6 +51,9 @@ class BedrockModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, f
     text_format: bool = False
     burndown: int = 1
     access: bool = True
+    invoke: str = ""
+    """Whose native body InvokeModel takes; see `bedrock/invoke/dispatch.py`."""
+    dimensions: tuple[int, ...] = ()
 
     @property
     def vendor(self) -> str:
@@ -61,6 +64,7 @@ class Kind(enum.Enum):
     CHAT = "chat"
     REASONING = "reasoning"
     EMBEDDING = "embedding"
+    RERANK = "rerank"
 
 
 class FilterMode(enum.Enum):

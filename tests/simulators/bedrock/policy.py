@@ -16,7 +16,11 @@ from tests.simulators.bedrock.sigv4 import Refusal
 from tests.simulators.credentials import AccessKey
 
 DENIED_TO_OLDER = "with an explicit deny in an identity-based policy"
-ACTIONS = {"Converse": "bedrock:InvokeModel", "ConverseStream": "bedrock:InvokeModelWithResponseStream"}
+ACTIONS = {
+    "Converse": "bedrock:InvokeModel",
+    "ConverseStream": "bedrock:InvokeModelWithResponseStream",
+    "InvokeModel": "bedrock:InvokeModel",
+}
 
 
 def refusal(key: AccessKey, *, model_id: str, operation: str, region: str, by_api_key: bool) -> Refusal | None:

@@ -11,6 +11,7 @@ from tests.simulators import answers, faults, speech
 from tests.simulators.answers import Answer, Memo, Whole
 from tests.simulators.bedrock import bearer, caching, converse, errors, policy, semantics, shapes, sigv4
 from tests.simulators.bedrock.caching import PromptCache
+from tests.simulators.bedrock.invoke import dispatch
 from tests.simulators.bedrock.voice import VOICE
 from tests.simulators.controls import Controls
 from tests.simulators.models import BedrockModel, NotOnDemand
@@ -19,7 +20,7 @@ from tests.simulators.wire.replies import Reply
 from tests.simulators.wire.server import Request
 
 NAME: Final = "bedrock"
-_OPERATIONS: Final = {b"converse": "Converse", b"converse-stream": "ConverseStream"}
+_OPERATIONS: Final = {b"converse": "Converse", b"converse-stream": "ConverseStream", b"invoke": "InvokeModel"}
 
 
 class BedrockService:
@@ -124,6 +125,17 @@ class BedrockService:
         known = self._memo.get(request.target, request.body)
         if known is not None:
             return known
+        if operation == "InvokeModel":
+            invoked = dispatch.prepared(request.body, model=model)
+            if not isinstance(invoked, Whole):
+                self._memo.put(request.target, request.body, invoked)
+            return invoked
+        if not model.max_output_tokens:
+            return errors.answer(
+                "ValidationException",
+                "This action doesn't support the model that you provided. Try again with a supported text or chat "
+                "model.",
+            )
         body = _checked(request.body, model=model, operation=operation)
         if isinstance(body, Whole):
             return body
