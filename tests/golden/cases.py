@@ -11,8 +11,22 @@ from pilothouse_proxy.errors import GatewayError
 from pilothouse_proxy.ports import Call, DialectName, Operation, Translation
 
 FOLDER = Path(__file__).parent
-OPERATIONS = {DialectName.OPENAI_CHAT: Operation.CHAT, DialectName.OPENAI_EMBEDDINGS: Operation.EMBEDDINGS}
+OPERATIONS = {
+    DialectName.OPENAI_CHAT: Operation.CHAT,
+    DialectName.OPENAI_EMBEDDINGS: Operation.EMBEDDINGS,
+    DialectName.RERANK: Operation.RERANK,
+}
 """What each dialect of clients is for. A dialect that is missing here fails the runners."""
+
+MODELS = {
+    DialectName.BEDROCK_TITAN_EMBED: "amazon.titan-embed-text-v2:0",
+    DialectName.BEDROCK_TITAN_MULTIMODAL: "amazon.titan-embed-image-v1",
+    DialectName.BEDROCK_NOVA_EMBED: "amazon.nova-2-multimodal-embeddings-v1:0",
+    DialectName.BEDROCK_COHERE_EMBED: "us.cohere.embed-v4:0",
+    DialectName.BEDROCK_MARENGO: "twelvelabs.marengo-embed-3-0-v1:0",
+    DialectName.BEDROCK_RERANK: "cohere.rerank-v3-5:0",
+}
+"""A request's model where the dialect is one family's own; a case's `upstreams` may name another of them."""
 
 MINIMAL: dict[str, Any] = {"model": "claude", "messages": [{"role": "user", "content": "Hello"}]}
 """The request to an answer whose case names none."""
@@ -45,8 +59,10 @@ def call(client: DialectName, upstream: DialectName, document: dict[str, Any], b
         GatewayError: the body is refused before it is routed.
     """
     peek = translation.peek(client)(body)
+    of_the_family = document.get("upstreams", {}).get(upstream) or MODELS.get(upstream)
     model = Model(
-        upstream=document["upstream"],
+        # An answer's case knows its model.
+        upstream=document["upstream"] if "request" in document else of_the_family or document["upstream"],
         family=document.get("family"),
         max_output_tokens=document.get("max_output_tokens"),
     )

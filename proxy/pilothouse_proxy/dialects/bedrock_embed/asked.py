@@ -19,9 +19,9 @@ def check(request: Request, row: Row) -> None:
     for given in request.inputs:
         if given.image is None:
             continue
+        _check_image(given, given.image, row)
         if given.text is not None and not row.pairs:
             raise unsupported(row, given.path, "a text and an image make a vector each")
-        _check_image(given, given.image, row)
 
 
 def dimensions(request: Request, row: Row) -> int | None:
