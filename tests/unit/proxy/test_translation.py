@@ -4,10 +4,15 @@ import json
 import subprocess
 import sys
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy import translation
-from pilothouse_proxy.ports import Call, DialectName, Operation
+from pilothouse_proxy.errors import UpstreamBroken
+from pilothouse_proxy.ports import Call, DialectName, Operation, Parted
 
 D = DialectName
 BODY = json.dumps({"model": "chat", "messages": [{"role": "user", "content": "Hello"}]}).encode()
@@ -29,6 +34,56 @@ def call(upstream: str) -> Call:
 def test_dialects_that_cannot_meet_have_no_translation() -> None:
     assert translation.between(D.OPENAI_EMBEDDINGS, D.BEDROCK_CONVERSE) is None
     assert translation.between(D.BEDROCK_CONVERSE, D.BEDROCK_CONVERSE) is None
+
+
+def test_embeddings_and_rankings_meet_in_exchanges_of_their_own() -> None:
+    embeds = translation.between(D.OPENAI_EMBEDDINGS, D.BEDROCK_TITAN_EMBED)
+    assert isinstance(embeds, Parted)
+    assert translation.between(D.OPENAI_EMBEDDINGS, D.BEDROCK_RERANK) is None
+    assert translation.between(D.RERANK, D.BEDROCK_RERANK) is not None
+    assert translation.between(D.OPENAI_CHAT, D.BEDROCK_TITAN_EMBED) is None
+    assert translation.between(D.RERANK, D.BEDROCK_CONVERSE) is None
+
+
+def test_only_who_asks_in_parts_is_parted() -> None:
+    for client, upstream in ((D.OPENAI_CHAT, D.BEDROCK_CONVERSE), (D.OPENAI_EMBEDDINGS, D.OPENAI_EMBEDDINGS)):
+        assert not isinstance(translation.between(client, upstream), Parted)
+
+
+def embeddings_call(texts: list[str]) -> Call:
+    body = json.dumps({"model": "embed", "input": texts}).encode()
+    return Call(
+        operation=Operation.EMBEDDINGS,
+        request_id="r",
+        created=0,
+        peek=translation.peek(D.OPENAI_EMBEDDINGS)(body),
+        body=body,
+        model=Model(upstream=UpstreamModel("amazon.titan-embed-text-v2:0")),
+        dialect=D.BEDROCK_TITAN_EMBED,
+        streams=False,
+    )
+
+
+@given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=60))
+def test_texts_are_asked_for_one_by_one_and_joined_in_order(texts: list[str]) -> None:
+    subject = translation.between(D.OPENAI_EMBEDDINGS, D.BEDROCK_TITAN_EMBED)
+    assert isinstance(subject, Parted)
+    asked = embeddings_call(texts)
+    bodies = [subject.request(asked), *asked.further]
+    assert [json.loads(body)["inputText"] for body in bodies] == texts
+    answers = [json.dumps({"embedding": [at], "inputTextTokenCount": at}).encode() for at in range(len(texts))]
+    answer = subject.joined(asked, [([], body) for body in answers])
+    assert [row["embedding"] for row in json.loads(answer.body)["data"]] == [[at] for at in range(len(texts))]
+    assert answer.usage is not None
+    assert answer.usage.input_tokens == sum(range(len(texts)))
+
+
+def test_vectors_that_are_too_few_are_broken() -> None:
+    subject = translation.between(D.OPENAI_EMBEDDINGS, D.BEDROCK_TITAN_EMBED)
+    assert isinstance(subject, Parted)
+    asked = embeddings_call(["one", "two"])
+    with pytest.raises(UpstreamBroken, match="1 vectors for 2 inputs"):
+        subject.joined(asked, [([], b'{"embedding": [1], "inputTextTokenCount": 1}')])
 
 
 def test_one_translation_serves_all_requests() -> None:
