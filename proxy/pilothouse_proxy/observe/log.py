@@ -200,6 +200,8 @@ def _text(outcome: Outcome, time: str, duration_ms: float) -> bytes:
     if outcome.usage is not None:
         about = "~" if outcome.usage.estimated else ""
         parts.append(f"tokens={about}{outcome.usage.input_tokens}+{outcome.usage.output_tokens}")
+    if outcome.search_units:
+        parts.append(f"search_units={outcome.search_units}")
     if outcome.principal:
         parts.append(f"by={outcome.principal}")
     if outcome.error:

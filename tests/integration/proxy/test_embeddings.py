@@ -177,10 +177,11 @@ async def test_a_part_whose_answer_breaks_off_is_tried_again(simulators: Simulat
     assert proxy.services.ledger.reading_bytes == 0
 
 
-async def test_a_text_that_is_too_long_is_the_callers_error(simulators: Simulators) -> None:
+@pytest.mark.parametrize(("model", "words"), [("titan-2", 9_000), ("nova", 2_000), ("cohere-3", 500)])
+async def test_a_text_that_is_too_long_is_the_callers_error(simulators: Simulators, model: str, words: int) -> None:
     async with serving(simulators) as (_, client):
         with pytest.raises(openai.BadRequestError) as refused:
-            await client.embeddings.create(model="titan-2", input=["short", "word " * 9_000])
+            await client.embeddings.create(model=model, input=["short", "word " * words])
     assert refused.value.code == "context_length_exceeded"
 
 

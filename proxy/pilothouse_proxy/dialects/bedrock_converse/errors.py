@@ -69,6 +69,7 @@ _CONTEXT_MARKERS = (
     "exceeds the context window",
     "input tokens exceed the configured limit",
     "too many input tokens",  # Titan's embeddings
+    "too many tokens: ",  # Cohere's
     "expected maxlength",  # InvokeModel's check of bodies, as "#/texts/0: expected maxLength: 2048, actual: 19882"
     "exceed model maximum",
 )

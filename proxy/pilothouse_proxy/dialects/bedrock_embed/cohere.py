@@ -1,7 +1,8 @@
 """`bedrock.invoke.cohere_embed`: Cohere Embed v3 and v4, up to 96 texts a call.
 
-Texts, images and pairs of both are put in calls of their own, and the vectors back in the client's order. Answers have
-two shapes, by whether types of vectors were asked for; here none are, and both are read.
+Texts, images and pairs of both are put in calls of their own, and the vectors back in the client's order. A text that
+is too long is refused, not cut. Answers have two shapes, by whether types of vectors were asked for; here none are, and
+both are read.
 """
 
 import enum
@@ -93,6 +94,8 @@ def _body(sort: _Sort, inputs: list[Input], request: Request, row: Row, length: 
     else:
         held = [{"content": _content(given)} for given in inputs]
     document: dict[str, object] = {sort.value: held, "input_type": purpose}
+    if sort is not _Sort.IMAGE:
+        document["truncate"] = "NONE"
     if length is not None:
         document["output_dimension"] = length
     return msgspec.json.encode(document)

@@ -55,8 +55,11 @@ def v4(body: Any, model: BedrockModel) -> Invoked:
 
 def _answered(body: Any, given: list[str], model: BedrockModel, *, size: int) -> Invoked:
     counts = [0 if "images" in body else speech.count_tokens(text) for text in given]
-    if max(counts) > model.context_window:
-        raise Refused(f"too many tokens: an input must be under {model.context_window} tokens")
+    if max(counts) > model.context_window and body.get("truncate", "NONE") == "NONE":
+        raise Refused(
+            f"too many tokens: total number of tokens in the input cannot exceed {model.context_window} - received "
+            f"{max(counts)}. Try using a shorter input, or enable truncation"
+        )
     floats = [list(vector(f"{body['input_type']} {text}", size)) for text in given]
     answer: dict[str, Any] = {"id": f"{answers.RUN}-{answers.SLOT}"}
     if body.get("embedding_types"):
