@@ -163,20 +163,28 @@ class Translation(Protocol):
         ...
 
 
-AnswerParts = Sequence[tuple[Headers, bytes]]
-"""Headers and body of each 2xx answer, in the order of what was asked."""
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer of several, made ready to be joined with the others."""
+
+    pieces: tuple[bytes, ...]
+    """Of the client's answer."""
+    input_tokens: int | None
 
 
 @runtime_checkable
 class Parted(Translation, Protocol):
     """A translation that may ask the provider several times for one request: `request` sets `call.further`."""
 
-    def joined(self, call: Call, answers: AnswerParts) -> Answer:
-        """The client's answer to all of it.
+    def part(self, call: Call, at: int, headers: Headers, body: bytes) -> Part:
+        """The 2xx answer to the body `at`, the first being 0. This is most of the work: done while others are awaited.
 
         Raises:
-            UpstreamBroken: one of the bodies is not what the dialect promises.
+            UpstreamBroken: the body is not what the dialect promises.
         """
+        ...
+
+    def joined(self, call: Call, parts: Sequence[Part]) -> Answer:
+        """The client's answer, of all parts in the order in which they were asked for."""
         ...
 
 
@@ -265,31 +273,35 @@ class EmbeddingClient(Protocol):
         """
         ...
 
-    def encode_reply(self, call: Call, reply: embedding.Reply, usage: Usage) -> bytes:
-        """The answer's body.
+    def encode_vector(self, call: Call, vector: msgspec.Raw) -> bytes:
+        """A vector of a reply in the form that the client asked for, as JSON.
 
         Raises:
-            UpstreamBroken: a vector is no list of numbers.
+            UpstreamBroken: it is no list of numbers.
         """
+        ...
+
+    def encode_reply(self, call: Call, vectors: Sequence[bytes], usage: Usage) -> bytes:
+        """The answer's body. `vectors` are encoded, one for each input."""
         ...
 
 
 class EmbeddingProvider(Protocol):
     """The half of a dialect of embeddings that faces providers."""
 
-    def encode_requests(self, request: embedding.Request, model: Model) -> list[bytes]:
-        """What the provider is asked, at least one body.
+    def encode_requests(self, request: embedding.Request, model: Model) -> list[embedding.Asked]:
+        """What the provider is asked, at least one body. Each input is in one of them.
 
         Raises:
             GatewayError: 400 that names the parameter which the model cannot honour.
         """
         ...
 
-    def decode_replies(self, request: embedding.Request, model: Model, answers: AnswerParts) -> embedding.Reply:
-        """The neutral answer to all of it.
+    def decode_reply(self, headers: Headers, body: bytes) -> embedding.Reply:
+        """The neutral answer to one of them.
 
         Raises:
-            UpstreamBroken: one of the bodies is not what the dialect promises.
+            UpstreamBroken: the body is not what the dialect promises.
         """
         ...
 

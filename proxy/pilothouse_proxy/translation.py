@@ -5,7 +5,7 @@ Dialects are named by string and loaded when a snapshot first needs them: a prox
 
 import functools
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pilothouse_proxy.errors import Failure, UpstreamBroken
@@ -16,7 +16,6 @@ from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.ports import (
     Answer,
-    AnswerParts,
     Call,
     ClientDialect,
     DialectName,
@@ -24,6 +23,7 @@ from pilothouse_proxy.ports import (
     EmbeddingProvider,
     EventDecoder,
     EventEncoder,
+    Part,
     Peek,
     ProviderDialect,
     RerankClient,
@@ -138,6 +138,14 @@ class Hub:
         return request
 
 
+class _Embedded:
+    """What a call keeps of a request for embeddings: the neutral form, and which inputs each upstream body holds."""
+
+    def __init__(self, request: embedding.Request) -> None:
+        self.request = request
+        self.places: list[tuple[int, ...]] = []
+
+
 class EmbeddingHub:
     """`Parted` by way of the exchange: most models take fewer texts at a time than clients send."""
 
@@ -147,36 +155,56 @@ class EmbeddingHub:
 
     def request(self, call: Call) -> bytes:
         """The first upstream body; the others are in the call."""
-        bodies = self._provider.encode_requests(self._decoded(call), call.model)
-        call.further = bodies[1:]
-        return bodies[0]
+        kept = self._kept(call)
+        asked = self._provider.encode_requests(kept.request, call.model)
+        kept.places = [one.places for one in asked]
+        call.further = [one.body for one in asked[1:]]
+        return asked[0].body
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The client's answer, where one body was all."""
-        return self.joined(call, [(headers, body)])
+        return self.joined(call, [self.part(call, 0, headers, body)])
 
-    def joined(self, call: Call, answers: AnswerParts) -> Answer:
+    def part(self, call: Call, at: int, headers: Headers, body: bytes) -> Part:
+        """The vectors of one answer, as the client wants them."""
+        places = self._places(call)[at]
+        reply = self._provider.decode_reply(headers, body)
+        if len(reply.vectors) != len(places):
+            raise UpstreamBroken(f"the provider sent {len(reply.vectors)} vectors where {len(places)} were asked for")
+        encode = self._client.encode_vector
+        return Part(pieces=tuple([encode(call, vector) for vector in reply.vectors]), input_tokens=reply.input_tokens)
+
+    def joined(self, call: Call, parts: Sequence[Part]) -> Answer:
         """The client's answer."""
-        request = self._decoded(call)
-        reply = self._provider.decode_replies(request, call.model, answers)
-        if len(reply.vectors) != len(request.inputs):
-            raise UpstreamBroken(f"the provider sent {len(reply.vectors)} vectors for {len(request.inputs)} inputs")
-        if reply.input_tokens is None:
+        vectors = [b""] * len(self._kept(call).request.inputs)
+        tokens = 0
+        told = True
+        for part, places in zip(parts, self._places(call), strict=True):
+            for at, vector in zip(places, part.pieces, strict=True):
+                vectors[at] = vector
+            tokens += part.input_tokens or 0
+            told = told and part.input_tokens is not None
+        if not told:
             # The client's dialect demands a figure.
-            usage = Usage(input_tokens=estimate.input_tokens(call.peek.members), estimated=True)
-        else:
-            usage = Usage(input_tokens=reply.input_tokens)
-        return Answer(body=self._client.encode_reply(call, reply, usage), usage=usage)
+            tokens = estimate.input_tokens(call.peek.members)
+        usage = Usage(input_tokens=tokens, estimated=not told)
+        return Answer(body=self._client.encode_reply(call, vectors, usage), usage=usage)
 
     def relay(self, call: Call, headers: Headers) -> StreamRelay:
         """Embeddings are never streamed."""
         raise UpstreamBroken("embeddings are not streamed")
 
-    def _decoded(self, call: Call) -> embedding.Request:
-        request = call.decoded
-        if not isinstance(request, embedding.Request):
-            request = call.decoded = self._client.decode_request(call)
-        return request
+    def _places(self, call: Call) -> list[tuple[int, ...]]:
+        kept = self._kept(call)
+        if not kept.places:
+            self.request(call)
+        return kept.places
+
+    def _kept(self, call: Call) -> _Embedded:
+        kept = call.decoded
+        if not isinstance(kept, _Embedded):
+            kept = call.decoded = _Embedded(self._client.decode_request(call))
+        return kept
 
 
 class RerankHub:

@@ -45,7 +45,7 @@ def translated(client: DialectName, upstream: DialectName, case: str) -> Answer:
     answers = [(headers, body) for body in bodies(upstream, case)]
     call = cases.call_of(client, upstream, document)
     if isinstance(met, Parted):
-        return met.joined(call, answers)
+        return met.joined(call, [met.part(call, at, *answer) for at, answer in enumerate(answers)])
     return met.reply(call, *answers[0])
 
 

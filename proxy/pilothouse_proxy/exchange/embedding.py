@@ -37,10 +37,17 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     others: Mapping[str, msgspec.Raw] = {}
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """A vector for each input, in their order: JSON lists of numbers, as the provider wrote them.
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """One upstream body, and the places in the request of the inputs that it holds."""
 
-    `input_tokens` is None where the provider has not told.
+    body: bytes
+    places: tuple[int, ...]
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to one body: a vector for each input, in their order.
+
+    Vectors are JSON lists of numbers, as the provider wrote them. `input_tokens` is None where it has not told.
     """
 
     vectors: tuple[msgspec.Raw, ...]

@@ -10,9 +10,10 @@ from typing import Final, Protocol
 
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_proxy import ports, runtime
-from pilothouse_proxy.errors import Failure
+from pilothouse_proxy.errors import Failure, Kind, UpstreamBroken
 from pilothouse_proxy.http import messages
 from pilothouse_proxy.http.client import Transfer
+from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.http.upstream import Stale
 from pilothouse_proxy.pipeline.refusal import unanswered
 from pilothouse_proxy.pipeline.services import Services
@@ -55,12 +56,20 @@ class Owner(Protocol):
         ...
 
 
-class Address:
-    """Where one attempt's parts go, and how they are signed."""
+class Asking:
+    """How one attempt asks: where its parts go, how they are signed, what their answers are made into."""
 
-    def __init__(self, target: runtime.Target, way: ports.Way, credential: Credential, call: ports.Call) -> None:
+    def __init__(
+        self,
+        target: runtime.Target,
+        parted: ports.Parted,
+        base: Base,
+        credential: Credential,
+        call: ports.Call,
+    ) -> None:
         self.target = target
-        self._way = way
+        self._parted = parted
+        self._base = base
         self._credential = credential
         self._call = call
 
@@ -72,12 +81,24 @@ class Address:
         """
         return self.target.provider.prepare(
             endpoint=self.target.endpoint,
-            base=self._way.base,
+            base=self._base,
             credential=self._credential,
             call=self._call,
             body=body,
             now=now,
         )
+
+    def read(self, at: int, headers: messages.Headers, body: bytes) -> ports.Part:
+        """The answer to a part, the first being 0.
+
+        Raises:
+            UpstreamBroken: it is not what its dialect promises.
+        """
+        return self._parted.part(self._call, at, headers, body)
+
+    def joined(self, parts: list[ports.Part]) -> ports.Answer:
+        """The client's answer, of all parts."""
+        return self._parted.joined(self._call, parts)
 
 
 class Fan:
@@ -90,7 +111,7 @@ class Fan:
         self,
         services: Services,
         owner: Owner,
-        address: Address,
+        asking: Asking,
         bodies: list[bytes],
         *,
         first_byte_s: float,
@@ -98,11 +119,11 @@ class Fan:
     ) -> None:
         self.services = services
         self.owner = owner
-        self.address = address
+        self.asking = asking
         self._first_byte_s = first_byte_s
         self._ends = ends
         self._asked = sum(len(body) for body in bodies)
-        self._parts = [Part(self, body) for body in bodies]
+        self._parts = [Part(self, at, body) for at, body in enumerate(bodies)]
         self._begun = self._answered = self._size = 0
 
     def begin(self, first: messages.UpstreamRequest) -> None:
@@ -125,9 +146,9 @@ class Fan:
         for part in parts[: self._begun]:
             part.abort()
 
-    def answers(self) -> list[tuple[messages.Headers, bytes]]:
-        """Of all parts, in their order."""
-        return [(part.headers, part.body()) for part in self._parts]
+    def answer(self) -> ports.Answer:
+        """The client's, once all parts are answered."""
+        return self.asking.joined([part.ready for part in self._parts if part.ready is not None])
 
     def share_sent(self) -> float:
         """Which share of all that is to be asked has gone out until now: somebody works on it."""
@@ -150,7 +171,7 @@ class Fan:
         ledger.reading_bytes += size
         if self._size > MOST_BYTES:
             error = messages.TooLarge(f"the upstream's answers are larger than {MOST_BYTES} bytes together")
-            failure = unanswered(error, self.address.target.label)
+            failure = unanswered(error, self.asking.target.label)
             # Asked again they would be as large.
             self.failed(self.owner.part_failed(failure), math.inf)
         elif size > 0 and not ledger.has_room():
@@ -166,7 +187,7 @@ class Fan:
 
     def failed(self, failure: Failure, tries: float) -> None:
         """A part has failed for good."""
-        share = sum(len(part.asked) for part in self._parts if part.answers) / self._asked
+        share = sum(len(part.asked) for part in self._parts if part.ready is not None) / self._asked
         self.abort()
         self.owner.parts_failed(failure, tries=tries, share=share)
 
@@ -179,13 +200,14 @@ class Fan:
 class Part:
     """One upstream request and its repetitions: a `Receiver`."""
 
-    def __init__(self, fan: Fan, asked: bytes) -> None:
+    def __init__(self, fan: Fan, at: int, asked: bytes) -> None:
         self.asked = asked
-        self.headers: messages.Headers = []
         self.beat_s = math.inf
-        self.answers = False
-        """Whether there is an answer, whole."""
+        self.ready: ports.Part | None = None
+        """The answer, once it is there."""
         self._fan = fan
+        self._at = at
+        self._headers: messages.Headers = []
         self._status = self._tries = self._size = 0
         self._pieces: list[bytes] = []
         self._request: messages.UpstreamRequest | None = None
@@ -202,7 +224,7 @@ class Part:
         self._timer = None
         fan = self._fan
         try:
-            self.send(fan.address.request(self.asked, now=fan.services.clock.wall()))
+            self.send(fan.asking.request(self.asked, now=fan.services.clock.wall()))
         except messages.HTTPError as error:
             # Not from within the call of another part, or of the flight.
             self._timer = asyncio.get_running_loop().call_later(0.0, self.broke, error)
@@ -217,7 +239,7 @@ class Part:
         """
         fan = self._fan
         self._tries += 1
-        self._status, self.headers = 0, []
+        self._status, self._headers = 0, []
         self._request = request
         self._transfer = fan.services.client.begin(request, self, first_byte_timeout_s=fan.first_byte_s())
 
@@ -230,14 +252,10 @@ class Part:
             self._transfer.abort()
             self._transfer = None
 
-    def body(self) -> bytes:
-        """Of the answer."""
-        return b"".join(self._pieces)
-
     # The upstream's connection calls.
 
     def answered(self, status: int, headers: messages.Headers) -> None:
-        self._status, self.headers = status, headers
+        self._status, self._headers = status, headers
         transfer, left_s = self._transfer, self._fan.left_s()
         if transfer is not None:
             patience_s = left_s if 200 <= status < 300 else min(ERROR_BODY_S, left_s)
@@ -254,11 +272,9 @@ class Part:
     def ended(self) -> None:
         try:
             if 200 <= self._status < 300:
-                self._transfer = None
-                self.answers = True
-                self._fan.done()
+                self._read()
             else:
-                self._conclude(None)
+                self._fail(self._said(b"".join(self._pieces)))
         except Exception:
             self._fan.owner.fault()
 
@@ -266,33 +282,49 @@ class Part:
         if isinstance(error, Stale) and self._transfer is not None and self._transfer.again():
             return
         try:
-            self._conclude(error)
+            if self._status and not 200 <= self._status < 300:
+                # What its status tells stands, though not all of the body has come.
+                self._fail(self._said(b""))
+            else:
+                self._fail(unanswered(error, self._fan.asking.target.label))
         except Exception:
             self._fan.owner.fault()
 
     def waited(self) -> None:
         """Nobody is told that there is somebody at work: these answers are no streams."""
 
-    def _conclude(self, broken: messages.HTTPError | None) -> None:
-        """There is no answer, not all of one, or one that says no."""
+    def _read(self) -> None:
+        """The answer is whole."""
         fan = self._fan
-        failure = fan.owner.part_failed(self._failure(broken))
+        try:
+            self.ready = ready = fan.asking.read(self._at, self._headers, b"".join(self._pieces))
+        except UpstreamBroken as error:
+            note = str(error)
+            self._fail(Failure(kind=Kind.PROVIDER_ERROR, message=note, status=self._status, note=note))
+            return
+        self._transfer = None
+        self._keep(sum(len(piece) for piece in ready.pieces))
+        fan.done()
+
+    def _fail(self, failure: Failure) -> None:
+        """There is no answer, or none that is of use."""
+        fan = self._fan
+        failure = fan.owner.part_failed(failure)
         self.abort()
-        pieces, self._pieces = self._pieces, []
-        if pieces:
-            dropped, self._size = self._size, 0
-            fan.received(-dropped)
+        self._keep(0)
         pause = fan.owner.pause_s(failure, self._tries)
         if pause is None:
             fan.failed(failure, self._tries)
         else:
             self._timer = asyncio.get_running_loop().call_later(pause, self.begin)
 
-    def _failure(self, broken: messages.HTTPError | None) -> Failure:
-        target = self._fan.address.target
-        if broken is not None and (not self._status or 200 <= self._status < 300):
-            return unanswered(broken, target.label)
-        # What its status tells stands, whether or not all of the body has come.
-        body = b"" if broken is not None else self.body()
-        now = self._fan.services.clock.wall()
-        return target.provider.classify(status=self._status, headers=self.headers, body=body, now=now)
+    def _keep(self, size: int) -> None:
+        """What came is let go; so many bytes of it live on in another form."""
+        came, self._size = self._size, size
+        self._pieces = []
+        self._fan.received(size - came)
+
+    def _said(self, body: bytes) -> Failure:
+        """What an answer means that says no."""
+        target, now = self._fan.asking.target, self._fan.services.clock.wall()
+        return target.provider.classify(status=self._status, headers=self._headers, body=body, now=now)

@@ -112,7 +112,6 @@ class Flight:
         self._sign_in: ports.SignIn | None = None
         self._option: runtime.Served | None = None
         self._pair: ports.Translation | None = None
-        self._parted: ports.Parted | None = None
         self._served: runtime.Served | None = None
         """Who was asked last: named to the client."""
         self._failure: Failure | None = None
@@ -390,7 +389,7 @@ class Flight:
         self._stage = _HEAD
         try:
             if way.parted is not None and call.further:
-                self._ask_in_parts(way, sign_in, request)
+                self._ask_in_parts(way.parted, way, sign_in, request)
                 return None
             self._transfer = services.client.begin(
                 request, self, first_byte_timeout_s=min(self._route.first_token_s, share_s)
@@ -399,7 +398,9 @@ class Flight:
             return self._failed(unanswered(error, target.label), target, served)
         return None
 
-    def _ask_in_parts(self, way: ports.Way, sign_in: ports.SignIn, first: messages.UpstreamRequest) -> None:
+    def _ask_in_parts(
+        self, parted: ports.Parted, way: ports.Way, sign_in: ports.SignIn, first: messages.UpstreamRequest
+    ) -> None:
         """As many requests as it takes, instead of one.
 
         Raises:
@@ -408,13 +409,13 @@ class Flight:
         call, target, budget = self._call, self._target, self._route.budget
         if target is None:
             return
-        self._transfer, self._parted = None, way.parted
+        self._transfer = None
         for _ in call.further:
             budget.deposit()
         parts = fan.Fan(
             self._services,
             self,
-            fan.Address(target, way, sign_in.credential, call),
+            fan.Asking(target, parted, way.base, sign_in.credential, call),
             [first.body, *call.further],
             first_byte_s=self._route.first_token_s,
             ends=self._ends,
@@ -587,7 +588,9 @@ class Flight:
             if parts is None:
                 answer = pair.reply(self._call, self._headers, body)
             else:
-                answer = self._joined(parts)
+                answer = parts.answer()
+                parts.abort()
+                self._fan = None
         except UpstreamBroken as error:
             return Failure(kind=Kind.PROVIDER_ERROR, message=str(error), status=self._status, note=str(error))
         outcome.finish_reason = answer.finish_reason
@@ -607,20 +610,6 @@ class Flight:
         self._responder.write(answer.body)
         self._responder.finish()
         return None
-
-    def _joined(self, parts: fan.Fan) -> ports.Answer:
-        """Of all parts.
-
-        Raises:
-            UpstreamBroken: one of them is broken.
-        """
-        self._fan, parted = None, self._parted
-        if parted is None:
-            raise UpstreamBroken("the parts of an answer belong to no request")
-        try:
-            return parted.joined(self._call, parts.answers())
-        finally:
-            parts.abort()
 
     def _conclude_stream(
         self, stream: Stream, broken: messages.HTTPError | None, target: runtime.Target

@@ -72,18 +72,29 @@ def test_texts_are_asked_for_one_by_one_and_joined_in_order(texts: list[str]) ->
     bodies = [subject.request(asked), *asked.further]
     assert [json.loads(body)["inputText"] for body in bodies] == texts
     answers = [json.dumps({"embedding": [at], "inputTextTokenCount": at}).encode() for at in range(len(texts))]
-    answer = subject.joined(asked, [([], body) for body in answers])
+    answer = subject.joined(asked, [subject.part(asked, at, [], body) for at, body in enumerate(answers)])
     assert [row["embedding"] for row in json.loads(answer.body)["data"]] == [[at] for at in range(len(texts))]
     assert answer.usage is not None
     assert answer.usage.input_tokens == sum(range(len(texts)))
 
 
 def test_vectors_that_are_too_few_are_broken() -> None:
+    subject = translation.between(D.OPENAI_EMBEDDINGS, D.BEDROCK_COHERE_EMBED)
+    assert isinstance(subject, Parted)
+    asked = embeddings_call(["one", "two"])
+    asked.model = Model(upstream=UpstreamModel("cohere.embed-v4:0"))
+    with pytest.raises(UpstreamBroken, match="1 vectors where 2 were asked for"):
+        subject.part(asked, 0, [], b'{"embeddings": [[1]]}')
+
+
+def test_where_one_part_does_not_tell_its_tokens_all_are_estimated() -> None:
     subject = translation.between(D.OPENAI_EMBEDDINGS, D.BEDROCK_TITAN_EMBED)
     assert isinstance(subject, Parted)
     asked = embeddings_call(["one", "two"])
-    with pytest.raises(UpstreamBroken, match="1 vectors for 2 inputs"):
-        subject.joined(asked, [([], b'{"embedding": [1], "inputTextTokenCount": 1}')])
+    bodies = [b'{"embedding": [1], "inputTextTokenCount": 1000}', b'{"embedding": [2]}']
+    usage = subject.joined(asked, [subject.part(asked, at, [], body) for at, body in enumerate(bodies)]).usage
+    assert usage is not None
+    assert usage.estimated and usage.input_tokens < 1_000
 
 
 def test_one_translation_serves_all_requests() -> None:

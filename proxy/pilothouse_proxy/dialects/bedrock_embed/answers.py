@@ -32,9 +32,3 @@ def tokens(headers: Headers, told: int | None = None) -> int | None:
         if name == _TOKENS and value.isdigit() and len(value) < 16:
             return int(value)
     return None
-
-
-def total(counts: list[int | None]) -> int | None:
-    """Of all requests; None where one of them does not tell."""
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None

@@ -13,10 +13,9 @@ from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.dialects.bedrock_embed import answers as read
 from pilothouse_proxy.dialects.bedrock_embed import asked, batches, models, wire
 from pilothouse_proxy.dialects.bedrock_embed.models import Row
-from pilothouse_proxy.errors import UpstreamBroken
-from pilothouse_proxy.exchange.embedding import Input, Reply, Request
+from pilothouse_proxy.exchange.embedding import Asked, Input, Reply, Request
 from pilothouse_proxy.exchange.parts import Image
-from pilothouse_proxy.ports import AnswerParts
+from pilothouse_proxy.http.messages import Headers
 
 MOST_BYTES = 18_000_000
 """Of what a call holds: Bedrock takes some 20 MB for this family."""
@@ -35,32 +34,25 @@ class _Sort(enum.Enum):
 class Provider:
     """`EmbeddingProvider`."""
 
-    def encode_requests(self, request: Request, model: Model) -> list[bytes]:
+    def encode_requests(self, request: Request, model: Model) -> list[Asked]:
         """A body for each batch."""
         row = models.row(model)
         asked.check(request, row)
         length = asked.dimensions(request, row)
-        return [_body(sort, [request.inputs[at] for at in places], request, row, length)
-                for sort, places in _plan(request, row)]  # fmt: skip
+        return [
+            Asked(body=_body(sort, [request.inputs[at] for at in places], request, row, length), places=tuple(places))
+            for sort, places in _plan(request, row)
+        ]
 
-    def decode_replies(self, request: Request, model: Model, answers: AnswerParts) -> Reply:
-        """The vectors of all batches, in the client's order."""
-        vectors: list[msgspec.Raw] = [msgspec.Raw(b"null")] * len(request.inputs)
-        counts: list[int | None] = []
-        plan = _plan(request, models.row(model))
-        for (_, places), (headers, body) in zip(plan, answers, strict=True):
-            found = read.read(_answer, body).embeddings
-            rows = found.float if isinstance(found, wire.ByType) else found
-            if len(rows) != len(places):
-                raise UpstreamBroken(f"the provider sent {len(rows)} vectors for {len(places)} inputs")
-            for at, vector in zip(places, rows, strict=True):
-                vectors[at] = vector
-            counts.append(read.tokens(headers))
-        return Reply(vectors=tuple(vectors), input_tokens=read.total(counts))
+    def decode_reply(self, headers: Headers, body: bytes) -> Reply:
+        """The vectors of a batch."""
+        found = read.read(_answer, body).embeddings
+        vectors = found.float if isinstance(found, wire.ByType) else found
+        return Reply(vectors=tuple(vectors), input_tokens=read.tokens(headers))
 
 
 def _plan(request: Request, row: Row) -> list[tuple[_Sort, list[int]]]:
-    """Which inputs go together: the same whenever it is asked for."""
+    """Which inputs go together."""
     plan: list[tuple[_Sort, list[int]]] = []
     for sort in _Sort:
         places = [at for at, given in enumerate(request.inputs) if _sort(given) is sort]

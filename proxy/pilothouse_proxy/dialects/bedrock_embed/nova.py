@@ -10,9 +10,8 @@ import msgspec
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.dialects.bedrock_embed import answers as read
 from pilothouse_proxy.dialects.bedrock_embed import asked, models, wire
-from pilothouse_proxy.errors import UpstreamBroken
-from pilothouse_proxy.exchange.embedding import Input, Purpose, Reply, Request
-from pilothouse_proxy.ports import AnswerParts
+from pilothouse_proxy.exchange.embedding import Asked, Input, Purpose, Reply, Request
+from pilothouse_proxy.http.messages import Headers
 
 DEFAULT_DIMENSION = 3_072
 """What the model does unasked, said all the same."""
@@ -30,24 +29,18 @@ _answer = msgspec.json.Decoder(wire.Nova)
 class Provider:
     """`EmbeddingProvider`."""
 
-    def encode_requests(self, request: Request, model: Model) -> list[bytes]:
+    def encode_requests(self, request: Request, model: Model) -> list[Asked]:
         """A body for each input."""
         row = models.row(model)
         asked.check(request, row)
         length = asked.dimensions(request, row) or DEFAULT_DIMENSION
-        return [_body(given, PURPOSES[request.purpose], length) for given in request.inputs]
+        purpose = PURPOSES[request.purpose]
+        return [Asked(body=_body(given, purpose, length), places=(at,)) for at, given in enumerate(request.inputs)]
 
-    def decode_replies(self, request: Request, model: Model, answers: AnswerParts) -> Reply:
-        """A vector of each body."""
-        vectors: list[msgspec.Raw] = []
-        counts: list[int | None] = []
-        for headers, body in answers:
-            answer = read.read(_answer, body)
-            if len(answer.embeddings) != 1:
-                raise UpstreamBroken(f"the provider sent {len(answer.embeddings)} vectors for an input")
-            vectors.append(answer.embeddings[0].embedding)
-            counts.append(read.tokens(headers))
-        return Reply(vectors=tuple(vectors), input_tokens=read.total(counts))
+    def decode_reply(self, headers: Headers, body: bytes) -> Reply:
+        """The one vector."""
+        found = read.read(_answer, body).embeddings
+        return Reply(vectors=tuple([one.embedding for one in found]), input_tokens=read.tokens(headers))
 
 
 def _body(given: Input, purpose: str, length: int) -> bytes:

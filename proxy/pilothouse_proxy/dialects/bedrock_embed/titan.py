@@ -9,8 +9,8 @@ import msgspec
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.dialects.bedrock_embed import answers as read
 from pilothouse_proxy.dialects.bedrock_embed import asked, models, wire
-from pilothouse_proxy.exchange.embedding import Reply, Request
-from pilothouse_proxy.ports import AnswerParts
+from pilothouse_proxy.exchange.embedding import Asked, Reply, Request
+from pilothouse_proxy.http.messages import Headers
 
 _answer = msgspec.json.Decoder(wire.Titan)
 _encode = msgspec.json.encode
@@ -19,18 +19,18 @@ _encode = msgspec.json.encode
 class Provider:
     """`EmbeddingProvider`."""
 
-    def encode_requests(self, request: Request, model: Model) -> list[bytes]:
+    def encode_requests(self, request: Request, model: Model) -> list[Asked]:
         """A body for each text."""
         row = models.row(model)
         asked.check(request, row)
         length = asked.dimensions(request, row)
         more: dict[str, object] = {} if length is None else {"dimensions": length}
-        return [_encode({"inputText": given.text, **more}) for given in request.inputs]
+        return [
+            Asked(body=_encode({"inputText": given.text, **more}), places=(at,))
+            for at, given in enumerate(request.inputs)
+        ]
 
-    def decode_replies(self, request: Request, model: Model, answers: AnswerParts) -> Reply:
-        """A vector of each body."""
-        found = [(headers, read.read(_answer, body)) for headers, body in answers]
-        return Reply(
-            vectors=tuple([answer.embedding for _, answer in found]),
-            input_tokens=read.total([read.tokens(headers, answer.inputTextTokenCount) for headers, answer in found]),
-        )
+    def decode_reply(self, headers: Headers, body: bytes) -> Reply:
+        """The one vector."""
+        answer = read.read(_answer, body)
+        return Reply(vectors=(answer.embedding,), input_tokens=read.tokens(headers, answer.inputTextTokenCount))

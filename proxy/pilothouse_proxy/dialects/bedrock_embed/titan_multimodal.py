@@ -6,8 +6,8 @@ from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.dialects.bedrock_embed import answers as read
 from pilothouse_proxy.dialects.bedrock_embed import asked, models, wire
 from pilothouse_proxy.errors import UpstreamBroken
-from pilothouse_proxy.exchange.embedding import Input, Reply, Request
-from pilothouse_proxy.ports import AnswerParts
+from pilothouse_proxy.exchange.embedding import Asked, Input, Reply, Request
+from pilothouse_proxy.http.messages import Headers
 
 _answer = msgspec.json.Decoder(wire.Titan)
 
@@ -15,24 +15,19 @@ _answer = msgspec.json.Decoder(wire.Titan)
 class Provider:
     """`EmbeddingProvider`."""
 
-    def encode_requests(self, request: Request, model: Model) -> list[bytes]:
+    def encode_requests(self, request: Request, model: Model) -> list[Asked]:
         """A body for each input."""
         row = models.row(model)
         asked.check(request, row)
         length = asked.dimensions(request, row)
-        return [_body(given, length) for given in request.inputs]
+        return [Asked(body=_body(given, length), places=(at,)) for at, given in enumerate(request.inputs)]
 
-    def decode_replies(self, request: Request, model: Model, answers: AnswerParts) -> Reply:
-        """A vector of each body. Images count no tokens."""
-        vectors: list[msgspec.Raw] = []
-        counts: list[int | None] = []
-        for headers, body in answers:
-            answer = read.read(_answer, body)
-            if answer.message:
-                raise UpstreamBroken("the model has failed on an input, and says so in its answer's `message`")
-            vectors.append(answer.embedding)
-            counts.append(read.tokens(headers, answer.inputTextTokenCount))
-        return Reply(vectors=tuple(vectors), input_tokens=read.total(counts))
+    def decode_reply(self, headers: Headers, body: bytes) -> Reply:
+        """The one vector. Images count no tokens."""
+        answer = read.read(_answer, body)
+        if answer.message:
+            raise UpstreamBroken("the model has failed on an input, and says so in its answer's `message`")
+        return Reply(vectors=(answer.embedding,), input_tokens=read.tokens(headers, answer.inputTextTokenCount))
 
 
 def _body(given: Input, length: int | None) -> bytes:

@@ -1,7 +1,11 @@
 """The half of the dialect that faces clients, as `translation` loads it."""
 
+from collections.abc import Sequence
+
+import msgspec
+
 from pilothouse_proxy.dialects.openai_embeddings import decode, encode
-from pilothouse_proxy.exchange.embedding import Reply, Request
+from pilothouse_proxy.exchange.embedding import Request
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.ports import Call
 
@@ -13,6 +17,10 @@ class Client:
         """See `decode.decode`."""
         return decode.decode(call)
 
-    def encode_reply(self, call: Call, reply: Reply, usage: Usage) -> bytes:
+    def encode_vector(self, call: Call, vector: msgspec.Raw) -> bytes:
+        """See `encode.vector`."""
+        return encode.vector(call, vector)
+
+    def encode_reply(self, call: Call, vectors: Sequence[bytes], usage: Usage) -> bytes:
         """See `encode.reply`."""
-        return encode.reply(call, reply, usage)
+        return encode.reply(call, vectors, usage)

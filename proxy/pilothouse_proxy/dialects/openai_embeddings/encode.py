@@ -1,4 +1,4 @@
-"""A reply of the exchange to a list of embeddings.
+"""Vectors of the exchange to a list of embeddings.
 
 `base64` is the little-endian float32 of each number, one after the other: so SDKs ask for them, and decode them.
 """
@@ -6,12 +6,12 @@
 import binascii
 import sys
 from array import array
+from collections.abc import Sequence
 
 import msgspec
 
 from pilothouse_proxy.dialects.openai_embeddings import decode
 from pilothouse_proxy.errors import UpstreamBroken
-from pilothouse_proxy.exchange.embedding import Reply
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.ports import Call
 
@@ -20,16 +20,10 @@ _encode = msgspec.json.encode
 _SWAPPED = sys.byteorder == "big"
 
 
-def reply(call: Call, answer: Reply, usage: Usage) -> bytes:
-    """The body.
-
-    Raises:
-        UpstreamBroken: a vector is no list of numbers.
-    """
-    packed = decode.encoding_format(call.peek.members) == "base64"
+def reply(call: Call, vectors: Sequence[bytes], usage: Usage) -> bytes:
+    """The body; each vector as `vector` has it."""
     rows: list[object] = [
-        {"object": "embedding", "index": at, "embedding": in_base64(raw) if packed else _checked(raw)}
-        for at, raw in enumerate(answer.vectors)
+        {"object": "embedding", "index": at, "embedding": msgspec.Raw(encoded)} for at, encoded in enumerate(vectors)
     ]
     return _encode(
         {
@@ -41,26 +35,19 @@ def reply(call: Call, answer: Reply, usage: Usage) -> bytes:
     )
 
 
-def in_base64(raw: msgspec.Raw) -> str:
-    """A JSON list of numbers in the other form.
+def vector(call: Call, raw: msgspec.Raw) -> bytes:
+    """A JSON list of numbers as the client wants it: as it was written, no digit lost or added; or in base64.
 
     Raises:
         UpstreamBroken: it is none.
     """
-    vector = array("f", _decoded(raw))
-    if _SWAPPED:
-        vector.byteswap()
-    return binascii.b2a_base64(vector.tobytes(), newline=False).decode("ascii")
-
-
-def _checked(raw: msgspec.Raw) -> msgspec.Raw:
-    # Passed on as it was written: no digit is lost or added.
-    _decoded(raw)
-    return raw
-
-
-def _decoded(raw: msgspec.Raw) -> list[float]:
     try:
-        return _numbers.decode(raw)
+        numbers = _numbers.decode(raw)
     except (ValueError, RecursionError) as error:
         raise UpstreamBroken(f"the provider's embedding is no list of numbers: {error}") from None
+    if decode.encoding_format(call.peek.members) != "base64":
+        return bytes(raw)
+    packed = array("f", numbers)
+    if _SWAPPED:
+        packed.byteswap()
+    return b'"%b"' % binascii.b2a_base64(packed.tobytes(), newline=False)

@@ -122,6 +122,8 @@ async def test_a_single_text_is_one_request_like_any_other() -> None:
         close(),
         close(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n" + b'{"embedding": [1.0,'),
         close(b"HTTP/1.1 503 X\r\ncontent-length: 100\r\n\r\n<html>"),
+        whole(b"<html>"),
+        whole({"embedding": "QUJD", "inputTextTokenCount": 2}),
     ],
 )
 async def test_part_three_of_five_fails_then_not(broken: Says) -> None:
@@ -168,15 +170,6 @@ async def test_the_next_target_gets_the_whole() -> None:
     assert (answer.json, answer.headers["x-pilothouse-provider"]) == (reply, "clouds/b")
     assert second.received[0].json["input"] == texts(6)
     assert (line["input_tokens"], line["attempts"], line["provider"]) == (9, 4, "clouds/b")
-
-
-async def test_a_vector_that_is_none_breaks_the_attempt() -> None:
-    nonsense = whole({"embedding": "QUJD", "inputTextTokenCount": 2})
-    async with upstream(titan := Titan(says={"1": [nonsense]})) as cloud, gateway(one(cloud)) as proxy:
-        answer = await embed(proxy, 3)
-        assert proxy.services.ledger.reading_bytes == 0
-    # The whole is asked again: nothing tells beforehand which part is to blame.
-    assert (firsts(answer), len(titan.asked)) == ([0.0, 1.0, 2.0], 6)
 
 
 async def test_the_caller_leaves() -> None:

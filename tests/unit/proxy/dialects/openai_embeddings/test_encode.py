@@ -13,7 +13,6 @@ from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.dialects.openai_embeddings import encode, peek
 from pilothouse_proxy.errors import UpstreamBroken
-from pilothouse_proxy.exchange.embedding import Reply
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.ports import Call, DialectName, Operation
 
@@ -33,8 +32,8 @@ def told(*vectors: str, form: str | None) -> list[object]:
         dialect=DialectName.BEDROCK_TITAN_EMBED,
         streams=False,
     )
-    reply = Reply(vectors=tuple(msgspec.Raw(vector.encode()) for vector in vectors), input_tokens=1)
-    answer = json.loads(encode.reply(call, reply, Usage(input_tokens=1)), parse_float=str, parse_int=str)
+    encoded = [encode.vector(call, msgspec.Raw(vector.encode())) for vector in vectors]
+    answer = json.loads(encode.reply(call, encoded, Usage(input_tokens=1)), parse_float=str, parse_int=str)
     return [row["embedding"] for row in answer["data"]]
 
 
