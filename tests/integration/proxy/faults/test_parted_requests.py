@@ -1,6 +1,7 @@
 """Requests that take several of the provider's: what happens when one of these fails, or nobody waits any more."""
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -222,6 +223,21 @@ async def test_answers_that_are_too_large_together_are_not_asked_for_again() -> 
         assert proxy.services.ledger.total_bytes == 0
     assert (answer.status, answer.error["code"]) == (502, "provider_error")
     assert len(set(titan.asked)) == len(titan.asked)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_nothing_is_left_for_the_collector(refused: bool) -> None:
+    says = {"3": [exception(400, "ValidationException")]} if refused else {}
+    async with upstream(Titan(says=says)) as cloud, gateway(one(cloud)) as proxy:
+        gc.collect()
+        gc.disable()
+        try:
+            answer = await embed(proxy, 20)
+            await until(lambda: not proxy.in_flight)
+            assert answer.status == (400 if refused else 200)
+            await until(lambda: not any(isinstance(it, fan.Part | fan.Fan) for it in gc.get_objects()), seconds=2)
+        finally:
+            gc.enable()
 
 
 async def test_a_quota_counts_one_request_and_the_tokens_of_all_parts() -> None:
