@@ -217,7 +217,7 @@ async def test_there_is_no_room_for_the_answers() -> None:
 
 
 async def test_answers_that_are_too_large_together_are_not_asked_for_again() -> None:
-    large = whole(b" " * (fan.MOST_BYTES // 4))
+    large = whole(b'{"embedding": [' + b" " * (fan.MOST_BYTES // 4) + b"1.0]}")
     async with upstream(titan := Titan(otherwise=large)) as cloud, gateway(one(cloud)) as proxy:
         answer = await embed(proxy, 8)
         assert proxy.services.ledger.total_bytes == 0
