@@ -1,8 +1,8 @@
 """Interfaces with more than one implementation; they stand below all of these."""
 
 import enum
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -10,6 +10,7 @@ from pilothouse_api.names import ModelName, ProviderKey, UpstreamModel
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import Failure, Shape
+from pilothouse_proxy.exchange import embedding, rerank
 from pilothouse_proxy.exchange.counting import CountReply
 from pilothouse_proxy.exchange.events import Event
 from pilothouse_proxy.exchange.reply import Reply
@@ -27,6 +28,7 @@ class Operation(enum.StrEnum):
     EMBEDDINGS = "embeddings"
     MESSAGES = "messages"
     COUNT_TOKENS = "count_tokens"
+    RERANK = "rerank"
 
 
 WRITING = frozenset({Operation.CHAT, Operation.COMPLETIONS, Operation.MESSAGES})
@@ -63,6 +65,14 @@ class DialectName(enum.StrEnum):
     BEDROCK_INVOKE_DEEPSEEK = "bedrock.invoke.deepseek"
     BEDROCK_INVOKE_NOVA = "bedrock.invoke.nova"
     BEDROCK_INVOKE_OPENAI = "bedrock.invoke.openai"
+    RERANK = "rerank"
+    """As Cohere's API and Jina's share it."""
+    BEDROCK_TITAN_EMBED = "bedrock.invoke.titan_embed"
+    BEDROCK_TITAN_MULTIMODAL = "bedrock.invoke.titan_multimodal"
+    BEDROCK_NOVA_EMBED = "bedrock.invoke.nova_embed"
+    BEDROCK_COHERE_EMBED = "bedrock.invoke.cohere_embed"
+    BEDROCK_MARENGO = "bedrock.invoke.marengo"
+    BEDROCK_RERANK = "bedrock.invoke.rerank"
 
 
 class Peek(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +111,8 @@ class Call(msgspec.Struct, kw_only=True):
     """Those of the client's headers that its dialect declares (`translation.HEADERS`), names in lower case."""
     decoded: object = None
     """Where a translation keeps the neutral request between the attempts of one request."""
+    further: Sequence[bytes] = ()
+    """What a `Parted` translation asks the provider beside the body that `request` returned."""
 
     @property
     def upstream(self) -> UpstreamModel:
@@ -126,6 +138,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str = ""
     unknown: tuple[str, ...] = ()
     """What the provider sent that the client's dialect has no place for, by name; for a metric."""
+    search_units: int = 0
+    """What a rerank is billed by, where the provider says so."""
 
 
 class StreamRelay(Protocol):
@@ -192,6 +206,31 @@ class Translation(Protocol):
         ...
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer of several, made ready to be joined with the others."""
+
+    pieces: tuple[bytes, ...]
+    """Of the client's answer."""
+    input_tokens: int | None
+
+
+@runtime_checkable
+class Parted(Translation, Protocol):
+    """A translation that may ask the provider several times for one request: `request` sets `call.further`."""
+
+    def part(self, call: Call, at: int, headers: Headers, body: bytes) -> Part:
+        """The 2xx answer to the body `at`, the first being 0. This is most of the work: done while others are awaited.
+
+        Raises:
+            UpstreamBroken: the body is not what the dialect promises.
+        """
+        ...
+
+    def joined(self, call: Call, parts: Sequence[Part]) -> Answer:
+        """The client's answer, of all parts in the order in which they were asked for."""
+        ...
+
+
 class Way(msgspec.Struct, frozen=True, kw_only=True):
     """How one operation reaches one model."""
 
@@ -200,6 +239,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     translation: Translation
     base: Base
     """Where that is spoken."""
+    parted: Parted | None = None
+    """The translation, if it is one that may ask several times."""
 
 
 class EventDecoder(Protocol):
@@ -314,12 +355,72 @@ class CountProviderDialect(Protocol):
         ...
 
 
+class EmbeddingClient(Protocol):
+    """The half of a dialect of embeddings that faces clients."""
+
+    def decode_request(self, call: Call) -> embedding.Request:
+        """The neutral request.
+
+        Raises:
+            GatewayError: 400 that names the parameter which is malformed, or which only a pass-through can honour.
+        """
+        ...
+
+    def encode_vector(self, call: Call, vector: msgspec.Raw) -> bytes:
+        """A vector of a reply in the form that the client asked for, as JSON.
+
+        Raises:
+            UpstreamBroken: it is no list of numbers.
+        """
+        ...
+
+    def encode_reply(self, call: Call, vectors: Sequence[bytes], usage: Usage) -> bytes:
+        """The answer's body. `vectors` are encoded, one for each input."""
+        ...
+
+
+class EmbeddingProvider(Protocol):
+    """The half of a dialect of embeddings that faces providers."""
+
+    def encode_requests(self, request: embedding.Request, model: Model) -> list[embedding.Asked]:
+        """What the provider is asked, at least one body. Each input is in one of them.
+
+        Raises:
+            GatewayError: 400 that names the parameter which the model cannot honour.
+        """
+        ...
+
+    def decode_reply(self, headers: Headers, body: bytes) -> embedding.Reply:
+        """The neutral answer to one of them.
+
+        Raises:
+            UpstreamBroken: the body is not what the dialect promises.
+        """
+        ...
+
+
 class HeadedDialect(ProviderDialect, Protocol):
     """One whose whole answers have their token counts in the headers."""
 
     def counted(self, reply: Reply, call: Call, headers: Headers) -> Usage:
         """The tokens of an answer that has been decoded."""
         ...
+
+
+class RerankClient(Protocol):
+    """The half of a dialect of reranking that faces clients. Errors as in `EmbeddingClient`."""
+
+    def decode_request(self, call: Call) -> rerank.Request: ...
+
+    def encode_reply(self, call: Call, request: rerank.Request, reply: rerank.Reply) -> bytes: ...
+
+
+class RerankProvider(Protocol):
+    """The half of a dialect of reranking that faces providers. Errors as in `EmbeddingProvider`."""
+
+    def encode_request(self, request: rerank.Request, model: Model) -> bytes: ...
+
+    def decode_reply(self, request: rerank.Request, headers: Headers, body: bytes) -> rerank.Reply: ...
 
 
 class Provider(Protocol):

@@ -32,6 +32,7 @@ CLIENT_DIALECTS: Mapping[Operation, DialectName] = {
     Operation.EMBEDDINGS: DialectName.OPENAI_EMBEDDINGS,
     Operation.MESSAGES: DialectName.ANTHROPIC_MESSAGES,
     Operation.COUNT_TOKENS: DialectName.ANTHROPIC_COUNT_TOKENS,
+    Operation.RERANK: DialectName.RERANK,
 }
 
 
@@ -50,7 +51,8 @@ class Ways(dict[Operation, tuple[ports.Way, ...]]):
             met = translation.between(CLIENT_DIALECTS[operation], dialect)
             if met is not None:
                 base = self._place.bases[provider.url(endpoint, dialect, self._model)]
-                found.append(ports.Way(dialect=dialect, translation=met, base=base))
+                parted = met if isinstance(met, ports.Parted) else None
+                found.append(ports.Way(dialect=dialect, translation=met, base=base, parted=parted))
         ways = self[operation] = tuple(found)
         return ways
 

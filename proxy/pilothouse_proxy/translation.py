@@ -5,13 +5,13 @@ Dialects are named by string and loaded when a snapshot first needs them: a prox
 
 import functools
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
 from pilothouse_proxy.errors import Failure, GatewayError, UpstreamBroken
-from pilothouse_proxy.exchange import events, telling
+from pilothouse_proxy.exchange import embedding, estimate, events, rerank, telling
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.exchange.usage import Usage
@@ -23,12 +23,17 @@ from pilothouse_proxy.ports import (
     CountClientDialect,
     CountProviderDialect,
     DialectName,
+    EmbeddingClient,
+    EmbeddingProvider,
     EventDecoder,
     EventEncoder,
     HeadedDialect,
     Meter,
+    Part,
     Peek,
     ProviderDialect,
+    RerankClient,
+    RerankProvider,
     StreamRelay,
     Translation,
 )
@@ -42,6 +47,7 @@ PEEKS: Mapping[DialectName, str] = {
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.peek:read",
     _D.ANTHROPIC_MESSAGES: "anthropic_messages.peek:read",
     _D.ANTHROPIC_COUNT_TOKENS: "anthropic_messages.peek:read_count",
+    _D.RERANK: "rerank.peek:read",
 }
 """What clients may speak."""
 
@@ -55,6 +61,7 @@ PASS_THROUGH: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.passthrough:PassThrough",
     _D.OPENAI_COMPLETIONS: "openai_chat.passthrough:PassThrough",
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.passthrough:PassThrough",
+    _D.RERANK: "rerank.passthrough:PassThrough",
 }
 CLIENTS: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.client:Client",
@@ -91,6 +98,22 @@ HEADED: Mapping[DialectName, str] = {
     _D.BEDROCK_INVOKE_OPENAI: "bedrock_invoke.provider:OPENAI",
 }
 """Provider dialects whose answers are told in part by their headers."""
+EMBEDDING_CLIENTS: Mapping[DialectName, str] = {
+    _D.OPENAI_EMBEDDINGS: "openai_embeddings.client:Client",
+}
+EMBEDDING_PROVIDERS: Mapping[DialectName, str] = {
+    _D.BEDROCK_TITAN_EMBED: "bedrock_embed.titan:Provider",
+    _D.BEDROCK_TITAN_MULTIMODAL: "bedrock_embed.titan_multimodal:Provider",
+    _D.BEDROCK_NOVA_EMBED: "bedrock_embed.nova:Provider",
+    _D.BEDROCK_COHERE_EMBED: "bedrock_embed.cohere:Provider",
+    _D.BEDROCK_MARENGO: "bedrock_embed.marengo:Provider",
+}
+RERANK_CLIENTS: Mapping[DialectName, str] = {
+    _D.RERANK: "rerank.client:Client",
+}
+RERANK_PROVIDERS: Mapping[DialectName, str] = {
+    _D.BEDROCK_RERANK: "bedrock_rerank.provider:Provider",
+}
 
 
 def peek(client: DialectName) -> Callable[[bytes], Peek]:
@@ -134,6 +157,12 @@ def between(client: DialectName, upstream: DialectName) -> Translation | None:
     elif client in CLIENTS and upstream in HEADED:
         client_half, headed = _load(CLIENTS[client])(), _load(HEADED[upstream])()
         translation = HeadedHub(client=client_half, provider=headed, words=_words(client))
+    elif client in EMBEDDING_CLIENTS and upstream in EMBEDDING_PROVIDERS:
+        translation = EmbeddingHub(
+            client=_load(EMBEDDING_CLIENTS[client])(), provider=_load(EMBEDDING_PROVIDERS[upstream])()
+        )
+    elif client in RERANK_CLIENTS and upstream in RERANK_PROVIDERS:
+        translation = RerankHub(client=_load(RERANK_CLIENTS[client])(), provider=_load(RERANK_PROVIDERS[upstream])())
     return translation
 
 
@@ -227,6 +256,105 @@ class CountHub:
     def _decoded(self, call: Call) -> Request:
         request = call.decoded
         if not isinstance(request, Request):
+            request = call.decoded = self._client.decode_request(call)
+        return request
+
+
+class _Embedded:
+    """What a call keeps of a request for embeddings: the neutral form, and which inputs each upstream body holds."""
+
+    def __init__(self, request: embedding.Request) -> None:
+        self.request = request
+        self.places: list[tuple[int, ...]] = []
+
+
+class EmbeddingHub:
+    """`Parted` by way of the exchange: most models take fewer texts at a time than clients send."""
+
+    def __init__(self, *, client: EmbeddingClient, provider: EmbeddingProvider) -> None:
+        self._client = client
+        self._provider = provider
+
+    def request(self, call: Call) -> bytes:
+        """The first upstream body; the others are in the call."""
+        kept = self._kept(call)
+        asked = self._provider.encode_requests(kept.request, call.model)
+        kept.places = [one.places for one in asked]
+        call.further = [one.body for one in asked[1:]]
+        return asked[0].body
+
+    def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
+        """The client's answer, where one body was all."""
+        return self.joined(call, [self.part(call, 0, headers, body)])
+
+    def part(self, call: Call, at: int, headers: Headers, body: bytes) -> Part:
+        """The vectors of one answer, as the client wants them."""
+        places = self._places(call)[at]
+        reply = self._provider.decode_reply(headers, body)
+        if len(reply.vectors) != len(places):
+            raise UpstreamBroken(f"the provider sent {len(reply.vectors)} vectors where {len(places)} were asked for")
+        encode = self._client.encode_vector
+        return Part(pieces=tuple([encode(call, vector) for vector in reply.vectors]), input_tokens=reply.input_tokens)
+
+    def joined(self, call: Call, parts: Sequence[Part]) -> Answer:
+        """The client's answer."""
+        vectors = [b""] * len(self._kept(call).request.inputs)
+        tokens = 0
+        told = True
+        for part, places in zip(parts, self._places(call), strict=True):
+            for at, vector in zip(places, part.pieces, strict=True):
+                vectors[at] = vector
+            tokens += part.input_tokens or 0
+            told = told and part.input_tokens is not None
+        if not told:
+            # The client's dialect demands a figure.
+            tokens = estimate.input_tokens(call.peek.members)
+        usage = Usage(input_tokens=tokens, estimated=not told)
+        return Answer(body=self._client.encode_reply(call, vectors, usage), usage=usage)
+
+    def relay(self, call: Call, headers: Headers) -> StreamRelay:
+        """Embeddings are never streamed."""
+        raise UpstreamBroken("embeddings are not streamed")
+
+    def _places(self, call: Call) -> list[tuple[int, ...]]:
+        kept = self._kept(call)
+        if not kept.places:
+            self.request(call)
+        return kept.places
+
+    def _kept(self, call: Call) -> _Embedded:
+        kept = call.decoded
+        if not isinstance(kept, _Embedded):
+            kept = call.decoded = _Embedded(self._client.decode_request(call))
+        return kept
+
+
+class RerankHub:
+    """`Translation` by way of the exchange."""
+
+    def __init__(self, *, client: RerankClient, provider: RerankProvider) -> None:
+        self._client = client
+        self._provider = provider
+
+    def request(self, call: Call) -> bytes:
+        """The upstream body."""
+        return self._provider.encode_request(self._decoded(call), call.model)
+
+    def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
+        """The client's answer. What is not counted in tokens has none: nothing is estimated."""
+        request = self._decoded(call)
+        reply = self._provider.decode_reply(request, headers, body)
+        return Answer(
+            body=self._client.encode_reply(call, request, reply), usage=Usage(input_tokens=reply.input_tokens or 0)
+        )
+
+    def relay(self, call: Call, headers: Headers) -> StreamRelay:
+        """Rankings are never streamed."""
+        raise UpstreamBroken("rankings are not streamed")
+
+    def _decoded(self, call: Call) -> rerank.Request:
+        request = call.decoded
+        if not isinstance(request, rerank.Request):
             request = call.decoded = self._client.decode_request(call)
         return request
 

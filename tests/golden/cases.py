@@ -20,6 +20,7 @@ OPERATIONS = {
     DialectName.OPENAI_EMBEDDINGS: Operation.EMBEDDINGS,
     DialectName.ANTHROPIC_MESSAGES: Operation.MESSAGES,
     DialectName.ANTHROPIC_COUNT_TOKENS: Operation.COUNT_TOKENS,
+    DialectName.RERANK: Operation.RERANK,
 }
 """What each dialect of clients is for. A dialect that is missing here fails the runners."""
 
@@ -54,6 +55,16 @@ CORE = frozenset(
     }
 )  # fmt: skip
 """The cases that meet those: every feature once."""
+
+MODELS = {
+    DialectName.BEDROCK_TITAN_EMBED: "amazon.titan-embed-text-v2:0",
+    DialectName.BEDROCK_TITAN_MULTIMODAL: "amazon.titan-embed-image-v1",
+    DialectName.BEDROCK_NOVA_EMBED: "amazon.nova-2-multimodal-embeddings-v1:0",
+    DialectName.BEDROCK_COHERE_EMBED: "us.cohere.embed-v4:0",
+    DialectName.BEDROCK_MARENGO: "twelvelabs.marengo-embed-3-0-v1:0",
+    DialectName.BEDROCK_RERANK: "cohere.rerank-v3-5:0",
+}
+"""A request's model where the dialect is one family's own; a case's `upstreams` may name another of them."""
 
 MINIMAL: dict[str, Any] = {"model": "claude", "messages": [{"role": "user", "content": "Hello"}]}
 """The request to an answer whose case names none."""
@@ -124,8 +135,10 @@ def call(client: DialectName, upstream: DialectName, document: dict[str, Any], b
     sent = {name.encode(): value.encode() for name, value in document.get("headers", VERSION).items()}
     headers = {} if read is None else read(list(sent.items()))
     peek = translation.peek(client)(body)
+    of_the_family = document.get("upstreams", {}).get(upstream) or MODELS.get(upstream)
     model = Model(
-        upstream=document["upstream"],
+        # An answer's case knows its model.
+        upstream=document["upstream"] if "request" in document else of_the_family or document["upstream"],
         family=document.get("family"),
         max_output_tokens=document.get("max_output_tokens"),
         settings=msgspec.convert(document["settings"], Settings) if "settings" in document else None,

@@ -20,13 +20,17 @@ CONVERSE = [(client, case) for client, upstream, case in MATRIX if upstream is D
 RENAMED = {"limit-old-name-of-a-reasoning-model", "limit-old-name-of-a-reasoning-family"}
 """Cases whose limit the model would refuse under the name that the client gives it."""
 LEGACY = cases.inputs("requests", DialectName.OPENAI_COMPLETIONS)
+INVOKED = [row for row in MATRIX if row[1].startswith("bedrock.invoke.")]
 
 
 def translated(client: DialectName, upstream: DialectName, case: str) -> bytes:
     document = cases.asked_of(client, upstream, case)
     met = translation.between(client, upstream)
     assert met is not None
-    return met.request(cases.call(client, upstream, document, cases.body_of(document)))
+    call = cases.call(client, upstream, document, cases.body_of(document))
+    body = met.request(call)
+    # Several bodies are shown as a list.
+    return b"[%b]" % b",".join((body, *call.further)) if call.further else body
 
 
 def golden_name(client: DialectName, upstream: DialectName, case: str) -> str:
@@ -72,6 +76,23 @@ def test_what_converse_is_sent_holds_to_the_service_model(client: DialectName, c
         return
     model_id = cases.load("requests", client, case)["upstream"]
     assert converse_model.problems_of_request(body, model_id) == ""
+
+
+@pytest.mark.parametrize(("client", "upstream", "case"), INVOKED)
+def test_what_models_are_invoked_with_holds_to_the_service_model(
+    client: DialectName, upstream: DialectName, case: str
+) -> None:
+    document = cases.load("requests", client, case)
+    met = translation.between(client, upstream)
+    assert met is not None
+    try:
+        call = cases.call(client, upstream, document, cases.body_of(document))
+        bodies = [met.request(call), *call.further]
+    except GatewayError as error:
+        assert error.kind in {Kind.INVALID_REQUEST, Kind.UNSUPPORTED}
+        return
+    for body in bodies:
+        assert converse_model.problems_of_invocation(body, call.upstream) == ""
 
 
 def accepted() -> list[tuple[str, dict[str, Any]]]:

@@ -1,6 +1,8 @@
 """Every answer of a provider's dialect meets every dialect of clients."""
 
+import base64
 import json
+from array import array
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from openai.types.chat import ChatCompletion
 from pilothouse_proxy import translation
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange.reply import Finish
-from pilothouse_proxy.ports import Answer, DialectName
+from pilothouse_proxy.ports import Answer, DialectName, Parted
 from tests.golden import cases, converse_model
 from tests.goldens import Goldens
 
@@ -19,6 +21,7 @@ MATRIX = [
     (client, upstream, case) for client, upstream, _ in cases.pairs() for case in cases.inputs("responses", upstream)
 ]
 CONVERSE = cases.inputs("responses", DialectName.BEDROCK_CONVERSE)
+EMBEDDED = [row for row in MATRIX if row[0] is DialectName.OPENAI_EMBEDDINGS and row[1].startswith("bedrock.")]
 STRANGE = {
     "broken-html",
     "broken-no-usage",
@@ -30,16 +33,27 @@ STRANGE = {
 """Cases of Bedrock that break its service model, on purpose."""
 
 
-def sent(upstream: DialectName, case: str) -> bytes:
+def bodies(upstream: DialectName, case: str) -> list[bytes]:
     document = cases.load("responses", upstream, case)
-    return document["raw"].encode() if "raw" in document else json.dumps(document["answer"]).encode()
+    if "raw" in document:
+        return [document["raw"].encode()]
+    return [json.dumps(answer).encode() for answer in document.get("answers", [document.get("answer")])]
+
+
+def sent(upstream: DialectName, case: str) -> bytes:
+    (body,) = bodies(upstream, case)
+    return body
 
 
 def translated(client: DialectName, upstream: DialectName, case: str) -> Answer:
     met = translation.between(client, upstream)
     assert met is not None
     document = cases.load("responses", upstream, case)
-    return met.reply(cases.call_of(client, upstream, document), cases.headers_of(document), sent(upstream, case))
+    answers = [(cases.headers_of(document), body) for body in bodies(upstream, case)]
+    call = cases.call_of(client, upstream, document)
+    if isinstance(met, Parted):
+        return met.joined(call, [met.part(call, at, *answer) for at, answer in enumerate(answers)])
+    return met.reply(call, *answers[0])
 
 
 def golden_name(client: DialectName, upstream: DialectName, case: str) -> str:
@@ -59,6 +73,7 @@ def shown(answer: Answer) -> dict[str, Any]:
         "usage": usage,
         "finish_reason": answer.finish_reason,
         "unknown": list(answer.unknown),
+        **({"search_units": answer.search_units} if answer.search_units else {}),
     }
 
 
@@ -100,6 +115,34 @@ def test_the_sdk_reads_every_translated_answer(upstream: DialectName, case: str)
     assert set(completion.choices[0].message.model_extra or {}) <= {"reasoning_content", "thinking_blocks"}
     assert completion.usage is not None
     assert completion.usage.total_tokens == completion.usage.prompt_tokens + completion.usage.completion_tokens
+
+
+@pytest.mark.parametrize(("client", "upstream", "case"), EMBEDDED)
+def test_the_sdk_reads_every_translated_list_of_embeddings(
+    client: DialectName, upstream: DialectName, case: str
+) -> None:
+    try:
+        answer = translated(client, upstream, case)
+    except UpstreamBroken:
+        return
+    document = json.loads(answer.body)
+    asked = cases.load("responses", upstream, case)["request"]
+    for row in document["data"]:
+        if asked.get("encoding_format") == "base64":
+            row["embedding"] = list(array("f", base64.b64decode(row["embedding"])))
+    read = CreateEmbeddingResponse.model_validate(document)
+    assert not read.model_extra
+    assert [row.index for row in read.data] == list(range(len(read.data)))
+    assert read.usage.total_tokens == read.usage.prompt_tokens
+
+
+@pytest.mark.parametrize("case", cases.inputs("responses", DialectName.RERANK))
+def test_rankings_of_the_same_dialect_pass_byte_for_byte(case: str) -> None:
+    try:
+        answer = translated(DialectName.RERANK, DialectName.RERANK, case)
+    except UpstreamBroken:
+        return
+    assert answer.body == sent(DialectName.RERANK, case)
 
 
 @pytest.mark.parametrize("case", CONVERSE)

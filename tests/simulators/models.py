@@ -60,6 +60,7 @@ class BedrockModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, f
     invoke: str = ""
     """Whose native body InvokeModel takes; see `bedrock/invoke`."""
     converse: bool = True
+    dimensions: tuple[int, ...] = ()
 
     @property
     def vendor(self) -> str:
@@ -71,6 +72,7 @@ class Kind(enum.Enum):
     COMPLETION = "completion"
     REASONING = "reasoning"
     EMBEDDING = "embedding"
+    RERANK = "rerank"
 
 
 class FilterMode(enum.Enum):

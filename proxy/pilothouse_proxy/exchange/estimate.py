@@ -93,7 +93,7 @@ def _input(text: bytes) -> float:
             return float(_count(msgspec.json.decode(text)))
         except ValueError:
             return LATIN * len(text)
-    return _text(text)
+    return _spoken(text)
 
 
 def _count(value: object) -> int:

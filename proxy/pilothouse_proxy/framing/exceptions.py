@@ -68,6 +68,9 @@ _CONTEXT_MARKERS = (
     "context_length_exceeded",
     "exceeds the context window",
     "input tokens exceed the configured limit",
+    "too many input tokens",  # Titan's embeddings
+    "too many tokens: ",  # Cohere's
+    "expected maxlength",  # InvokeModel's check of bodies, as "#/texts/0: expected maxLength: 2048, actual: 19882"
     "exceed model maximum",
 )
 _NO_ON_DEMAND = "on-demand throughput isn"  # …'t supported; with a typographic apostrophe at times

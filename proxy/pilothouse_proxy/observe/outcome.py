@@ -42,6 +42,7 @@ class Outcome:
         self.team: str | None = None
         self.tier: str | None = None
         self.usage: Usage | None = None
+        self.search_units = 0
         self.finish_reason = ""
         self.error = ""
         self.param = ""

@@ -21,8 +21,8 @@ from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.http.upstream import Stale
 from pilothouse_proxy.observe.metrics import CLIENT_CLOSED
 from pilothouse_proxy.observe.outcome import Outcome
-from pilothouse_proxy.pipeline.refusal import broken as broken_by
-from pilothouse_proxy.pipeline.refusal import refuse, unserved, unsigned
+from pilothouse_proxy.pipeline import fan
+from pilothouse_proxy.pipeline.refusal import refuse, unanswered, unserved, unsigned
 from pilothouse_proxy.pipeline.renewals import Wait
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.pipeline.stream import Stream
@@ -127,6 +127,8 @@ class Flight:
         self._parts: list[bytes] = []
         self._size = self._counted_bytes = 0
         self._stream: Stream | None = None
+        self._fan: fan.Fan | None = None
+        """The parts of an attempt that asks its target several times."""
         self._sent = self._slow = False
         # Only who waits for a stream is told that there is somebody at work.
         self.beat_s = services.beat_s if call.peek.stream else math.inf
@@ -175,7 +177,10 @@ class Flight:
         if self._pause is None and self._request is not None and self._request.sent:
             self._sent = True
             self._take_note()
-            self._estimate(0 if self._stream is None else self._stream.events)
+            if self._fan is not None:
+                self._estimate(0, self._fan.share_sent())
+            else:
+                self._estimate(0 if self._stream is None else self._stream.events)
 
     # The upstream's connection calls.
 
@@ -268,20 +273,25 @@ class Flight:
 
     def _repeat_later(self, failure: Failure) -> bool:
         """The same target again after a pause, as often as the route's retry policy allows."""
-        route, now = self._route, self._now()
         self._tries += 1
-        pause = retry.pause_s(
-            route.retry,
-            failure,
-            attempts=self._tries,
-            remaining_s=self._deadline - now,
-            point=self._services.rng.random(),
-        )
-        if pause is None or not route.budget.withdraw(now=now):
+        pause = self._pause_s(failure, self._tries)
+        if pause is None:
             return False
         self._failure = failure
         self._pause = asyncio.get_running_loop().call_later(pause, self._repeat)
         return True
+
+    def _pause_s(self, failure: Failure, tries: int) -> float | None:
+        """Before the same is tried again; None: it is not."""
+        route, now = self._route, self._now()
+        pause = retry.pause_s(
+            route.retry,
+            failure,
+            attempts=tries,
+            remaining_s=self._deadline - now,
+            point=self._services.rng.random(),
+        )
+        return pause if pause is not None and route.budget.withdraw(now=now) else None
 
     def _repeat(self) -> None:
         self._pause = None
@@ -393,12 +403,40 @@ class Flight:
         self._pair, self._request, self._stream = way.translation, request, None
         self._stage = _HEAD
         try:
+            if way.parted is not None and call.further:
+                self._ask_in_parts(way.parted, way, sign_in, request)
+                return None
             self._transfer = services.client.begin(
                 request, self, first_byte_timeout_s=min(self._route.first_token_s, share_s)
             )
         except messages.HTTPError as error:
-            return self._failed(broken_by(error, target.label), target, served)
+            return self._failed(unanswered(error, target.label), target, served)
         return None
+
+    def _ask_in_parts(
+        self, parted: ports.Parted, way: ports.Way, sign_in: ports.SignIn, first: messages.UpstreamRequest
+    ) -> None:
+        """As many requests as it takes, instead of one.
+
+        Raises:
+            HTTPError: there is no way to the target.
+        """
+        call, target, budget = self._call, self._target, self._route.budget
+        if target is None:
+            return
+        self._transfer = None
+        for _ in call.further:
+            budget.deposit()
+        parts = fan.Fan(
+            self._services,
+            self,
+            fan.Asking(target, parted, way.base, sign_in.credential, call),
+            [first.body, *call.further],
+            first_byte_s=self._route.first_token_s,
+            ends=self._ends,
+        )
+        parts.begin(first)
+        self._fan = parts
 
     def _failed(self, failure: Failure, target: runtime.Target, served: runtime.Served) -> Failure:
         """Take note of a failed attempt."""
@@ -406,6 +444,40 @@ class Flight:
         served.meters.attempt(failure.kind)
         self._outcome.failed(target.label, failure)
         return errors.model_chosen_by_client(failure) if served.passed else failure
+
+    # The parts of an attempt call (`fan.Owner`).
+
+    def part_failed(self, failure: Failure) -> Failure:
+        target, served = self._target, self._option
+        return failure if target is None or served is None else self._failed(failure, target, served)
+
+    def pause_s(self, failure: Failure, tries: int) -> float | None:
+        pause = self._pause_s(failure, tries)
+        if pause is not None:
+            self._outcome.attempts += 1
+        return pause
+
+    def parts_answered(self) -> None:
+        self._sent = True
+        self._stage, self._status = _WHOLE, 200
+        self._conclude(None)
+
+    def parts_failed(self, failure: Failure, *, tries: float, share: float) -> None:
+        self._fan = None
+        self._sent = True
+        # Its part has been tried as often as may be: the whole is not tried again for it.
+        self._tries = int(min(tries, self._route.retry.attempts)) - 1
+        if share:
+            # What was answered is billed, though nobody gets it.
+            self._estimate(0, share)
+        if not self._sign_in_anew(failure):
+            self._go_on_after(failure)
+
+    def no_room(self) -> None:
+        self._give_up()
+
+    def fault(self) -> None:
+        self._fault()
 
     # An answer.
 
@@ -501,7 +573,7 @@ class Flight:
             failure = target.provider.classify(status=self._status, headers=self._headers, body=body, now=now)
         elif broken is not None:
             self._sent = self._sent or (request is not None and request.sent)
-            failure = broken_by(broken, target.label)
+            failure = unanswered(broken, target.label)
         if self._transfer is not None:
             self._transfer.abort()
         if failure is None:
@@ -526,13 +598,20 @@ class Flight:
         pair, outcome = self._pair, self._outcome
         if pair is None:
             return None
+        parts = self._fan
         try:
-            answer = pair.reply(self._call, self._headers, body)
+            if parts is None:
+                answer = pair.reply(self._call, self._headers, body)
+            else:
+                answer = parts.answer()
+                parts.abort()
+                self._fan = None
         except UpstreamBroken as error:
             return Failure(kind=Kind.PROVIDER_ERROR, message=str(error), status=self._status, note=str(error))
         outcome.finish_reason = answer.finish_reason
         outcome.usage = answer.usage
         outcome.upstream_model = self._call.invoked or outcome.upstream_model
+        outcome.search_units = answer.search_units
         if answer.unknown and self._served is not None:
             self._served.meters.unknown(self._call.dialect, answer.unknown)
         if answer.usage is None:
@@ -564,7 +643,7 @@ class Flight:
             # The dialect decides whether what has come is whole: behind its last word a break does no harm.
             failure = stream.end()
             if failure is not None and broken is not None:
-                failure = broken_by(broken, target.label)
+                failure = unanswered(broken, target.label)
         if stream.shown:
             self._end_stream(stream, failure)
         else:
@@ -635,6 +714,9 @@ class Flight:
             self._pause.cancel()
         if self._transfer is not None:
             self._transfer.abort()
+        if self._fan is not None:
+            self._fan.abort()
+            self._fan = None
         # Bodies and the way back here are let go now, not when the collector comes by.
         self._transfer = self._stream = self._request = None
         self._forget_parts()
@@ -680,11 +762,11 @@ class Flight:
             if reservation.limited:
                 self._route.estimator.learn(self._measured, usage)
 
-    def _estimate(self, output_tokens: int) -> None:
-        """Nobody has reported what this cost: by what went in and what came out until now."""
+    def _estimate(self, output_tokens: int, share: float = 1.0) -> None:
+        """Nobody has reported what this cost: by what went in (or a share of it) and what came out until now."""
         if self._outcome.usage is None:
             free = self._call.operation in FREE
-            spent = 0 if free else self._route.estimator.input_tokens(self._measured)
+            spent = 0 if free else int(self._route.estimator.input_tokens(self._measured) * share)
             self._outcome.usage = Usage(input_tokens=spent, output_tokens=output_tokens, estimated=True)
 
     def _left_s(self) -> float:

@@ -19,7 +19,7 @@ from pilothouse_proxy.http.messages import Headers, Phase, Request
 from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.observe.metrics import CLIENT_CLOSED
 from pilothouse_proxy.observe.outcome import Outcome
-from pilothouse_proxy.pipeline.refusal import broken, named, refuse, unsigned
+from pilothouse_proxy.pipeline.refusal import named, refuse, unanswered, unsigned
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.quota import estimate
 from pilothouse_proxy.quota.reserve import QuotaExceeded, Reservation
@@ -138,7 +138,7 @@ class Passage:
         """There is no answer, or not all of one."""
         if self._over:
             return
-        failure = broken(error, self._native.key)
+        failure = unanswered(error, self._native.key)
         self._outcome.failed(self._native.key, failure)
         self._outcome.error = failure.kind
         self._native.meters.attempt(failure.kind)

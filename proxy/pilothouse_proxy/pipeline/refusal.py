@@ -39,18 +39,6 @@ def ids(outcome: Outcome) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-def broken(error: messages.HTTPError, label: str) -> Failure:
-    """What it means that no answer came from a provider, or not all of one."""
-    kind = Kind.UNAVAILABLE
-    if isinstance(error, messages.ConnectError):
-        kind = Kind.CONNECT
-    elif isinstance(error, messages.TimedOut):
-        kind = Kind.CONNECT if error.phase is messages.Phase.CONNECT else Kind.TIMEOUT
-    elif isinstance(error, messages.ProtocolError | messages.TooLarge):
-        kind = Kind.PROVIDER_ERROR
-    return Failure(kind=kind, message=f'provider "{label}": {error}', note=str(error))
-
-
 def unserved(model: str) -> GatewayError:
     """No target has the model."""
     message = f"no provider of the route that serves `{model}` has a model of that name"
@@ -62,3 +50,15 @@ def unsigned(provider: str, *, ended: bool) -> GatewayError:
     what = "has ended, and no other one has come" if ended else "has not come from the operator yet"
     message = f'the credential of provider "{provider}" {what}'
     return GatewayError(Kind.NO_CREDENTIAL, message, retry_after_s=UNSIGNED_RETRY_S)
+
+
+def unanswered(error: messages.HTTPError, label: str) -> Failure:
+    """What it means that no answer came, or not all of one."""
+    kind = Kind.UNAVAILABLE
+    if isinstance(error, messages.ConnectError):
+        kind = Kind.CONNECT
+    elif isinstance(error, messages.TimedOut):
+        kind = Kind.CONNECT if error.phase is messages.Phase.CONNECT else Kind.TIMEOUT
+    elif isinstance(error, messages.ProtocolError | messages.TooLarge):
+        kind = Kind.PROVIDER_ERROR
+    return Failure(kind=kind, message=f'provider "{label}": {error}', note=str(error))

@@ -30,6 +30,8 @@ OPERATIONS = {
     b"/v1/embeddings": Operation.EMBEDDINGS,
     b"/v1/messages": Operation.MESSAGES,
     b"/v1/messages/count_tokens": Operation.COUNT_TOKENS,
+    b"/v1/rerank": Operation.RERANK,
+    b"/v2/rerank": Operation.RERANK,  # as Cohere's SDK calls it
 }
 NOT_CONFIGURED_RETRY_S = 1.0
 

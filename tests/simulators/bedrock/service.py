@@ -12,7 +12,7 @@ from tests.simulators import answers, faults, speech
 from tests.simulators.answers import Answer, Memo, Whole
 from tests.simulators.bedrock import caching, converse, errors, guardrails, semantics, shapes, sign_in, sigv4
 from tests.simulators.bedrock.caching import PromptCache
-from tests.simulators.bedrock.invoke import generation
+from tests.simulators.bedrock.invoke import dispatch, generation
 from tests.simulators.bedrock.voice import VOICE
 from tests.simulators.controls import Controls
 from tests.simulators.models import BedrockModel, NotOnDemand
@@ -123,11 +123,14 @@ class BedrockService:
         if known is not None:
             return known
         if operation in generation.OPERATIONS:
-            invoked = generation.prepared(request.body, model=model, model_id=model_id, operation=operation)
+            if operation == "InvokeModel" and model.invoke in dispatch.FAMILIES:
+                invoked = dispatch.prepared(request.body, model=model)
+            else:
+                invoked = generation.prepared(request.body, model=model, model_id=model_id, operation=operation)
             if not isinstance(invoked, Whole):
                 self._memo.put(request.target, request.body, invoked)
             return invoked
-        if not model.converse:
+        if not model.converse or not model.max_output_tokens:
             return errors.answer(
                 "ValidationException",
                 "This action doesn't support the model that you provided. Try again with a supported text or chat "

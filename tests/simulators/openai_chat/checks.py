@@ -151,6 +151,14 @@ _EMBEDDINGS: Final[Mapping[str, Rule]] = {
     "encoding_format": _one_of("float", "base64"),
     "user": _of(str),
 }
+_RERANK: Final[Mapping[str, Rule]] = {
+    "model": _of(str),
+    "query": _of(str),
+    "documents": _of(list),
+    "top_n": _integer(1, 1_000_000),
+    "return_documents": _of(bool),
+    "max_tokens_per_doc": _integer(1, 1_000_000),
+}
 
 
 def chat(body: Any, *, model: OpenAIModel, extras: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -225,6 +233,20 @@ def embeddings(body: Any, *, model: OpenAIModel) -> dict[str, Any]:
         )
     if not inputs or (isinstance(inputs, list) and (len(inputs) > _MAX_INPUTS or not _inputs_agree(inputs))):
         raise BadRequest("'$.input' is invalid. Please check the API reference.", param="input")
+    return checked
+
+
+def rerank(body: Any, *, model: OpenAIModel) -> dict[str, Any]:
+    """The body, if it is a right rerank request for this model. Raises BadRequest."""
+    checked = _table(body, _RERANK, frozenset())
+    if model.kind is not Kind.RERANK:
+        raise BadRequest(f"The model {model.reported} does not support reranking.", code="OperationNotSupported")
+    for name in ("query", "documents"):
+        if not checked.get(name):
+            raise BadRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+    for document in checked["documents"]:
+        if not isinstance(document, str) and not (isinstance(document, dict) and isinstance(document.get("text"), str)):
+            raise BadRequest("A document is a string, or an object with a text.", param="documents")
     return checked
 
 

@@ -15,7 +15,7 @@ from tests.simulators.limits import Admission
 from tests.simulators.models import OpenAIModel
 from tests.simulators.openai_chat import chat, completions, errors
 from tests.simulators.openai_chat.errors import BadRequest
-from tests.simulators.openai_chat.service import CHAT, COMPLETIONS, EMBEDDINGS, MODELS, Asked, Located
+from tests.simulators.openai_chat.service import CHAT, COMPLETIONS, EMBEDDINGS, MODELS, RERANK, Asked, Located
 from tests.simulators.openai_chat.voice import OpenAIVoice
 from tests.simulators.speech import Speech
 from tests.simulators.wire.server import Request
@@ -25,6 +25,7 @@ _OPERATIONS: Final = {
     b"/v1/chat/completions": (b"POST", CHAT),
     b"/v1/completions": (b"POST", COMPLETIONS),
     b"/v1/embeddings": (b"POST", EMBEDDINGS),
+    b"/v1/rerank": (b"POST", RERANK),
     b"/v1/models": (b"GET", MODELS),
 }
 

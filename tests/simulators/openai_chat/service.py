@@ -1,4 +1,4 @@
-"""One chat or embeddings request, top to bottom, for any surface that speaks OpenAI's format."""
+"""One chat, embeddings or rerank request, top to bottom, for any surface that speaks OpenAI's format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.simulators.controls import Controls
 from tests.simulators.faults import Fault, Voice
 from tests.simulators.limits import Admission
 from tests.simulators.models import Kind, OpenAIModel
-from tests.simulators.openai_chat import chat, checks, completions, embeddings
+from tests.simulators.openai_chat import chat, checks, completions, embeddings, rerank
 from tests.simulators.openai_chat.chat import PrefixCache
 from tests.simulators.openai_chat.errors import BadRequest
 from tests.simulators.recorder import Record
@@ -25,6 +25,7 @@ from tests.simulators.wire.server import Request
 CHAT: Final = "chat"
 COMPLETIONS: Final = "completions"
 EMBEDDINGS: Final = "embeddings"
+RERANK: Final = "rerank"
 MODELS: Final = "models"
 
 
@@ -179,6 +180,8 @@ class OpenAIService:
             surface.version_check(body, located)
             if located.operation == EMBEDDINGS:
                 prepared, keep = self._embeddings(body, model), True
+            elif located.operation == RERANK:
+                prepared, keep = self._rerank(body, model), True
             elif (located.operation == COMPLETIONS) is not (model.kind is Kind.COMPLETION):
                 raise surface.unfit(model, located.operation)
             elif located.operation == COMPLETIONS:
@@ -205,6 +208,12 @@ class OpenAIService:
         headers = [("content-type", "application/json"), *self._surface.headers(model)]
         answer = answers.whole(200, headers, msgspec.json.encode(embeddings.answer(checked, model=model)))
         return _Prepared(answer, model, streamed=False, reserve=embeddings.tokens(checked))
+
+    def _rerank(self, body: Any, model: OpenAIModel) -> _Prepared:
+        checked = checks.rerank(body, model=model)
+        headers = [("content-type", "application/json"), *self._surface.headers(model)]
+        answer = answers.whole(200, headers, msgspec.json.encode(rerank.answer(checked, model=model)))
+        return _Prepared(answer, model, streamed=False, reserve=rerank.tokens(checked))
 
     def _chat(self, asked: Asked) -> tuple[_Prepared, bool]:
         """The answer, and whether the same request would earn the same again."""

@@ -17,7 +17,7 @@ from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange.members import Members
 from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.ports import Call, DialectName
-from pilothouse_proxy.providers.bedrock import invoke_models
+from pilothouse_proxy.providers.bedrock import embedding_models, invoke_models
 from pilothouse_proxy.providers.bedrock.invoke_models import Preference
 
 _D = DialectName
@@ -49,6 +49,7 @@ NATIVE: Mapping[DialectName, tuple[str, str]] = {
     _D.BEDROCK_INVOKE_ANTHROPIC: _INVOKED,
     _D.BEDROCK_COUNT_TOKENS: ("count-tokens", "count-tokens"),
     **{row.dialect: _INVOKED for row in invoke_models.ROWS.values()},
+    **dict.fromkeys(embedding_models.INVOKED, _INVOKED),
 }
 """The dialects that Bedrock alone speaks: the operation's part of the path, for a whole answer and for a stream."""
 
@@ -74,7 +75,9 @@ def dialects(operation: str, model: Model) -> tuple[DialectName, ...]:
     row, settings = capabilities.row(model), model.settings or PLAIN
     client = _CLIENTS.get(operation)
     if client is None:
-        return _COUNTED if operation == _COUNT and row.counted else ()
+        if operation != _COUNT:
+            return embedding_models.dialects(operation, model)
+        return _COUNTED if row.counted else ()
     surface = settings.surface or row.surface
     spoken = [] if settings.guardrail is not None else _spoken(surface, row)
     # The client's own language first: in it nothing is lost.

@@ -19,6 +19,7 @@ _DIALECTS: Mapping[Operation, tuple[DialectName, ...]] = {
     Operation.CHAT: (DialectName.OPENAI_CHAT,),
     Operation.EMBEDDINGS: (DialectName.OPENAI_EMBEDDINGS,),
     Operation.MESSAGES: (DialectName.OPENAI_CHAT,),
+    Operation.RERANK: (DialectName.RERANK,),
 }
 _OPENAI = re.compile(r"https://([a-z0-9-]+\.)?api\.openai\.com(:443)?(/.*)?")
 """OpenAI's own servers, also those of a region."""
@@ -26,6 +27,7 @@ _PATHS: Mapping[DialectName, str] = {
     DialectName.OPENAI_CHAT: "/chat/completions",
     DialectName.OPENAI_COMPLETIONS: "/completions",
     DialectName.OPENAI_EMBEDDINGS: "/embeddings",
+    DialectName.RERANK: "/rerank",
 }
 
 

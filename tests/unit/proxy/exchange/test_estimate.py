@@ -43,6 +43,12 @@ def test_an_image_counts_as_one_however_many_bytes_it_has(size: int) -> None:
     assert 1_600 <= tokens(messages=[image]) < 1_700
 
 
+@pytest.mark.parametrize("size", [1_000, 1_000_000])
+def test_so_does_an_image_that_is_to_be_embedded(size: int) -> None:
+    url = "data:image/png;base64," + base64.b64encode(bytes(size)).decode()
+    assert 1_600 <= tokens(input=["a text", {"image": url}]) < 1_700
+
+
 def test_tools_count() -> None:
     tool = {"type": "function", "function": {"name": "f", "description": "x" * 1_000}}
     assert tokens(**chat("Hello"), tools=[tool]) - tokens(**chat("Hello")) == pytest.approx(400, rel=0.1)

@@ -43,7 +43,12 @@ def prepare(
 
 
 @pytest.mark.parametrize(
-    ("operation", "target"), [(Operation.CHAT, b"/v1/chat/completions"), (Operation.EMBEDDINGS, b"/v1/embeddings")]
+    ("operation", "target"),
+    [
+        (Operation.CHAT, b"/v1/chat/completions"),
+        (Operation.EMBEDDINGS, b"/v1/embeddings"),
+        (Operation.RERANK, b"/v1/rerank"),
+    ],
 )
 def test_an_operation_goes_below_the_base_url(operation: Operation, target: bytes) -> None:
     request = prepare(operation=operation)
