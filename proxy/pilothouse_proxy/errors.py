@@ -145,6 +145,41 @@ TABLE: Mapping[Kind, Row] = {
 }
 # fmt: on
 
+_BAD, _API, _BUSY = "invalid_request_error", "api_error", (529, "overloaded_error")
+
+ANTHROPIC: Mapping[Kind, tuple[int, str]] = {
+    Kind.INVALID_REQUEST: (400, _BAD),
+    Kind.UNSUPPORTED: (400, _BAD),
+    Kind.UNAUTHENTICATED: (401, "authentication_error"),
+    Kind.MODEL_NOT_FOUND: (404, "not_found_error"),
+    Kind.NOT_FOUND: (404, "not_found_error"),
+    Kind.METHOD_NOT_ALLOWED: (405, _BAD),
+    Kind.TOO_LARGE: (413, "request_too_large"),
+    Kind.QUOTA_EXCEEDED: (429, "rate_limit_error"),
+    Kind.CONTEXT_LENGTH: (400, _BAD),
+    Kind.CONTENT_FILTER: (400, _BAD),
+    Kind.RATE_LIMITED: (429, "rate_limit_error"),
+    Kind.CAPACITY: (429, "rate_limit_error"),
+    Kind.UPSTREAM_QUOTA: (402, "billing_error"),
+    Kind.UPSTREAM_AUTH: (502, _API),
+    Kind.UPSTREAM_PERMISSION: (502, _API),
+    Kind.UPSTREAM_MODEL_MISSING: (502, _API),
+    Kind.MISCONFIGURED: (502, _API),
+    Kind.CONNECT: (502, _API),
+    Kind.TIMEOUT: (504, "timeout_error"),
+    Kind.UNAVAILABLE: _BUSY,
+    Kind.NOT_READY: _BUSY,
+    Kind.PROVIDER_ERROR: (502, _API),
+    Kind.STREAM_BROKEN: (502, _API),
+    Kind.NO_CONFIGURATION: (503, _API),
+    Kind.NO_TARGET: (503, _API),
+    Kind.NO_CREDENTIAL: (503, _API),
+    Kind.OVERLOADED: _BUSY,
+    Kind.INTERNAL: (500, _API),
+}
+"""Status and type as Anthropic's API has them (https://platform.claude.com/docs/en/api/errors); where it has none of
+its own for what a gateway can meet, the status is that of `TABLE`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
@@ -264,6 +299,18 @@ def body(
     if detail:
         error = {**detail, **error}
     return _encoder.encode({"error": error})
+
+
+def anthropic_body(kind: Kind, message: str, *, param: str | None = None, request_id: str) -> bytes:
+    """The Anthropic-shaped error document, also for the event `error` of a stream. It has no member for the parameter:
+    the message names it.
+    """
+    if kind is Kind.INTERNAL:
+        message = _INTERNAL_MESSAGE
+    elif param is not None and param not in message:
+        message = f"{param}: {message}"
+    error = {"type": ANTHROPIC[kind][1], "message": _clip(message)}
+    return _encoder.encode({"type": "error", "error": error, "request_id": request_id})
 
 
 def failure_body(failure: Failure) -> bytes:

@@ -23,9 +23,11 @@ class Operation(enum.StrEnum):
 
     CHAT = "chat"
     EMBEDDINGS = "embeddings"
+    MESSAGES = "messages"
+    COUNT_TOKENS = "count_tokens"
 
 
-WRITING = frozenset({Operation.CHAT})
+WRITING = frozenset({Operation.CHAT, Operation.MESSAGES})
 """Operations whose answer is written by a model, token by token."""
 
 
@@ -34,7 +36,10 @@ class DialectName(enum.StrEnum):
 
     OPENAI_CHAT = "openai.chat"
     OPENAI_EMBEDDINGS = "openai.embeddings"
+    ANTHROPIC_MESSAGES = "anthropic.messages"
+    ANTHROPIC_COUNT_TOKENS = "anthropic.count_tokens"
     BEDROCK_CONVERSE = "bedrock.converse"
+    BEDROCK_INVOKE_ANTHROPIC = "bedrock.invoke.anthropic"
 
 
 class Peek(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +72,8 @@ class Call(msgspec.Struct, kw_only=True):
     streams: bool
     """Whether the provider is asked to stream. A translation may say no where the client says yes: the answer is then
     told as a stream when it is whole."""
+    headers: Mapping[bytes, bytes] = {}
+    """Those of the client's headers that its dialect declares (`translation.HEADERS`), names in lower case."""
     decoded: object = None
     """Where a translation keeps the neutral request between the attempts of one request."""
 
@@ -200,8 +207,8 @@ class ClientDialect(Protocol):
 class ProviderDialect(Protocol):
     """The half of a dialect that faces providers: requests out, answers in."""
 
-    def encode_request(self, request: ChatRequest, model: Model) -> bytes:
-        """The upstream body.
+    def encode_request(self, request: ChatRequest, call: Call) -> bytes:
+        """The upstream body for `call.model`, which asks to stream if `call.streams`.
 
         Raises:
             GatewayError: 400 that names the parameter which the model cannot honour.

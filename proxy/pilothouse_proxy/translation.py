@@ -8,6 +8,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import structs
+
 from pilothouse_proxy.errors import Failure
 from pilothouse_proxy.exchange import events, telling
 from pilothouse_proxy.exchange.reply import Reply
@@ -39,12 +41,21 @@ PEEKS: Mapping[DialectName, str] = {
 PASS_THROUGH: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.passthrough:PassThrough",
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.passthrough:PassThrough",
+    _D.ANTHROPIC_MESSAGES: "anthropic_messages.passthrough:PassThrough",
+    _D.ANTHROPIC_COUNT_TOKENS: "anthropic_messages.passthrough:CountPassThrough",
 }
+REFRAMED: Mapping[tuple[DialectName, DialectName], str] = {
+    (_D.ANTHROPIC_MESSAGES, _D.BEDROCK_INVOKE_ANTHROPIC): "bedrock_invoke_anthropic.passthrough:PassThrough",
+}
+"""Two dialects with one body in different frames: bytes pass here too."""
+
 CLIENTS: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.client:Client",
 }
 PROVIDERS: Mapping[DialectName, str] = {
     _D.BEDROCK_CONVERSE: "bedrock_converse.provider:Provider",
+    _D.ANTHROPIC_MESSAGES: "anthropic_messages.provider:Provider",
+    _D.BEDROCK_INVOKE_ANTHROPIC: "bedrock_invoke_anthropic.provider:Provider",
 }
 
 
@@ -66,6 +77,8 @@ def between(client: DialectName, upstream: DialectName) -> Translation | None:
     if client is upstream:
         if client in PASS_THROUGH:
             translation = _load(PASS_THROUGH[client])()
+    elif (client, upstream) in REFRAMED:
+        translation = _load(REFRAMED[client, upstream])()
     elif client in CLIENTS and upstream in PROVIDERS:
         translation = Hub(client=_load(CLIENTS[client])(), provider=_load(PROVIDERS[upstream])())
     return translation
@@ -80,7 +93,7 @@ class Hub:
 
     def request(self, call: Call) -> bytes:
         """The upstream body. The neutral request is kept in the call, for further attempts and the answer."""
-        return self._provider.encode_request(self._decoded(call), call.model)
+        return self._provider.encode_request(self._decoded(call), call)
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The client's answer."""
@@ -126,6 +139,7 @@ class HubRelay:
         self.events = 0
         self._decoder = decoder
         self._encoder = encoder
+        self._begun: Usage | None = None
 
     def feed(self, received: bytes) -> bytes:
         """The client's events for what is whole now."""
@@ -150,6 +164,8 @@ class HubRelay:
             elif isinstance(event, events.Settled):
                 self.usage = event.usage
                 self.complete = True
+            elif isinstance(event, events.Started):
+                self._begun = event.usage
             elif isinstance(event, events.Failed):
                 self.failure = event.failure
             elif isinstance(event, events.Unknown):
@@ -157,6 +173,8 @@ class HubRelay:
             if encoded := encode(event):
                 self.events += 1
                 relayed.append(encoded)
+        if self._begun is not None and not self.complete:
+            self.usage = structs.replace(self._begun, output_tokens=max(self._begun.output_tokens, self.events))
         return b"".join(relayed)
 
 

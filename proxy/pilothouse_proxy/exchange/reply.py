@@ -28,6 +28,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage
     stop_sequence: str | None = None
     """Which of the request's it was, where that is what the model stopped at and the provider tells."""
+    refusal: str | None = None
+    """Why the model declined, in words, where the provider tells."""
     citations: tuple[Citation, ...] = ()
     service_tier: str | None = None
     unknown: tuple[str, ...] = ()

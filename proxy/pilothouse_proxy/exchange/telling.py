@@ -21,6 +21,6 @@ def events_of(reply: Reply) -> list[events.Event]:
                 told.append(events.ThinkingDelta(part.text))
             if isinstance(part, RedactedThinking) or part.signature is not None:
                 told.append(events.ThinkingEnded(part))
-    told.append(events.Finished(reply.finish, reply.stop_sequence))
+    told.append(events.Finished(reply.finish, reply.stop_sequence, reply.refusal))
     told.append(events.Settled(reply.usage, reply.service_tier))
     return told

@@ -14,14 +14,13 @@ import msgspec
 
 from pilothouse_proxy import errors
 from pilothouse_proxy.dialects.bedrock_converse import capabilities, decode, names, wire
-from pilothouse_proxy.dialects.bedrock_converse import errors as exceptions
 from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange import estimate, events
 from pilothouse_proxy.exchange.parts import RedactedThinking, Thinking
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.exchange.usage import Usage
-from pilothouse_proxy.framing import eventstream
+from pilothouse_proxy.framing import eventstream, exceptions
 from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.ports import Call
 

@@ -5,7 +5,7 @@ balancers in between answer with HTML or with nothing: then only the status spea
 """
 
 from pilothouse_proxy import errors
-from pilothouse_proxy.dialects.bedrock_converse import errors as exceptions
+from pilothouse_proxy.framing import exceptions
 from pilothouse_proxy.http.messages import Headers
 
 
