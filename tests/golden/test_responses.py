@@ -11,7 +11,7 @@ from pilothouse_proxy import translation
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.ports import Answer, DialectName
-from tests.golden import cases, converse_model
+from tests.golden import cases, converse_model, messages_model
 from tests.goldens import Goldens
 
 MATRIX = [
@@ -20,6 +20,15 @@ MATRIX = [
 CONVERSE = cases.inputs("responses", DialectName.BEDROCK_CONVERSE)
 STRANGE = {"broken-html", "broken-no-usage", "broken-wrong-type", "new-members-are-passed-over", "stop-unknown"}
 """Cases of Bedrock that break its service model, on purpose."""
+
+
+MESSAGES = [
+    (upstream, case)
+    for upstream in (DialectName.ANTHROPIC_MESSAGES, DialectName.BEDROCK_INVOKE_ANTHROPIC)
+    for case in cases.inputs("responses", upstream)
+]
+NEWER = {"blocks-unknown", "stop-unknown"}
+"""Cases of Messages that its SDK does not know, on purpose."""
 
 
 def sent(upstream: DialectName, case: str) -> bytes:
@@ -75,10 +84,21 @@ def test_what_converse_is_said_to_answer_holds_to_the_service_model(case: str) -
     assert converse_model.problems_of_reply(json.loads(sent(DialectName.BEDROCK_CONVERSE, case))) == ""
 
 
-@pytest.mark.parametrize("case", CONVERSE)
-def test_the_sdk_reads_every_translated_answer(case: str) -> None:
+@pytest.mark.parametrize(("upstream", "case"), [row for row in MESSAGES if row[1] not in NEWER])
+def test_what_messages_is_said_to_answer_holds_to_the_types_of_anthropics_sdk(
+    upstream: DialectName, case: str
+) -> None:
+    document = cases.load("responses", upstream, case)
+    if "raw" not in document and not case.startswith("broken"):
+        assert messages_model.problems_of_reply(document["answer"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("upstream", "case"), [*((DialectName.BEDROCK_CONVERSE, case) for case in CONVERSE), *MESSAGES]
+)
+def test_the_sdk_reads_every_translated_answer(upstream: DialectName, case: str) -> None:
     try:
-        answer = translated(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, case)
+        answer = translated(DialectName.OPENAI_CHAT, upstream, case)
     except UpstreamBroken:
         return
     completion = ChatCompletion.model_validate_json(answer.body)

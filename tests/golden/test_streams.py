@@ -13,7 +13,7 @@ from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.framing import eventstream, sse
 from pilothouse_proxy.ports import DialectName, StreamRelay
 from tests import feeding
-from tests.golden import cases, converse_model
+from tests.golden import cases, converse_model, messages_model
 from tests.golden.streams_of import relay_of, stream_of
 from tests.goldens import Goldens
 
@@ -72,17 +72,40 @@ def test_what_converse_is_said_to_stream_holds_to_the_service_model(case: str) -
             assert converse_model.problems_of_event(event[0], payload) == "", event
 
 
-def chunks_of(case: str) -> list[bytes]:
-    """The data of what a client of openai.chat gets of a stream of Bedrock's."""
-    document = cases.load("streams", DialectName.BEDROCK_CONVERSE, case)
-    relay = relay_of(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, document)
+MESSAGES = cases.inputs("streams", DialectName.ANTHROPIC_MESSAGES)
+NEWER = {"unknown-event", "unknown-block-and-delta", "stop-unknown", "broken-json", "broken-member"}
+"""Cases of Messages that break the types of its SDK, on purpose."""
+
+
+@pytest.mark.parametrize("case", sorted(set(MESSAGES) - NEWER))
+def test_what_messages_is_said_to_stream_holds_to_the_types_of_anthropics_sdk(case: str) -> None:
+    for event in cases.load("streams", DialectName.ANTHROPIC_MESSAGES, case).get("messages", ()):
+        if event["type"] not in {"error", "ping"}:
+            assert messages_model.problems_of_event(event) == "", event
+
+
+def chunks_of(case: str, upstream: DialectName = DialectName.BEDROCK_CONVERSE) -> list[bytes]:
+    """The data of what a client of openai.chat gets of a provider's stream."""
+    document = cases.load("streams", upstream, case)
+    relay = relay_of(DialectName.OPENAI_CHAT, upstream, document)
     decoder = sse.Decoder()
     return [event.data for event in decoder.feed(relay.feed(stream_of(document)) + relay.end())]
 
 
-@pytest.mark.parametrize("case", CONVERSE)
-def test_the_sdk_reads_every_chunk(case: str) -> None:
-    for data in chunks_of(case):
+HUBS = [
+    (upstream, case)
+    for upstream in (
+        DialectName.BEDROCK_CONVERSE,
+        DialectName.ANTHROPIC_MESSAGES,
+        DialectName.BEDROCK_INVOKE_ANTHROPIC,
+    )
+    for case in cases.inputs("streams", upstream)
+]
+
+
+@pytest.mark.parametrize(("upstream", "case"), HUBS)
+def test_the_sdk_reads_every_chunk(upstream: DialectName, case: str) -> None:
+    for data in chunks_of(case, upstream):
         if data != b"[DONE]":
             chunk = ChatCompletionChunk.model_validate_json(data)
             assert chunk.id == "chatcmpl-golden"
@@ -90,10 +113,10 @@ def test_the_sdk_reads_every_chunk(case: str) -> None:
                 assert set(choice.delta.model_extra or {}) <= {"reasoning_content", "thinking_blocks"}
 
 
-@pytest.mark.parametrize("case", CONVERSE)
-def test_done_is_said_once_and_last_and_only_of_whole_streams(case: str) -> None:
-    document = cases.load("streams", DialectName.BEDROCK_CONVERSE, case)
-    relay = relay_of(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, document)
+@pytest.mark.parametrize(("upstream", "case"), HUBS)
+def test_done_is_said_once_and_last_and_only_of_whole_streams(upstream: DialectName, case: str) -> None:
+    document = cases.load("streams", upstream, case)
+    relay = relay_of(DialectName.OPENAI_CHAT, upstream, document)
     sent = relay.feed(stream_of(document)) + relay.end()
     assert sent.count(b"data: [DONE]") == int(relay.complete)
     assert sent.endswith(b"data: [DONE]\n\n") == relay.complete
