@@ -6,18 +6,19 @@ import msgspec
 
 from pilothouse_api.names import ProviderKey, QuotaKey, RouteKey, Scope
 from pilothouse_api.snapshot.credentials import APIKey, Credential, ProxyCredential
+from pilothouse_api.snapshot.endpoints.anthropic import AnthropicEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.providers import Provider
 from pilothouse_api.snapshot.quotas import Quota
 from pilothouse_api.snapshot.routes import Route
 
-SCHEMA = 3
+SCHEMA = 4
 """The newest that this code understands.
 
 Raised when a proxy must understand a new field to act rightly; a mere addition does not raise it.
 1: the first. 2: `connection.proxy`, past which nothing may be connected to. 3: credentials that come as renewals, and
-Bedrock with an API key.
+Bedrock with an API key. 4: providers of the kind `anthropic`, which older ones cannot decode.
 """
 
 
@@ -44,6 +45,8 @@ def schema_of(providers: Mapping[ProviderKey, Provider], credentials: Mapping[Pr
     A snapshot says no higher one than it needs, so that proxies that are older than the operator serve on until
     something is configured that they do not know.
     """
+    if any(isinstance(provider.endpoint, AnthropicEndpoint) for provider in providers.values()):
+        return 4
     if providers.keys() - credentials.keys() or any(
         isinstance(provider.endpoint, BedrockEndpoint) and isinstance(credentials[key], APIKey)
         for key, provider in providers.items()

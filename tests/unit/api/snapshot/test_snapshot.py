@@ -1,6 +1,7 @@
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import APIKey, NoCredential
+from pilothouse_api.snapshot.endpoints.anthropic import AnthropicEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.providers import Connection, Provider, Proxy
@@ -19,8 +20,13 @@ def test_a_snapshot_says_no_higher_schema_than_it_needs() -> None:
 
 
 def test_only_a_proxy_that_knows_of_renewals_may_run_a_provider_whose_credential_comes_so() -> None:
-    assert schema_of({ONE: DIRECT, OTHER: THROUGH}, {OTHER: NoCredential()}) == SCHEMA == 3
+    assert schema_of({ONE: DIRECT, OTHER: THROUGH}, {OTHER: NoCredential()}) == 3
 
 
 def test_only_a_proxy_that_can_send_an_api_key_to_bedrock_may_get_one() -> None:
-    assert schema_of({ONE: BEDROCK}, {ONE: APIKey(key=Secret("key"))}) == SCHEMA
+    assert schema_of({ONE: BEDROCK}, {ONE: APIKey(key=Secret("key"))}) == 3
+
+
+def test_only_a_proxy_that_can_decode_anthropics_endpoint_may_get_one() -> None:
+    claude = Provider(endpoint=AnthropicEndpoint(url="https://api.anthropic.com"))
+    assert schema_of({ONE: DIRECT, OTHER: claude}, {ONE: NoCredential()}) == SCHEMA == 4

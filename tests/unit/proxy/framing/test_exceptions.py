@@ -3,7 +3,6 @@ import json
 import pytest
 from botocore.session import Session
 
-
 from pilothouse_proxy.errors import Kind
 from pilothouse_proxy.framing import exceptions
 
