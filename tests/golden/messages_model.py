@@ -3,12 +3,12 @@
 from typing import Any
 
 from anthropic.types import Message, MessageCreateParams, RawMessageStreamEvent
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 SAMPLING = frozenset({"temperature", "top_p", "top_k"})
 """What the version 2023-06-01 of the API takes besides; the SDK describes the version 2026-10-21."""
 
-_params: TypeAdapter[Any] = TypeAdapter(MessageCreateParams, config=ConfigDict(extra="forbid"))
+_params: TypeAdapter[Any] = TypeAdapter(MessageCreateParams)
 _event: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 
 
