@@ -58,6 +58,15 @@ class Kind(enum.StrEnum):
     INTERNAL = "internal"
 
 
+class Shape(enum.StrEnum):
+    """How a client's dialect tells of errors."""
+
+    OPENAI = "openai"
+    """`{"error": {"message", "type", "param", "code", …}}`."""
+    ANTHROPIC = "anthropic"
+    """`{"type": "error", "error": {"type", "message"}, "request_id"}`."""
+
+
 class Retry(enum.StrEnum):
     """The most that a route's policy may do with the same target."""
 
@@ -318,8 +327,10 @@ def failure_body(failure: Failure) -> bytes:
     return body(failure.kind, failure.message, param=failure.param, code=failure.code, detail=failure.detail)
 
 
-def from_failure(failure: Failure, *, retries: Retries = Retries.SPENT) -> ErrorAnswer:
-    """The answer to a request whose last attempt failed.
+def from_failure(
+    failure: Failure, *, retries: Retries = Retries.SPENT, shape: Shape = Shape.OPENAI, request_id: str = ""
+) -> ErrorAnswer:
+    """The answer to a request whose last attempt failed. `request_id` is ours: Anthropic's shape tells it in the body.
 
     `x-should-retry: false` keeps the client's SDK from multiplying our retries, or from repeating what cannot succeed.
     """
@@ -329,10 +340,13 @@ def from_failure(failure: Failure, *, retries: Retries = Retries.SPENT) -> Error
         headers.append((b"x-should-retry", b"false"))
     if failure.request_id is not None:
         headers.append((b"x-pilothouse-upstream-request-id", failure.request_id.encode("ascii", "replace")))
+    if shape is Shape.ANTHROPIC:
+        told = anthropic_body(failure.kind, failure.message, param=failure.param, request_id=request_id)
+        return ErrorAnswer(ANTHROPIC[failure.kind][0], headers, told)
     return ErrorAnswer(row.status, headers, failure_body(failure))
 
 
-def from_error(error: GatewayError) -> ErrorAnswer:
+def from_error(error: GatewayError, *, shape: Shape = Shape.OPENAI, request_id: str = "") -> ErrorAnswer:
     """The answer to a request that failed at the edge, before or outside any attempt."""
     row = TABLE[error.kind]
     headers = _headers(row, error.retry_after_s)
@@ -340,6 +354,9 @@ def from_error(error: GatewayError) -> ErrorAnswer:
         headers.append((b"www-authenticate", b"Bearer"))  # RFC 9110 §15.5.2 demands a challenge
     if error.kind is Kind.QUOTA_EXCEEDED and (error.retry_after_s or math.inf) > SDK_PATIENCE_S:
         headers.append((b"x-should-retry", b"false"))
+    if shape is Shape.ANTHROPIC:
+        told = anthropic_body(error.kind, error.message, param=error.param, request_id=request_id)
+        return ErrorAnswer(ANTHROPIC[error.kind][0], headers, told)
     return ErrorAnswer(row.status, headers, body(error.kind, error.message, param=error.param))
 
 

@@ -9,7 +9,8 @@ import msgspec
 from pilothouse_api.names import ModelName, ProviderKey, UpstreamModel
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.providers import Endpoint, Model
-from pilothouse_proxy.errors import Failure
+from pilothouse_proxy.errors import Failure, Shape
+from pilothouse_proxy.exchange.counting import CountReply
 from pilothouse_proxy.exchange.events import Event
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request as ChatRequest
@@ -29,6 +30,12 @@ class Operation(enum.StrEnum):
 
 WRITING = frozenset({Operation.CHAT, Operation.MESSAGES})
 """Operations whose answer is written by a model, token by token."""
+
+FREE = frozenset({Operation.COUNT_TOKENS})
+"""Operations that no model works on: they cost no tokens, and count as requests."""
+
+SHAPES: Mapping[Operation, Shape] = {Operation.MESSAGES: Shape.ANTHROPIC, Operation.COUNT_TOKENS: Shape.ANTHROPIC}
+"""How the clients of an operation want to be told of errors; all others as OpenAI does."""
 
 
 class DialectName(enum.StrEnum):
@@ -225,6 +232,40 @@ class ProviderDialect(Protocol):
 
     def event_decoder(self, request: ChatRequest, call: Call, headers: Headers) -> EventDecoder:
         """For one stream; `headers` are those of the answer."""
+        ...
+
+
+class CountClientDialect(Protocol):
+    """The half of a dialect of token counts that faces clients."""
+
+    def decode_request(self, call: Call) -> ChatRequest:
+        """The neutral request whose input is to be counted.
+
+        Raises:
+            GatewayError: 400 that names the parameter which is malformed.
+        """
+        ...
+
+    def encode_count(self, call: Call, reply: CountReply) -> bytes: ...
+
+
+class CountProviderDialect(Protocol):
+    """The half that faces a provider which counts as it would bill."""
+
+    def encode_request(self, request: ChatRequest, model: Model) -> bytes:
+        """The upstream body.
+
+        Raises:
+            GatewayError: 400 that names the parameter which cannot be counted.
+        """
+        ...
+
+    def decode_count(self, request: ChatRequest, model: Model, body: bytes) -> CountReply:
+        """The count.
+
+        Raises:
+            UpstreamBroken: the body is not what the dialect promises.
+        """
         ...
 
 

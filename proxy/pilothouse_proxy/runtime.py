@@ -28,6 +28,8 @@ from pilothouse_proxy.routing.health import Health
 CLIENT_DIALECTS: Mapping[Operation, DialectName] = {
     Operation.CHAT: DialectName.OPENAI_CHAT,
     Operation.EMBEDDINGS: DialectName.OPENAI_EMBEDDINGS,
+    Operation.MESSAGES: DialectName.ANTHROPIC_MESSAGES,
+    Operation.COUNT_TOKENS: DialectName.ANTHROPIC_COUNT_TOKENS,
 }
 
 

@@ -15,7 +15,7 @@ from tests.goldens import Goldens
 MATRIX = [
     (client, upstream, case) for client, upstream, _ in cases.pairs() for case in cases.inputs("requests", client)
 ]
-CONVERSE = [case for client, upstream, case in MATRIX if upstream is DialectName.BEDROCK_CONVERSE]
+CONVERSE = [(client, case) for client, upstream, case in MATRIX if upstream is DialectName.BEDROCK_CONVERSE]
 
 
 def translated(client: DialectName, upstream: DialectName, case: str) -> bytes:
@@ -41,7 +41,7 @@ def test_a_request_is_translated_as_written_down(
     try:
         goldens.check_json(name, json.loads(translated(client, upstream, case)))
     except GatewayError as error:
-        goldens.check_json(name, cases.told(error))
+        goldens.check_json(name, cases.told(error, cases.shape_of(client)))
 
 
 def test_no_golden_request_is_stale_and_none_is_missing(goldens: Goldens) -> None:
@@ -59,14 +59,14 @@ def test_the_pairs_of_dialects_that_meet_are_those_written_down(goldens: Goldens
     goldens.check("pairs.txt", "".join(lines))
 
 
-@pytest.mark.parametrize("case", CONVERSE)
-def test_what_converse_is_sent_holds_to_the_service_model(case: str) -> None:
+@pytest.mark.parametrize(("client", "case"), CONVERSE)
+def test_what_converse_is_sent_holds_to_the_service_model(client: DialectName, case: str) -> None:
     try:
-        body = json.loads(translated(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, case))
+        body = json.loads(translated(client, DialectName.BEDROCK_CONVERSE, case))
     except GatewayError as error:
         assert error.kind in {Kind.INVALID_REQUEST, Kind.UNSUPPORTED}
         return
-    model_id = cases.load("requests", DialectName.OPENAI_CHAT, case)["upstream"]
+    model_id = cases.load("requests", client, case)["upstream"]
     assert converse_model.problems_of_request(body, model_id) == ""
 
 
@@ -123,9 +123,9 @@ def test_messages_hold_what_anthropic_demands_of_every_request() -> None:
 def accepted() -> list[tuple[str, dict[str, Any]]]:
     """Every Converse body that is sent, by its case."""
     bodies = []
-    for case in CONVERSE:
+    for client, case in CONVERSE:
         try:
-            body = translated(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, case)
+            body = translated(client, DialectName.BEDROCK_CONVERSE, case)
         except GatewayError:
             continue
         bodies.append((case, json.loads(body)))
@@ -169,12 +169,12 @@ def test_no_text_is_blank() -> None:
 
 
 def test_equal_requests_give_equal_bytes() -> None:
-    for case in CONVERSE:
+    for client, case in CONVERSE:
         try:
-            first = translated(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, case)
+            first = translated(client, DialectName.BEDROCK_CONVERSE, case)
         except GatewayError:
             continue
-        assert translated(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, case) == first, case
+        assert translated(client, DialectName.BEDROCK_CONVERSE, case) == first, case
 
 
 def test_pass_through_keeps_every_member_but_the_models_name() -> None:
@@ -194,4 +194,4 @@ def test_a_translation_is_stateless() -> None:
     met: Translation | None = translation.between(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE)
     assert met is translation.between(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE)
     kept = {name for name in dir(met) if not name.startswith("__") and not callable(getattr(met, name))}
-    assert kept == {"_client", "_provider"}
+    assert kept == {"_client", "_provider", "_words"}

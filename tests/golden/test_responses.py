@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from anthropic.types import Message
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
@@ -107,6 +108,22 @@ def test_the_sdk_reads_every_translated_answer(upstream: DialectName, case: str)
     assert set(completion.choices[0].message.model_extra or {}) <= {"reasoning_content", "thinking_blocks"}
     assert completion.usage is not None
     assert completion.usage.total_tokens == completion.usage.prompt_tokens + completion.usage.completion_tokens
+
+
+@pytest.mark.parametrize("case", CONVERSE)
+def test_anthropics_sdk_reads_every_translated_answer(case: str) -> None:
+    try:
+        answer = translated(DialectName.ANTHROPIC_MESSAGES, DialectName.BEDROCK_CONVERSE, case)
+    except UpstreamBroken:
+        return
+    message = Message.model_validate_json(answer.body)
+    assert not message.model_extra
+    assert all(not block.model_extra for block in message.content)
+    assert message.to_dict(mode="json", exclude_unset=True) == json.loads(answer.body)
+    usage, counted = answer.usage, message.usage
+    assert usage is not None
+    cached = (counted.cache_read_input_tokens or 0) + (counted.cache_creation_input_tokens or 0)
+    assert counted.input_tokens + cached == usage.input_tokens
 
 
 @pytest.mark.parametrize("upstream", [DialectName.OPENAI_CHAT, DialectName.OPENAI_EMBEDDINGS])

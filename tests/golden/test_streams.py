@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from anthropic._models import construct_type
+from anthropic.lib.streaming._messages import accumulate_event
+from anthropic.types import Message, RawMessageStreamEvent
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
@@ -143,6 +146,74 @@ def test_a_stream_put_together_equals_the_answer_at_once(case: str) -> None:
     expected = json.loads(at_once.body)
     assert said(together) == said(expected)
     assert together["usage"] == expected["usage"]
+
+
+@pytest.mark.parametrize("case", CONVERSE)
+def test_anthropics_events_open_and_close_one_block_after_the_other(case: str) -> None:
+    names, open_, index = [], None, -1
+    for name, data in messages_events(case):
+        names.append(name)
+        assert data["type"] == name
+        if name == "content_block_start":
+            assert open_ is None
+            index += 1
+            assert data["index"] == index
+            open_ = index
+        elif name == "content_block_delta":
+            assert data["index"] == open_
+        elif name == "content_block_stop":
+            assert data["index"] == open_
+            open_ = None
+    document = cases.load("streams", DialectName.BEDROCK_CONVERSE, case)
+    relay = relay_of(DialectName.ANTHROPIC_MESSAGES, DialectName.BEDROCK_CONVERSE, document)
+    relay.feed(stream_of(document))
+    relay.end()
+    assert (names[-2:] == ["message_delta", "message_stop"]) == relay.complete
+    assert names[:1] in ([], ["message_start"])
+    assert names.count("message_stop") == int(relay.complete)
+
+
+@pytest.mark.parametrize("case", sorted(set(CONVERSE) & set(cases.inputs("responses", DialectName.BEDROCK_CONVERSE))))
+def test_what_anthropics_sdk_puts_together_equals_the_message_at_once(case: str) -> None:
+    document = cases.load("responses", DialectName.BEDROCK_CONVERSE, case)
+    client, upstream = DialectName.ANTHROPIC_MESSAGES, DialectName.BEDROCK_CONVERSE
+    met = translation.between(client, upstream)
+    assert met is not None
+    try:
+        at_once = met.reply(cases.call_of(client, upstream, document), [], json.dumps(document["answer"]).encode())
+    except UpstreamBroken:
+        assert "message_stop" not in dict(messages_events(case))
+        return
+    message: Any = None
+    pieces: dict[int, bytes] = {}
+    for _, data in messages_events(case):
+        event = construct_type(type_=RawMessageStreamEvent, value=data)
+        message = accumulate_event(event=event, current_snapshot=message, json_bufs=pieces)
+    together = json.loads(message.to_json(exclude_none=True))
+    expected = json.loads(Message.model_validate_json(at_once.body).to_json(exclude_none=True))
+    assert written(together) == written(expected)
+
+
+def messages_events(case: str) -> list[tuple[str, dict[str, Any]]]:
+    """What a client of anthropic.messages gets of a stream of Bedrock's: (event name, data)."""
+    document = cases.load("streams", DialectName.BEDROCK_CONVERSE, case)
+    relay = relay_of(DialectName.ANTHROPIC_MESSAGES, DialectName.BEDROCK_CONVERSE, document)
+    events = sse.Decoder().feed(relay.feed(stream_of(document)) + relay.end())
+    return [(event.name.decode(), json.loads(event.data)) for event in events]
+
+
+def written(message: dict[str, Any]) -> dict[str, Any]:
+    """A stream tells texts of several blocks of the provider's as one; the tier is told at the end, where no event of
+    Anthropic's has a place for it.
+    """
+    content: list[dict[str, Any]] = []
+    for block in message["content"]:
+        if content and block["type"] == content[-1]["type"] == "text":
+            content[-1]["text"] += block["text"]
+        else:
+            content.append(block)
+    usage = {name: value for name, value in message["usage"].items() if name != "service_tier"}
+    return {**message, "content": content, "usage": usage}
 
 
 def said(completion: dict[str, Any]) -> dict[str, Any]:

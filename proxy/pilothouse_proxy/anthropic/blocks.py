@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pilothouse_proxy.anthropic import names, refusal
+from pilothouse_proxy.anthropic import marks, names, refusal
 from pilothouse_proxy.anthropic.tools import Rendering
-from pilothouse_proxy.exchange.capabilities import Caching, Capabilities, History
+from pilothouse_proxy.exchange.capabilities import Capabilities, History
 from pilothouse_proxy.exchange.parts import (
     Audio,
-    CacheMark,
     Document,
     Image,
     Part,
@@ -26,8 +25,6 @@ from pilothouse_proxy.exchange.request import Role, Turn
 
 Block = dict[str, object]
 
-MARK = "cache_control"
-
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 _NO_INPUT: dict[str, object] = {}
@@ -40,20 +37,6 @@ _PLAIN = frozenset({"txt", "md", "csv", "html"})
 def text(part: Text) -> list[Block]:
     """A text block. Blank text is refused and says nothing: no block."""
     return [{"type": "text", "text": part.text}] if part.text.strip() else []
-
-
-def mark(part: CacheMark, caps: Capabilities, path: str) -> Block:
-    """The value of `cache_control`.
-
-    Raises:
-        GatewayError: UNSUPPORTED, a lifetime that there is none of.
-    """
-    param = f"{path}.prompt_cache_breakpoint"
-    if part.ttl_minutes is None:
-        return {"type": "ephemeral"}
-    if part.ttl_minutes > 60 or (part.ttl_minutes > 5 and caps.caching is not Caching.ONE_HOUR):
-        raise refusal.unsupported(caps, f"{param}.ttl", "the longest is an hour")
-    return {"type": "ephemeral", "ttl": "5m" if part.ttl_minutes <= 5 else "1h"}
 
 
 @dataclass(kw_only=True)
@@ -123,12 +106,12 @@ class Encoder:
         for index, part in enumerate(result.content):
             content += text(part) if isinstance(part, Text) else [self._media(part, self.path(index))]
             if part.cache is not None:
-                marked = mark(part.cache, self.caps, self.path(index))
+                marked = marks.value(part.cache, self.caps, self.path(index))
         if self.rendering is Rendering.TEXT:
             media = [block for block in content if block["type"] != "text"]
             told: list[Block] = [_told(result), *media]
             if marked is not None:
-                told[-1][MARK] = marked
+                told[-1][marks.NAME] = marked
             return told
         block: Block = {"type": "tool_result", "tool_use_id": names.call_id(result.call_id)}
         if content:
@@ -136,7 +119,7 @@ class Encoder:
         if result.status is ToolStatus.FAILED:
             block["is_error"] = True
         if marked is not None:
-            block[MARK] = marked
+            block[marks.NAME] = marked
         return [block]
 
     def _media(self, part: Image | RemoteImage | Document, path: str) -> Block:

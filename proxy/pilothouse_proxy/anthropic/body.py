@@ -55,7 +55,7 @@ def encode(request: Request, model: Model, surface: Surface, delivery: Delivery)
     limit = model.max_output_tokens if request.max_output_tokens is None else request.max_output_tokens
     reasons = reasoning.ask(request, caps, limit)
     tooling = tools.ask(request, caps, tools.Thinks.YES if reasons.active else tools.Thinks.NO)
-    system, messages = turns.encode(request.turns, caps, tooling.rendering)
+    system, messages = turns.encode(request.turns, caps, tooling.rendering, tooling.tools or ())
     document = _address(request, model, caps, surface, delivery)
     document["max_tokens"] = _modest(caps, reasons) if limit is None else limit
     if system:

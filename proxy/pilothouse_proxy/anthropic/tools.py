@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pilothouse_proxy.anthropic import names, refusal, wire
+from pilothouse_proxy.anthropic import marks, names, refusal, wire
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.exchange.capabilities import Capabilities
 from pilothouse_proxy.exchange.request import ParallelCalls, Request, Strict, Tool, ToolMode
@@ -89,6 +89,8 @@ def _tools(offered: list[tuple[int, Tool]], caps: Capabilities) -> list[dict[str
             if not caps.strict_tools:
                 raise refusal.unsupported(caps, f"tools[{at}].function.strict")
             document["strict"] = True
+        if tool.cache is not None:
+            document[marks.NAME] = marks.value(tool.cache, caps, f"tools[{at}]")
         encoded.append(document)
     return encoded
 

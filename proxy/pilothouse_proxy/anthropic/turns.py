@@ -8,15 +8,13 @@ the cache is the same however a client cuts its messages.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pilothouse_proxy.anthropic import blocks, refusal
-from pilothouse_proxy.anthropic.blocks import MARK, Block
+from pilothouse_proxy.anthropic import blocks, marks, refusal
+from pilothouse_proxy.anthropic.blocks import Block
 from pilothouse_proxy.anthropic.tools import Rendering
 from pilothouse_proxy.exchange.capabilities import Capabilities, SystemTurns
 from pilothouse_proxy.exchange.parts import CacheMark, Part, RedactedThinking, Text, Thinking, ToolCall, ToolResult
 from pilothouse_proxy.exchange.request import Role, Turn
 
-_MARKS = 4
-"""Messages takes as many; of more, OpenAI writes the latest, and so do we."""
 _UNMARKABLE = frozenset({"thinking", "redacted_thinking"})
 
 
@@ -32,9 +30,9 @@ class _Message:
 
 
 def encode(
-    turns: Iterable[Turn], caps: Capabilities, rendering: Rendering
+    turns: Iterable[Turn], caps: Capabilities, rendering: Rendering, tools: Iterable[Block]
 ) -> tuple[list[Block], list[dict[str, object]]]:
-    """`system` and `messages`.
+    """`system` and `messages`. `tools`, as they are sent, count among what is marked for the cache.
 
     Raises:
         GatewayError: INVALID_REQUEST or UNSUPPORTED that names the message.
@@ -63,7 +61,8 @@ def encode(
     messages: list[dict[str, object]] = [
         {"role": message.role, "content": message.results + message.others} for message in gathered
     ]
-    _limit_marks([*system, *(block for message in gathered for block in (*message.results, *message.others))])
+    told = (block for message in gathered for block in (*message.results, *message.others))
+    marks.limit((*tools, *system, *told))
     return system, messages
 
 
@@ -82,7 +81,7 @@ def _add_system(turn: Turn, caps: Capabilities, system: list[Block], gathered: l
 def _add_part(message: _Message, part: Part, encoder: blocks.Encoder, index: int) -> None:
     for block in encoder.encode(part, index):
         (message.results if block["type"] == "tool_result" else message.others).append(block)
-    if not isinstance(part, Thinking | RedactedThinking | ToolCall | ToolResult):
+    if not isinstance(part, Thinking | RedactedThinking | ToolResult):
         _mark_last(message.others, part.cache, encoder.caps, encoder.path(index))
 
 
@@ -90,9 +89,9 @@ def _mark_last(told: list[Block], cache: CacheMark | None, caps: Capabilities, p
     """A mark ends a prefix: on blank text, which is not sent, it moves to what was said before."""
     if cache is None:
         return
-    value = blocks.mark(cache, caps, path)
+    value = marks.value(cache, caps, path)
     if told and told[-1]["type"] not in _UNMARKABLE:
-        told[-1][MARK] = value
+        told[-1][marks.NAME] = value
 
 
 def _append(gathered: list[_Message], message: _Message, system: list[Block]) -> None:
@@ -126,18 +125,6 @@ def _check_ends(gathered: list[_Message], caps: Capabilities) -> None:
         if last.others[-1]["type"] == "text":
             # The model goes on where the text ends; blanks there are refused.
             last.others[-1]["text"] = str(last.others[-1]["text"]).rstrip()
-
-
-def _limit_marks(told: list[Block]) -> None:
-    """Keep the latest four, and see that no longer lifetime follows a shorter one."""
-    marked = [block for block in told if MARK in block]
-    for block in marked[:-_MARKS]:
-        del block[MARK]
-    longs = ["1h" in str(block[MARK]) for block in marked[-_MARKS:]]
-    if longs != sorted(longs, reverse=True):
-        raise refusal.invalid(
-            "messages", "prompt cache breakpoints with a longer `ttl` must come before those with a shorter one"
-        )
 
 
 class _Pairing:

@@ -23,11 +23,13 @@ _TOKEN_LIST = re.compile(rb"\[[\s\[]*[0-9]")
 
 
 def input_tokens(members: Members) -> int:
-    """What the body's messages (or an embedding's input) and tools may come to."""
+    """What the body's messages (or an embedding's input), its instructions and tools may come to."""
     tokens = float(PER_REQUEST)
     if "messages" in members:
         messages = bytes(members["messages"])
         tokens += PER_MESSAGE * len(_ROLE.findall(messages)) + _spoken(messages)
+    if "system" in members:
+        tokens += _spoken(bytes(members["system"]))
     if "input" in members:
         tokens += _input(bytes(members["input"]))
     for name in ("tools", "functions", "response_format"):

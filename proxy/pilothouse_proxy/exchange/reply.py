@@ -27,7 +27,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     finish: Finish
     usage: Usage
     stop_sequence: str | None = None
-    """Which of the request's it was, where that is what the model stopped at and the provider tells."""
+    """Which of the request's it was, where that is what the model stopped at; empty: the provider does not tell."""
     refusal: str | None = None
     """Why the model declined, in words, where the provider tells."""
     citations: tuple[Citation, ...] = ()

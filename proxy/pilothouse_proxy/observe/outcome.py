@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from pilothouse_proxy.errors import Failure, Kind
+from pilothouse_proxy.errors import Failure, Kind, Shape
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.observe.metrics import RouteMeters
 
@@ -46,6 +46,8 @@ class Outcome:
         self.error = ""
         self.param = ""
         self.note = ""
+        self.shape = Shape.OPENAI
+        """How the client is told of errors."""
 
     def called_by(self, caller: Caller) -> None:
         """Note who calls."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from pilothouse_api.names import ProviderKey
 from pilothouse_proxy import errors, ports, runtime
-from pilothouse_proxy.errors import Failure, GatewayError, Kind, UpstreamBroken
+from pilothouse_proxy.errors import Failure, GatewayError, Kind, Shape, UpstreamBroken
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http import heads, messages
 from pilothouse_proxy.http.client import Transfer
@@ -25,7 +25,7 @@ from pilothouse_proxy.pipeline.refusal import refuse, unserved, unsigned
 from pilothouse_proxy.pipeline.renewals import Wait
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.pipeline.stream import Stream
-from pilothouse_proxy.ports import WRITING
+from pilothouse_proxy.ports import FREE, WRITING
 from pilothouse_proxy.quota.estimate import TOKENS_A_BYTE, Measured
 from pilothouse_proxy.quota.reserve import Reservation
 from pilothouse_proxy.routing import retry, table
@@ -585,7 +585,7 @@ class Flight:
             responder.finish()
         else:
             retries = errors.Retries.LEFT if failure.retry_after_s is not None else errors.Retries.SPENT
-            answer = errors.from_failure(failure, retries=retries)
+            answer = errors.from_failure(failure, retries=retries, shape=outcome.shape, request_id=outcome.request_id)
             outcome.status = answer.status
             self.settle()
             responder.respond(answer.status, self.lines(heads.header_lines(answer.headers)), answer.body)
@@ -630,10 +630,15 @@ class Flight:
     def lines(self, first: Lines) -> Lines:
         """The headers of every answer of this request, a failed one too; after the `first` ones."""
         outcome, served, limits = self._outcome, self._served, self._limits
-        limited = _UNLIMITED if limits is None else limits.lines(now=self._services.clock.monotonic())
+        clock = self._services.clock
+        limited = _UNLIMITED if limits is None else limits.lines(now=clock.monotonic())
         # The request id is fit for a line: `serve` has seen to that.
         request_id = outcome.request_id.encode("ascii")
         written = [first, b"x-request-id: ", request_id, b"\r\n"]
+        if outcome.shape is Shape.ANTHROPIC:
+            written += (b"request-id: ", request_id, b"\r\n")
+            if limits is not None:
+                written.append(limits.anthropic_lines(now=clock.monotonic(), wall=clock.wall()))
         if served is not None:
             written += (served.lines, b"x-pilothouse-attempts: ", str(outcome.attempts).encode(), b"\r\n")
         written.append(limited)
@@ -657,7 +662,8 @@ class Flight:
     def _estimate(self, output_tokens: int) -> None:
         """Nobody has reported what this cost: by what went in and what came out until now."""
         if self._outcome.usage is None:
-            spent = self._route.estimator.input_tokens(self._measured)
+            free = self._call.operation in FREE
+            spent = 0 if free else self._route.estimator.input_tokens(self._measured)
             self._outcome.usage = Usage(input_tokens=spent, output_tokens=output_tokens, estimated=True)
 
     def _left_s(self) -> float:

@@ -16,6 +16,7 @@ from tests.simulators.fleet import Simulators
 DATED = "2024-10-21"
 CLAUDE = "anthropic.claude-3-haiku-20240307-v1:0"
 NOVA = "amazon.nova-pro-v1:0"
+SONNET = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 BEDROCK, AZURE, AZURE_DATED, AZURE_OLD, PLAIN = (
     ProviderKey(f"clouds/{name}") for name in ("bedrock", "azure", "azure-dated", "azure-old", "plain")
@@ -24,7 +25,7 @@ PATIENCE = Timeouts(first_token_ms=3_000, idle_ms=1_000, total_ms=10_000)
 
 
 def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
-    """Models claude, nova (Bedrock), gpt, gpt-dated, gpt-old (Azure), plain-* (OpenAI), embed; chat over both."""
+    """Models claude, nova, sonnet (Bedrock), gpt, gpt-dated, gpt-old (Azure), plain-* (OpenAI), embed; chat on both."""
     connection = Connection(pool_size=pool_size)
     azure_key = APIKey(key=Secret(credentials.AZURE_API_KEY))
     deployments = {
@@ -37,6 +38,7 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
     routes = {
         "claude": to(Target(provider=BEDROCK, model="claude"), models=("claude",)),
         "nova": to(Target(provider=BEDROCK, model="nova"), models=("nova",)),
+        "sonnet": to(Target(provider=BEDROCK, model="sonnet"), models=("sonnet",)),
         "gpt": to(Target(provider=AZURE, model="gpt-4o"), models=("gpt",)),
         "dated": to(Target(provider=AZURE_DATED, model="gpt-4o"), models=("gpt-dated",)),
         "old": to(Target(provider=AZURE_OLD, model="gpt-4o"), models=("gpt-old",)),
@@ -57,6 +59,7 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
                 models={
                     "claude": Model(upstream=UpstreamModel(CLAUDE)),
                     "nova": Model(upstream=UpstreamModel(NOVA)),
+                    "sonnet": Model(upstream=UpstreamModel(SONNET)),
                 },
                 connection=connection,
             ),

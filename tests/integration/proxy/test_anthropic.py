@@ -1,9 +1,10 @@
-"""The openai SDK through a proxy to Anthropic's simulated API."""
+"""The openai and the anthropic SDK through a proxy to Anthropic's simulated API."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
+import anthropic
 import openai
 import pytest
 from openai.lib.streaming.chat import ChatCompletionStreamState
@@ -22,7 +23,7 @@ from tests.integration.proxy.process import Process, process
 from tests.integration.proxy.test_clouds import HELLO, WEATHER, png
 from tests.simulators import credentials
 from tests.simulators.anthropic import service  # noqa: F401 -- loaded before a request waits for it
-from tests.simulators.faults import Fault, Kind
+from tests.simulators.faults import CutEnding, Fault, Kind
 from tests.simulators.faults import Provider as Faulty
 from tests.simulators.fleet import Simulators
 
@@ -31,7 +32,7 @@ CALL: Any = [{"role": "user", "content": 'call get_weather {"city": "Oslo"}'}]
 
 
 @pytest.fixture(scope="module")
-def client(simulators_thread: Simulators) -> Iterator[openai.OpenAI]:
+def proxy(simulators_thread: Simulators) -> Iterator[Process]:
     claude = ProviderKey("clouds/anthropic")
     snapshot = Snapshot(
         schema=SCHEMA,
@@ -50,11 +51,18 @@ def client(simulators_thread: Simulators) -> Iterator[openai.OpenAI]:
     )
     with ControlServer(snapshot) as control, process(*control.flags) as proxy:
         proxy.event("configuration applied")
-        yield from _client(proxy)
+        yield proxy
 
 
-def _client(proxy: Process) -> Iterator[openai.OpenAI]:
+@pytest.fixture(scope="module")
+def client(proxy: Process) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"http://127.0.0.1:{proxy.port}/v1", api_key=KEY, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def claude(proxy: Process) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=f"http://127.0.0.1:{proxy.port}", api_key=KEY, max_retries=0) as client:
         yield client
 
 
@@ -206,6 +214,43 @@ def test_a_stream_that_breaks_before_content_is_tried_again(client: openai.OpenA
 
 
 def test_a_stream_that_breaks_later_ends_with_an_error(client: openai.OpenAI, simulators: Simulators) -> None:
-    simulators.controls.fail(Fault(kind=Kind.CUT, provider=Faulty.ANTHROPIC, before_event="message_stop"))
+    simulators.controls.fail(
+        Fault(kind=Kind.CUT, provider=Faulty.ANTHROPIC, before_event="message_stop", ending=CutEnding.GRACEFUL)
+    )
     with pytest.raises(openai.APIError, match="no message_stop"):
         list(client.chat.completions.create(model="budget", messages=HELLO, stream=True))
+
+
+SPOKEN: Any = {"model": "newest", "max_tokens": 500, "messages": HELLO[1:], "system": "Be brief."}
+
+
+def test_messages_pass_with_version_betas_and_what_is_new(claude: anthropic.Anthropic, simulators: Simulators) -> None:
+    answer = claude.messages.create(**SPOKEN, inference_geo="eu", extra_headers={"anthropic-beta": "new-2026-01-01"})
+    assert answer.model == UPSTREAM["newest"]
+    assert [block.type for block in answer.content] == ["thinking", "text"]
+    record = list(simulators.controls.recorder.records)[-1]
+    assert record.request.header(b"anthropic-version") == b"2026-10-21"
+    assert record.request.header(b"anthropic-beta") == b"new-2026-01-01"
+    assert record.request.header(b"x-api-key") == credentials.ANTHROPIC_API_KEY.encode()
+    assert record.request.header(b"authorization") is None
+    assert json.loads(record.request.body)["inference_geo"] == "eu"
+
+
+def test_a_stream_of_messages_passes(claude: anthropic.Anthropic) -> None:
+    whole = claude.messages.create(**SPOKEN)
+    with claude.messages.stream(**SPOKEN) as stream:
+        together = stream.get_final_message()
+    assert [block.model_dump() for block in together.content] == [block.model_dump() for block in whole.content]
+    assert together.usage.output_tokens == whole.usage.output_tokens
+
+
+def test_tokens_are_counted_by_anthropic(claude: anthropic.Anthropic) -> None:
+    counted = claude.messages.count_tokens(model="newest", messages=HELLO[1:], system="Be brief.")
+    assert counted.input_tokens == claude.messages.create(**SPOKEN).usage.input_tokens
+
+
+def test_an_overload_is_told_in_anthropics_words(claude: anthropic.Anthropic, simulators: Simulators) -> None:
+    simulators.controls.fail(Fault(kind=Kind.THROTTLE, name="capacity", count=None))
+    with pytest.raises(anthropic.APIStatusError) as raised:
+        claude.messages.create(**{**SPOKEN, "model": "budget"})
+    assert raised.value.status_code == 529

@@ -1,84 +1,65 @@
-"""Which dialects meet, and what a call keeps between its attempts."""
+"""How two halves of dialects meet."""
 
 import json
-import subprocess
-import sys
+from typing import Any
 
-from pilothouse_api.names import UpstreamModel
+import pytest
+
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy import translation
-from pilothouse_proxy.ports import Call, DialectName, Operation
-
-D = DialectName
-BODY = json.dumps({"model": "chat", "messages": [{"role": "user", "content": "Hello"}]}).encode()
-
-
-def call(upstream: str) -> Call:
-    return Call(
-        operation=Operation.CHAT,
-        request_id="r",
-        created=0,
-        peek=translation.peek(D.OPENAI_CHAT)(BODY),
-        body=BODY,
-        model=Model(upstream=UpstreamModel(upstream)),
-        dialect=D.BEDROCK_CONVERSE,
-        streams=False,
-    )
+from pilothouse_proxy.dialects.anthropic_messages.client import CountClient
+from pilothouse_proxy.dialects.anthropic_messages.words import own
+from pilothouse_proxy.errors import GatewayError, Kind, UpstreamBroken
+from pilothouse_proxy.exchange.counting import CountReply
+from pilothouse_proxy.exchange.request import Request
+from pilothouse_proxy.exchange.usage import Usage
+from pilothouse_proxy.ports import DialectName, Operation
+from pilothouse_proxy.runtime import CLIENT_DIALECTS
+from tests.unit.proxy.dialects.anthropic_messages.calls import call
 
 
-def test_dialects_that_cannot_meet_have_no_translation() -> None:
-    assert translation.between(D.OPENAI_EMBEDDINGS, D.BEDROCK_CONVERSE) is None
-    assert translation.between(D.BEDROCK_CONVERSE, D.BEDROCK_CONVERSE) is None
+class Counter:
+    """A provider that counts turns."""
+
+    def encode_request(self, request: Request, model: Model) -> bytes:
+        if request.tools:
+            raise GatewayError(Kind.UNSUPPORTED, "no `tools[0].function.name`", param="tools[0].function.name")
+        return json.dumps({"turns": len(request.turns), "model": model.upstream}).encode()
+
+    def decode_count(self, request: Request, model: Model, body: bytes) -> CountReply:
+        return CountReply(input_tokens=len(request.turns) * json.loads(body)["each"])
 
 
-def test_one_translation_serves_all_requests() -> None:
-    assert translation.between(D.OPENAI_CHAT, D.BEDROCK_CONVERSE) is translation.between(
-        D.OPENAI_CHAT, D.BEDROCK_CONVERSE
-    )
+HUB = translation.CountHub(client=CountClient(), provider=Counter(), words=own)
 
 
-def test_a_request_is_decoded_once_for_all_its_attempts() -> None:
-    subject = translation.between(D.OPENAI_CHAT, D.BEDROCK_CONVERSE)
-    assert subject is not None
-    asked = call("amazon.nova-pro-v1:0")
-    subject.request(asked)
-    decoded = asked.decoded
-    asked.model = Model(upstream=UpstreamModel("anthropic.claude-opus-4-7"), max_output_tokens=99)
-    assert json.loads(subject.request(asked))["inferenceConfig"] == {"maxTokens": 99}
-    assert asked.decoded is decoded
+def test_a_count_goes_there_and_back_and_costs_nothing() -> None:
+    asked = call({"system": "Be brief."})
+    assert json.loads(HUB.request(asked)) == {"turns": 2, "model": "up"}
+    answer = HUB.reply(asked, [], b'{"each": 21}')
+    assert json.loads(answer.body) == {"input_tokens": 42}
+    assert answer.usage == Usage()
 
 
-def test_a_fallback_to_the_same_dialect_sends_the_clients_own_body() -> None:
-    hub, same = (
-        translation.between(D.OPENAI_CHAT, D.BEDROCK_CONVERSE),
-        translation.between(D.OPENAI_CHAT, D.OPENAI_CHAT),
-    )
-    assert hub is not None
-    assert same is not None
-    asked = call("amazon.nova-pro-v1:0")
-    hub.request(asked)
-    asked.model = Model(upstream=UpstreamModel("gpt-4o"))
-    assert json.loads(same.request(asked)) == {**json.loads(BODY), "model": "gpt-4o"}
+def test_what_cannot_be_counted_is_named_in_the_client_s_words() -> None:
+    tool: Any = {"name": "x", "input_schema": {"type": "object"}}
+    with pytest.raises(GatewayError) as raised:
+        HUB.request(call({"tools": [tool]}))
+    assert (raised.value.message, raised.value.param) == ("no `tools[0].name`", "tools[0].name")
 
 
-def test_an_answer_can_be_read_though_the_request_was_never_decoded() -> None:
-    subject = translation.between(D.OPENAI_CHAT, D.BEDROCK_CONVERSE)
-    assert subject is not None
-    answer = {
-        "output": {"message": {"role": "assistant", "content": [{"text": "Hi."}]}},
-        "stopReason": "end_turn",
-        "usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3},
-    }
-    reply = subject.reply(call("amazon.nova-pro-v1:0"), [], json.dumps(answer).encode())
-    assert json.loads(reply.body)["choices"][0]["message"]["content"] == "Hi."
+def test_no_count_is_a_stream() -> None:
+    with pytest.raises(UpstreamBroken):
+        HUB.relay(call(), [])
 
 
-def test_a_proxy_without_bedrock_never_loads_its_dialect() -> None:
-    program = (
-        "import sys; from pilothouse_proxy import translation; from pilothouse_proxy.ports import DialectName as D;"
-        "translation.between(D.OPENAI_CHAT, D.OPENAI_CHAT);"
-        "translation.between(D.OPENAI_EMBEDDINGS, D.OPENAI_EMBEDDINGS);"
-        "print([name for name in sys.modules if 'bedrock' in name and 'dialects' in name])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == "[]\n"
+@pytest.mark.parametrize("operation", Operation)
+def test_every_dialect_of_clients_has_a_peek(operation: Operation) -> None:
+    assert callable(translation.peek(CLIENT_DIALECTS[operation]))
+
+
+def test_only_some_dialects_of_clients_speak_in_headers() -> None:
+    assert translation.headers(DialectName.OPENAI_CHAT) is None
+    read = translation.headers(DialectName.ANTHROPIC_MESSAGES)
+    assert read is not None
+    assert read([(b"anthropic-version", b"2023-06-01")]) == {b"anthropic-version": b"2023-06-01"}

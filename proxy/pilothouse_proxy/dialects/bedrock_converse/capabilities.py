@@ -41,7 +41,14 @@ _PENALTIES = frozenset({("frequency_penalty", "frequency_penalty"), ("presence_p
 UNKNOWN = Capabilities(family="unknown")
 """A model that the table does not know, such as an application inference profile: what it refuses, Bedrock tells."""
 
-_CLAUDE_3 = Capabilities(family="Claude 3", output_ceiling=4_096, tool_images=True)
+_CLAUDE_3 = Capabilities(
+    family="Claude 3",
+    output_ceiling=4_096,
+    tells_stop=True,
+    tool_images=True,
+    tool_status=True,
+    tool_caching=True,
+)
 _CLAUDE_3_5 = replace(_CLAUDE_3, family="Claude 3.5", output_ceiling=8_192)
 _CLAUDE_3_7 = replace(
     _CLAUDE_3,
@@ -84,7 +91,9 @@ _CLAUDE_4_8 = replace(_CLAUDE_4_7, family="Claude 4.8", forced_while_reasoning=T
 _CLAUDE_5 = replace(_CLAUDE_4_8, family="Claude 5", reasons_unasked=True)
 _CLAUDE_5_5 = replace(_CLAUDE_5, family="Claude 5.5", tools=_AUTO, efforts=(*_LOW_TO_HIGH, "xhigh", "max"))
 
-_NOVA = Capabilities(family="Nova", output_ceiling=10_000, tool_images=True, caching=Caching.FIVE_MINUTES)
+_NOVA = Capabilities(
+    family="Nova", output_ceiling=10_000, tool_images=True, tool_status=True, caching=Caching.FIVE_MINUTES
+)
 _LLAMA = Capabilities(
     family="Llama", output_ceiling=8_192, stop_sequences=0, tools=_AUTO, mixed_turns=False, images=False
 )

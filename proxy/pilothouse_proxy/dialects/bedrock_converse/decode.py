@@ -42,6 +42,7 @@ def reply(request: Request, model: Model, body: bytes) -> Reply:
     return Reply(
         parts=tuple(gathered.parts),
         finish=finish,
+        stop_sequence=stopped_at(answer.stopReason, request, fields),
         usage=wire.tokens(answer.usage, capabilities.of(model), fields.reasoning_tokens if fields else 0),
         citations=tuple(gathered.citations),
         service_tier=answer.serviceTier.type if answer.serviceTier else None,
@@ -56,6 +57,16 @@ def finish_of(reason: str, unknown: list[str]) -> Finish:
         unknown.append(f"stopReason.{reason[:64]}")
         return Finish.STOP
     return finish
+
+
+def stopped_at(reason: str, request: Request, fields: wire.ModelFields | None) -> str | None:
+    """Which of the request's sequences the model has stopped at; empty: at one, and nobody tells which."""
+    if reason != wire.STOP_SEQUENCE:
+        return None
+    if fields is not None and fields.stop_sequence:
+        return fields.stop_sequence
+    asked = {sequence for sequence in request.stop if sequence}
+    return asked.pop() if len(asked) == 1 else ""
 
 
 @dataclass(kw_only=True)

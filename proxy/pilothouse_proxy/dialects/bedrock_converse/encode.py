@@ -16,6 +16,9 @@ MODEST_OUTPUT = 8_192
 UNKNOWN_OUTPUT = 4_096
 """The same for a model whose ceiling is not known; asking for more than the ceiling is refused."""
 
+STOP_SEQUENCE = "/stop_sequence"
+"""Where Anthropic's models name the sequence that they have stopped at."""
+
 _TIERS = frozenset({"default", "flex", "priority"})
 _METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{0,256}")
 _METADATA_PAIRS = 16
@@ -40,6 +43,7 @@ def body(request: Request, model: Model) -> bytes:
     reasons = reasoning.ask(request, caps, limit)
     tooling = tools.ask(request, caps, tools.Thinks.YES if reasons.active else tools.Thinks.NO)
     system, messages = turns.encode(request.turns, caps, tooling.rendering)
+    turns.limit_cache_points(tooling.specs, system, messages)
     document: dict[str, object] = {"messages": messages}
     if system:
         document["system"] = system
@@ -51,8 +55,9 @@ def body(request: Request, model: Model) -> bytes:
     fields = {**_extras(request, caps), **tooling.fields, **reasons.fields}
     if fields:
         document["additionalModelRequestFields"] = fields
-    if reasons.response_paths:
-        document["additionalModelResponseFieldPaths"] = reasons.response_paths
+    paths = [*reasons.response_paths, *_stop_paths(request, caps)]
+    if paths:
+        document["additionalModelResponseFieldPaths"] = paths
     output = _output(request, caps, reasons)
     if output:
         document["outputConfig"] = output
@@ -84,6 +89,12 @@ def _inference(request: Request, caps: Capabilities, limit: int | None, reasons:
             raise refusal.unsupported(caps, "stop", "a sequence of blanks alone is refused")
         inference["stopSequences"] = stop
     return inference
+
+
+def _stop_paths(request: Request, caps: Capabilities) -> list[str]:
+    """Of several sequences, which one it was must be asked for."""
+    several = len({sequence for sequence in request.stop if sequence}) > 1
+    return [STOP_SEQUENCE] if several and caps.tells_stop else []
 
 
 def _modest(caps: Capabilities, reasons: reasoning.Asked) -> int:

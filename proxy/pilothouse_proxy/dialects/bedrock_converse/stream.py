@@ -47,6 +47,7 @@ class Decoder:
     """One stream."""
 
     def __init__(self, request: Request, call: Call, headers: Headers) -> None:
+        self._request = request
         self._call = call
         self._caps = capabilities.of(call.model)
         self._originals = names.originals(request)
@@ -191,7 +192,8 @@ class Decoder:
         if event.additionalModelResponseFields is not None:
             self._reasoning_tokens = event.additionalModelResponseFields.reasoning_tokens
         self._stopped = True
-        told.append(events.Finished(finish))
+        stopped_at = decode.stopped_at(event.stopReason, self._request, event.additionalModelResponseFields)
+        told.append(events.Finished(finish, stopped_at))
         if self._metadata is not None:
             self._settle_by(self._metadata, told)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pilothouse_proxy.dialects.bedrock_converse import names, refusal, wire
+from pilothouse_proxy.dialects.bedrock_converse import caching, names, refusal, wire
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.exchange.capabilities import Capabilities
 from pilothouse_proxy.exchange.request import ParallelCalls, Request, Strict, Tool, ToolMode
@@ -31,6 +31,8 @@ class Asked:
     rendering: Rendering
     config: dict[str, object] | None = None
     """toolConfig."""
+    specs: list[dict[str, object]] = field(default_factory=list)
+    """Its `tools`, cache points among them."""
     fields: dict[str, object] = field(default_factory=dict)
     """For additionalModelRequestFields."""
 
@@ -65,10 +67,11 @@ def ask(request: Request, caps: Capabilities, thinks: Thinks) -> Asked:
     if choice is not None and choice.mode is ToolMode.NAMED:
         # The others stay on offer: only where the choice cannot name a tool is the list cut down to it.
         offered = list(enumerate(request.tools)) if put is not None and "tool" in put else offered
-    config: dict[str, object] = {"tools": _specs(offered, caps)}
+    specs = _specs(offered, caps)
+    config: dict[str, object] = {"tools": specs}
     if put is not None:
         config["toolChoice"] = put
-    return Asked(rendering=Rendering.BLOCKS, config=config, fields=_serial(request, caps, put))
+    return Asked(rendering=Rendering.BLOCKS, config=config, specs=specs, fields=_serial(request, caps, put))
 
 
 def _choice(
@@ -115,6 +118,10 @@ def _specs(offered: list[tuple[int, Tool]], caps: Capabilities) -> list[dict[str
                 raise refusal.unsupported(caps, f"tools[{at}].function.strict")
             spec["strict"] = True
         specs.append({"toolSpec": spec})
+        if tool.cache is not None:
+            if not caps.tool_caching:
+                raise refusal.unsupported(caps, f"tools[{at}].prompt_cache_breakpoint")
+            specs += caching.point(tool.cache, caps, f"tools[{at}]")
     return specs
 
 

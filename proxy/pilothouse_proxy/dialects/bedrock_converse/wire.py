@@ -21,6 +21,7 @@ FINISHES = {
 MALFORMED = frozenset({"malformed_model_output", "malformed_tool_use"})
 """Reasons that are no answer at all."""
 
+STOP_SEQUENCE = "stop_sequence"
 SERVER_TOOL = "server_tool_use"
 """A call that Bedrock runs itself: none of the client's."""
 
@@ -48,6 +49,7 @@ class ModelFields(msgspec.Struct):
     """additionalModelResponseFields, as far as it was asked for."""
 
     usage: _ModelUsage | None = None
+    stop_sequence: str | None = None
 
     @property
     def reasoning_tokens(self) -> int:

@@ -9,7 +9,7 @@ from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
-from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
+from pilothouse_proxy.ports import WRITING, Call, DialectName, Operation, Provider
 from pilothouse_proxy.providers.bedrock import classify, sign
 from pilothouse_proxy.providers.bedrock.endpoint import path
 
@@ -23,7 +23,7 @@ class BedrockProvider:
 
     def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
         """As `ports.Provider` says."""
-        return (DialectName.BEDROCK_CONVERSE,) if operation is Operation.CHAT else ()
+        return (DialectName.BEDROCK_CONVERSE,) if operation in WRITING else ()
 
     def urls(self, endpoint: Endpoint) -> tuple[str, ...]:
         """The one."""

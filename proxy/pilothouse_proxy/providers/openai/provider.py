@@ -16,6 +16,7 @@ from pilothouse_proxy.providers.openai import classify
 _DIALECTS: Mapping[Operation, tuple[DialectName, ...]] = {
     Operation.CHAT: (DialectName.OPENAI_CHAT,),
     Operation.EMBEDDINGS: (DialectName.OPENAI_EMBEDDINGS,),
+    Operation.MESSAGES: (DialectName.OPENAI_CHAT,),
 }
 _PATHS: Mapping[DialectName, str] = {
     DialectName.OPENAI_CHAT: "/chat/completions",

@@ -37,11 +37,12 @@ def prepare(*, endpoint: Endpoint = ENDPOINT, credential: Credential = KEY, stre
     )
 
 
-def test_chat_alone_is_spoken_and_as_converse() -> None:
+def test_what_models_write_alone_is_spoken_and_as_converse() -> None:
     model = Model(upstream=UpstreamModel("amazon.nova-lite-v1:0"))
     spoken = {operation: PROVIDER.dialects(operation, ENDPOINT, model) for operation in Operation}
     assert {operation: found for operation, found in spoken.items() if found} == {
-        Operation.CHAT: (DialectName.BEDROCK_CONVERSE,)
+        Operation.CHAT: (DialectName.BEDROCK_CONVERSE,),
+        Operation.MESSAGES: (DialectName.BEDROCK_CONVERSE,),
     }
 
 
