@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from pilothouse_proxy.errors import Failure, GatewayError, UpstreamBroken
 from pilothouse_proxy.exchange import embedding, estimate, events, rerank, telling
@@ -62,7 +62,14 @@ PASS_THROUGH: Mapping[DialectName, str] = {
     _D.OPENAI_COMPLETIONS: "openai_chat.passthrough:PassThrough",
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.passthrough:PassThrough",
     _D.RERANK: "rerank.passthrough:PassThrough",
+    _D.ANTHROPIC_MESSAGES: "anthropic_messages.passthrough:PassThrough",
+    _D.ANTHROPIC_COUNT_TOKENS: "anthropic_messages.passthrough:CountPassThrough",
 }
+REFRAMED: Mapping[tuple[DialectName, DialectName], str] = {
+    (_D.ANTHROPIC_MESSAGES, _D.BEDROCK_INVOKE_ANTHROPIC): "bedrock_invoke_anthropic.passthrough:PassThrough",
+}
+"""Two dialects with one body in different frames: bytes pass here too."""
+
 CLIENTS: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.client:Client",
     _D.ANTHROPIC_MESSAGES: "anthropic_messages.client:Client",
@@ -71,6 +78,8 @@ CLIENTS: Mapping[DialectName, str] = {
 PROVIDERS: Mapping[DialectName, str] = {
     _D.OPENAI_CHAT: "openai_chat.provider:Provider",
     _D.BEDROCK_CONVERSE: "bedrock_converse.provider:Provider",
+    _D.ANTHROPIC_MESSAGES: "anthropic_messages.provider:Provider",
+    _D.BEDROCK_INVOKE_ANTHROPIC: "bedrock_invoke_anthropic.provider:Provider",
 }
 COUNT_CLIENTS: Mapping[DialectName, str] = {
     _D.ANTHROPIC_COUNT_TOKENS: "anthropic_messages.client:CountClient",
@@ -149,6 +158,8 @@ def between(client: DialectName, upstream: DialectName) -> Translation | None:
     if client is upstream:
         if client in PASS_THROUGH:
             translation = _load(PASS_THROUGH[client])()
+    elif (client, upstream) in REFRAMED:
+        translation = _load(REFRAMED[client, upstream])()
     elif client in CLIENTS and upstream in PROVIDERS:
         translation = Hub(client=_load(CLIENTS[client])(), provider=_load(PROVIDERS[upstream])(), words=_words(client))
     elif client in COUNT_CLIENTS and upstream in COUNT_PROVIDERS:
@@ -368,7 +379,7 @@ class HeadedHub(Hub):
 
     def _reply(self, call: Call, headers: Headers, body: bytes) -> Reply:
         reply = super()._reply(call, headers, body)
-        return replace(reply, usage=self._headed.counted(reply, call, headers))
+        return structs.replace(reply, usage=self._headed.counted(reply, call, headers))
 
 
 _SHOWS = frozenset({events.TextDelta, events.ThinkingDelta, events.ThinkingEnded, events.ToolCallStarted})
@@ -388,6 +399,7 @@ class HubRelay:
         self.events = 0
         self._decoder = decoder
         self._encoder = encoder
+        self._begun: Usage | None = None
 
     def feed(self, received: bytes) -> bytes:
         """The client's events for what is whole now."""
@@ -412,6 +424,8 @@ class HubRelay:
             elif isinstance(event, events.Settled):
                 self.usage = event.usage
                 self.complete = True
+            elif isinstance(event, events.Started):
+                self._begun = event.usage
             elif isinstance(event, events.Failed):
                 self.failure = event.failure
             elif isinstance(event, events.Unknown):
@@ -419,6 +433,8 @@ class HubRelay:
             if encoded := encode(event):
                 self.events += 1
                 relayed.append(encoded)
+        if self._begun is not None and not self.complete:
+            self.usage = structs.replace(self._begun, output_tokens=max(self._begun.output_tokens, self.events))
         return b"".join(relayed)
 
 

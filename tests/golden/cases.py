@@ -180,7 +180,7 @@ def call_of(client: DialectName, upstream: DialectName, document: dict[str, Any]
     if client in MINIMAL_OF and client is not upstream:
         kept = {name: value for name, value in request.items() if name in _SHARED}
         request = {**MINIMAL_OF[client], **kept}
-    if client in FROM_CHAT and upstream is not client:
+    if client in FROM_CHAT:
         request = FROM_CHAT[client](request)
     # Its headers are those of the answer.
     asked = {name: value for name, value in document.items() if name != "headers"}

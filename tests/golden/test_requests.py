@@ -10,7 +10,7 @@ from pilothouse_proxy import translation
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.ports import DialectName, Translation
 from tests import sdk_bodies
-from tests.golden import cases, converse_model
+from tests.golden import cases, converse_model, messages_model
 from tests.goldens import Goldens
 
 MATRIX = [
@@ -93,6 +93,56 @@ def test_what_models_are_invoked_with_holds_to_the_service_model(
         return
     for body in bodies:
         assert converse_model.problems_of_invocation(body, call.upstream) == ""
+
+
+MESSAGES = [
+    (upstream, case)
+    for client, upstream, case in MATRIX
+    if client is DialectName.OPENAI_CHAT
+    and upstream in {DialectName.ANTHROPIC_MESSAGES, DialectName.BEDROCK_INVOKE_ANTHROPIC}
+]
+
+
+def told_in_messages(upstream: DialectName, case: str) -> dict[str, Any] | None:
+    """The body in the form of Anthropic's own API; None for a refusal."""
+    try:
+        body: dict[str, Any] = json.loads(translated(DialectName.OPENAI_CHAT, upstream, case))
+    except GatewayError as error:
+        assert error.kind in {Kind.INVALID_REQUEST, Kind.UNSUPPORTED}
+        return None
+    if upstream is DialectName.BEDROCK_INVOKE_ANTHROPIC:
+        assert body.pop("anthropic_version") == "bedrock-2023-05-31"
+        assert not {"model", "stream"} & body.keys()
+        body["model"] = cases.load("requests", DialectName.OPENAI_CHAT, case)["upstream"]
+    return body
+
+
+@pytest.mark.parametrize(("upstream", "case"), MESSAGES)
+def test_what_is_sent_in_messages_holds_to_the_types_of_anthropics_sdk(upstream: DialectName, case: str) -> None:
+    body = told_in_messages(upstream, case)
+    assert body is None or messages_model.problems_of_request(body) == ""
+
+
+def test_messages_hold_what_anthropic_demands_of_every_request() -> None:
+    bodies = [(case, body) for upstream, case in MESSAGES if (body := told_in_messages(upstream, case)) is not None]
+    assert len(bodies) > 150
+    for case, body in bodies:
+        turns = [message for message in body["messages"] if message["role"] != "system"]
+        blocks = [block for message in body["messages"] for block in message["content"]]
+        assert body["max_tokens"] >= 1, case
+        assert turns[0]["role"] == "user", case
+        assert all(one["role"] != other["role"] for one, other in itertools.pairwise(turns)), case
+        assert all(block["text"].strip() for block in blocks if block["type"] == "text"), case
+        assert sum("cache_control" in block for block in blocks + body.get("system", [])) <= 4, case
+        if any(block["type"] in {"tool_use", "tool_result"} for block in blocks):
+            assert body["tools"], case
+        for at, message in enumerate(turns):
+            asked = [block["id"] for block in message["content"] if block["type"] == "tool_use"]
+            if asked:
+                head = turns[at + 1]["content"][: len(asked)]
+                assert sorted(asked) == sorted(block["tool_use_id"] for block in head), case
+        budget = body.get("thinking", {}).get("budget_tokens")
+        assert budget is None or 1_024 <= budget < body["max_tokens"], case
 
 
 def accepted() -> list[tuple[str, dict[str, Any]]]:

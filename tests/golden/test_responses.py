@@ -14,7 +14,7 @@ from pilothouse_proxy import translation
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.ports import Answer, DialectName, Parted
-from tests.golden import cases, converse_model
+from tests.golden import cases, converse_model, messages_model
 from tests.goldens import Goldens
 
 MATRIX = [
@@ -31,6 +31,15 @@ STRANGE = {
     "stop-unknown",
 }
 """Cases of Bedrock that break its service model, on purpose."""
+
+
+MESSAGES = [
+    (upstream, case)
+    for upstream in (DialectName.ANTHROPIC_MESSAGES, DialectName.BEDROCK_INVOKE_ANTHROPIC)
+    for case in cases.inputs("responses", upstream)
+]
+NEWER = {"blocks-unknown", "stop-unknown"}
+"""Cases of Messages that its SDK does not know, on purpose."""
 
 
 def bodies(upstream: DialectName, case: str) -> list[bytes]:
@@ -101,8 +110,17 @@ def test_what_converse_is_said_to_answer_holds_to_the_service_model(case: str) -
 NATIVE = [(upstream, case) for upstream in cases.INVOKED for case in cases.inputs("responses", upstream)]
 
 
+@pytest.mark.parametrize(("upstream", "case"), [row for row in MESSAGES if row[1] not in NEWER])
+def test_what_messages_is_said_to_answer_holds_to_the_types_of_anthropics_sdk(
+    upstream: DialectName, case: str
+) -> None:
+    document = cases.load("responses", upstream, case)
+    if "raw" not in document and not case.startswith("broken"):
+        assert messages_model.problems_of_reply(document["answer"]) == ""
+
+
 @pytest.mark.parametrize(
-    ("upstream", "case"), [*((DialectName.BEDROCK_CONVERSE, case) for case in CONVERSE), *NATIVE]
+    ("upstream", "case"), [*((DialectName.BEDROCK_CONVERSE, case) for case in CONVERSE), *NATIVE, *MESSAGES]
 )
 def test_the_sdk_reads_every_translated_answer(upstream: DialectName, case: str) -> None:
     try:

@@ -17,7 +17,7 @@ from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.framing import eventstream, sse
 from pilothouse_proxy.ports import DialectName, StreamRelay
 from tests import feeding
-from tests.golden import cases, converse_model
+from tests.golden import cases, converse_model, messages_model
 from tests.golden.streams_of import relay_of, stream_of
 from tests.goldens import Goldens
 
@@ -78,14 +78,31 @@ def test_what_converse_is_said_to_stream_holds_to_the_service_model(case: str) -
 
 STREAMED = [
     (upstream, case)
-    for upstream in (DialectName.BEDROCK_CONVERSE, *cases.INVOKED)
+    for upstream in (
+        DialectName.BEDROCK_CONVERSE,
+        DialectName.ANTHROPIC_MESSAGES,
+        DialectName.BEDROCK_INVOKE_ANTHROPIC,
+        *cases.INVOKED,
+    )
     for case in cases.inputs("streams", upstream)
 ]
-"""All that is framed as Bedrock does."""
+"""All that is translated for every client."""
+
+
+MESSAGES = cases.inputs("streams", DialectName.ANTHROPIC_MESSAGES)
+NEWER = {"unknown-event", "unknown-block-and-delta", "stop-unknown", "broken-json", "broken-member"}
+"""Cases of Messages that break the types of its SDK, on purpose."""
+
+
+@pytest.mark.parametrize("case", sorted(set(MESSAGES) - NEWER))
+def test_what_messages_is_said_to_stream_holds_to_the_types_of_anthropics_sdk(case: str) -> None:
+    for event in cases.load("streams", DialectName.ANTHROPIC_MESSAGES, case).get("messages", ()):
+        if event["type"] not in {"error", "ping"}:
+            assert messages_model.problems_of_event(event) == "", event
 
 
 def chunks_of(case: str, upstream: DialectName = DialectName.BEDROCK_CONVERSE) -> list[bytes]:
-    """The data of what a client of openai.chat gets of a stream of Bedrock's."""
+    """The data of what a client of openai.chat gets of a provider's stream."""
     document = cases.load("streams", upstream, case)
     relay = relay_of(DialectName.OPENAI_CHAT, upstream, document)
     decoder = sse.Decoder()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import TracebackType
 
 from tests.simulators.admin.service import AdminService
@@ -17,8 +18,9 @@ from tests.simulators.wire.server import Request, Server, Service
 
 
 class Simulators:
-    """Bedrock, Azure OpenAI (with plain OpenAI under `/v1`) and the admin API. Port 0 takes a free one.
+    """Bedrock, Azure OpenAI (beside it plain OpenAI under `/v1` and Anthropic under `/anthropic`), and the admin API.
 
+    Port 0 takes a free one.
     Use as an asynchronous context manager, or `start` and `stop`. `controls` does in process what the admin API does.
     """
 
@@ -38,7 +40,16 @@ class Simulators:
         azure = OpenAIService(self.controls, AzureSurface(self.controls))
         plain = OpenAIService(self.controls, PlainSurface(self.controls))
 
+        @cache
+        def claude() -> Service:
+            # The types of Anthropic's SDK take seconds to load: not for who wants none of it.
+            from tests.simulators.anthropic.service import AnthropicService
+
+            return AnthropicService(self.controls)
+
         def openai_port(request: Request) -> Reply:
+            if request.target.startswith(b"/anthropic/"):
+                return claude()(request)
             return plain(request) if request.target.startswith(b"/v1/") else azure(request)
 
         native = BedrockService(self.controls)
@@ -54,13 +65,15 @@ class Simulators:
         self.admin: Service = AdminService(self.controls)
         """May be replaced by one that does more."""
         self._admin = Server(service=self._administer, host=host, port=admin_port)
-        self.mantle_url = self.bedrock_url = self.azure_url = self.openai_url = self.admin_url = ""
+        self.mantle_url = self.bedrock_url = self.azure_url = self.admin_url = ""
+        self.openai_url = self.anthropic_url = ""
 
     async def start(self) -> None:
         self.bedrock_url = f"http://{self._host}:{await self._bedrock.start()}"
         self.mantle_url = f"http://{self._host}:{await self._mantle.start()}"
         self.azure_url = f"http://{self._host}:{await self._azure.start()}"
         self.openai_url = f"{self.azure_url}/v1"
+        self.anthropic_url = f"{self.azure_url}/anthropic"
         self.admin_url = f"http://{self._host}:{await self._admin.start()}"
 
     async def stop(self) -> None:
@@ -75,6 +88,7 @@ class Simulators:
             "bedrock": self.bedrock_url,
             "azure": self.azure_url,
             "openai": self.openai_url,
+            "anthropic": self.anthropic_url,
             "admin": self.admin_url,
         }
 

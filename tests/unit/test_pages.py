@@ -12,7 +12,7 @@ from pilothouse_proxy.dialects.bedrock_converse import encode
 from pilothouse_proxy.dialects.openai_chat import decode
 
 ROOT = Path(__file__).parents[2]
-PROVIDERS = ("bedrock", "azure_openai", "openai")
+PROVIDERS = ("anthropic", "bedrock", "azure_openai", "openai")
 
 
 def rows(page: str, heading: str) -> list[list[str]]:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, Strict
 
 from pilothouse_api.resources.connection import ConnectionSpec
+from pilothouse_api.resources.providers.anthropic import AnthropicSpec
 from pilothouse_api.resources.providers.azure_openai import AzureOpenAISpec
 from pilothouse_api.resources.providers.bedrock import BedrockSpec
 from pilothouse_api.resources.providers.bedrock_models import GuardrailSpec, Latency, ServiceTier, Surface
@@ -23,6 +24,7 @@ class ProviderKind(enum.StrEnum):
     BEDROCK = "bedrock"
     AZURE_OPENAI = "azureOpenAI"
     OPENAI = "openAI"
+    ANTHROPIC = "anthropic"
 
 
 class ProviderModel(Part):
@@ -89,7 +91,7 @@ class NativeSpec(Part):
 
 
 class LLMProviderSpec(Part):
-    """Where models run and how to sign in there: exactly one of `bedrock`, `azureOpenAI`, `openAI`."""
+    """Where models run and how to sign in there: exactly one of `bedrock`, `azureOpenAI`, `openAI`, `anthropic`."""
 
     bedrock: BedrockSpec | None = Field(default=None, description="AWS Bedrock in one region.")
     azure_openai: AzureOpenAISpec | None = Field(
@@ -99,6 +101,10 @@ class LLMProviderSpec(Part):
         default=None,
         alias="openAI",
         description="Any server that speaks the OpenAI API: OpenAI itself, vLLM, Ollama, another gateway.",
+    )
+    anthropic: AnthropicSpec | None = Field(
+        default=None,
+        description="Anthropic's API, or any server that speaks it, such as Claude in Microsoft's Foundry.",
     )
     models: Annotated[tuple[ProviderModel, ...], Field(max_length=256), UniqueBy("name")] = Field(
         default=(),
@@ -130,13 +136,16 @@ class LLMProviderSpec(Part):
 
     rules = (
         Rule(
-            cel="[has(self.bedrock), has(self.azureOpenAI), has(self.openAI)].filter(x, x).size() == 1",
-            message="exactly one of bedrock, azureOpenAI, openAI must be set",
-            holds=lambda it: sum(member is not None for member in (it.bedrock, it.azure_openai, it.openai)) == 1,
+            cel="[has(self.bedrock), has(self.azureOpenAI), has(self.openAI), has(self.anthropic)]"
+            ".filter(x, x).size() == 1",
+            message="exactly one of bedrock, azureOpenAI, openAI, anthropic must be set",
+            holds=lambda it: (
+                sum(member is not None for member in (it.bedrock, it.azure_openai, it.openai, it.anthropic)) == 1
+            ),
         ),
         Rule(
             cel="has(self.bedrock) == has(oldSelf.bedrock) && has(self.azureOpenAI) == has(oldSelf.azureOpenAI) && "
-            "has(self.openAI) == has(oldSelf.openAI)",
+            "has(self.openAI) == has(oldSelf.openAI) && has(self.anthropic) == has(oldSelf.anthropic)",
             message="the kind of a provider cannot change: create a new LLMProvider and point the routes at it",
             holds=None,
         ),
@@ -154,7 +163,9 @@ class LLMProviderSpec(Part):
         """Which member of the union is set."""
         if self.bedrock is not None:
             return ProviderKind.BEDROCK
-        return ProviderKind.AZURE_OPENAI if self.azure_openai is not None else ProviderKind.OPENAI
+        if self.azure_openai is not None:
+            return ProviderKind.AZURE_OPENAI
+        return ProviderKind.OPENAI if self.openai is not None else ProviderKind.ANTHROPIC
 
 
 class CredentialStatus(Part):
@@ -197,7 +208,7 @@ class LLMProviderStatus(Status):
 
 
 class LLMProvider(Part):
-    """A place where models run: an AWS region with Bedrock, an Azure OpenAI resource, an OpenAI-compatible server."""
+    """A place where models run: Bedrock in an AWS region, an Azure OpenAI resource, Anthropic, a compatible server."""
 
     spec: LLMProviderSpec = Field(description="Where models run and how to sign in there.")
     status: LLMProviderStatus | None = Field(default=None, description="What the operator found out about it.")

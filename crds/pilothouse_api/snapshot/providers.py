@@ -3,12 +3,13 @@
 import msgspec
 
 from pilothouse_api.names import UpstreamModel
+from pilothouse_api.snapshot.endpoints.anthropic import AnthropicEndpoint
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.settings import Settings
 
-Endpoint = AzureOpenAIEndpoint | BedrockEndpoint | OpenAIEndpoint
+Endpoint = AnthropicEndpoint | AzureOpenAIEndpoint | BedrockEndpoint | OpenAIEndpoint
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -6,6 +6,7 @@ import msgspec
 
 from pilothouse_api.names import ProviderKey, QuotaKey, RouteKey, Scope
 from pilothouse_api.snapshot.credentials import APIKey, Credential, ProxyCredential
+from pilothouse_api.snapshot.endpoints.anthropic import AnthropicEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.providers import Provider
@@ -18,7 +19,8 @@ SCHEMA = 4
 
 Raised when a proxy must understand a new field to act rightly; a mere addition does not raise it.
 1: the first. 2: `connection.proxy`, past which nothing may be connected to. 3: credentials that come as renewals, and
-Bedrock with an API key. 4: guardrails, without which nothing may be asked, and the host `bedrock-mantle`.
+Bedrock with an API key. 4: guardrails, without which nothing may be asked, the host `bedrock-mantle`, and providers of
+the kind `anthropic`, which older ones cannot decode.
 """
 
 
@@ -45,7 +47,9 @@ def schema_of(providers: Mapping[ProviderKey, Provider], credentials: Mapping[Pr
     A snapshot says no higher one than it needs, so that proxies that are older than the operator serve on until
     something is configured that they do not know.
     """
-    if any(_is_set(settings) for provider in providers.values() for settings in _settings(provider)):
+    if any(isinstance(provider.endpoint, AnthropicEndpoint) for provider in providers.values()) or any(
+        _is_set(settings) for provider in providers.values() for settings in _settings(provider)
+    ):
         return 4
     if providers.keys() - credentials.keys() or any(
         isinstance(provider.endpoint, BedrockEndpoint) and isinstance(credentials[key], APIKey)

@@ -9,7 +9,7 @@ from pilothouse_api.resources.provider import LLMProviderSpec, ProviderModel
 from pilothouse_api.snapshot.providers import Connection, Endpoint, Model, Provider, Proxy
 from pilothouse_api.snapshot.settings import PLAIN, Settings
 from pilothouse_operator.compile import certificates, references
-from pilothouse_operator.compile.providers import azure_openai, bedrock, openai
+from pilothouse_operator.compile.providers import anthropic, azure_openai, bedrock, openai
 
 
 def lower(spec: LLMProviderSpec) -> Provider | Problem:
@@ -39,6 +39,8 @@ def _endpoint(spec: LLMProviderSpec) -> Endpoint | Problem:
         return azure_openai.lower(spec.azure_openai)
     if spec.openai is not None:
         return openai.lower(spec.openai)
+    if spec.anthropic is not None:
+        return anthropic.lower(spec.anthropic)
     raise AssertionError("the rules of LLMProviderSpec let no spec through without a kind")
 
 

@@ -58,6 +58,7 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
 
     finish: Finish
     stop_sequence: str | None = None
+    refusal: str | None = None
 
 
 class Settled(msgspec.Struct, frozen=True):

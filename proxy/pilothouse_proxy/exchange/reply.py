@@ -29,6 +29,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage
     stop_sequence: str | None = None
     """Which of the request's it was, where that is what the model stopped at; empty: the provider does not tell."""
+    refusal: str | None = None
+    """Why the model declined, in words, where the provider tells."""
     citations: tuple[Citation, ...] = ()
     findings: tuple[Finding, ...] = ()
     """Of content filters, on the prompt and on the reply."""

@@ -28,6 +28,6 @@ def events_of(reply: Reply) -> list[events.Event]:
                 told.append(events.ThinkingEnded(part))
     if on_reply:
         told.append(events.Judged(on_reply))
-    told.append(events.Finished(reply.finish, reply.stop_sequence))
+    told.append(events.Finished(reply.finish, reply.stop_sequence, reply.refusal))
     told.append(events.Settled(reply.usage, reply.service_tier))
     return told

@@ -178,6 +178,7 @@ PLACES: dict[str, Callable[[Spec], Spec]] = {
     "azureOpenAI.auth.servicePrincipal.certificate": lambda it: _azure(_principal(certificate=it)),
     "azureOpenAI.auth.servicePrincipal.password": lambda it: _azure(_principal(certificate=SECRET, password=it)),
     "openAI.auth.apiKey": _openai,
+    "anthropic.auth.apiKey": lambda it: {"openAI": None, "anthropic": {"auth": {"apiKey": it}}},
     "connection.proxy.auth.basic.username": lambda it: _proxied(username=it),
     "connection.proxy.auth.basic.password": lambda it: _proxied(password=it),
 }
@@ -378,7 +379,7 @@ CASES: tuple[Case, ...] = (
     Case(
         plural="llmproviders",
         path=".spec",
-        message="exactly one of bedrock, azureOpenAI, openAI must be set",
+        message="exactly one of bedrock, azureOpenAI, openAI, anthropic must be set",
         good=BEDROCK,
         bad={"bedrock": BEDROCK["bedrock"]},
     ),
@@ -429,6 +430,13 @@ CASES: tuple[Case, ...] = (
         message=IS_URL,
         good={"openAI": {"baseURL": "https://host.example:8443/v1"}},
         bad={"openAI": {"baseURL": "https://host:port/v1"}},
+    ),
+    Case(
+        plural="llmproviders",
+        path=".spec.anthropic.baseURL",
+        message=IS_URL,
+        good={"openAI": None, "anthropic": {"baseURL": "https://x.services.ai.azure.com/anthropic"}},
+        bad={"openAI": None, "anthropic": {"baseURL": "https://host:port"}},
     ),
     _duration("llmproviders", ".spec.connection.connectTimeout", "1ms", "5m"),
     _proxy(

@@ -85,7 +85,10 @@ class Encoder:
 
     def _finished(self, event: events.Finished) -> bytes:
         reason = b'},"logprobs":null,"finish_reason":"' + event.finish.value.encode() + b'"'
-        return self._head + self._tail.replace(b'},"logprobs":null,"finish_reason":null', reason)
+        finished = self._head + self._tail.replace(b'},"logprobs":null,"finish_reason":null', reason)
+        if event.refusal is None:
+            return finished
+        return self._head + b'"refusal":' + _encode(event.refusal) + self._tail + finished
 
     def _settled(self, event: events.Settled) -> bytes:
         if not self._include_usage:

@@ -72,7 +72,7 @@ def _message(answer: Reply) -> dict[str, object]:
         "role": "assistant",
         # Null stands for "calls instead of words"; a model that says nothing has said the empty text.
         "content": "".join(texts) if texts or not calls else None,
-        "refusal": None,
+        "refusal": answer.refusal,
     }
     if thoughts:
         message["reasoning_content"] = "".join(thoughts)

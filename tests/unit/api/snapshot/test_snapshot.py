@@ -3,6 +3,7 @@ import pytest
 from pilothouse_api.names import ProviderKey, UpstreamModel
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import APIKey, Credential, NoCredential
+from pilothouse_api.snapshot.endpoints.anthropic import AnthropicEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.providers import Connection, Model, Provider, Proxy
@@ -42,3 +43,8 @@ def test_what_must_not_be_passed_over_needs_a_proxy_that_knows_it(settings: Sett
 def test_a_mere_wish_does_not() -> None:
     wish = Provider(endpoint=DIRECT.endpoint, settings=Settings(latency="optimized"))
     assert schema_of({ONE: wish}, {ONE: NoCredential()}) == 1
+
+
+def test_only_a_proxy_that_can_decode_anthropics_endpoint_may_get_one() -> None:
+    claude = Provider(endpoint=AnthropicEndpoint(url="https://api.anthropic.com"))
+    assert schema_of({ONE: DIRECT, OTHER: claude}, {ONE: NoCredential()}) == 4
