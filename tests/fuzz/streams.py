@@ -12,6 +12,7 @@ from tests.golden import cases
 from tests.golden.streams_of import relay_of, stream_of
 
 _OPENAI, _CONVERSE = DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE
+_LEGACY = DialectName.OPENAI_COMPLETIONS
 _RESPONSES = DialectName.OPENAI_RESPONSES
 MAX_EVENT_BYTES = 512
 _ENDS_AN_EVENT = re.compile(rb"(?:\r\n|\n|\r){2}\Z")
@@ -70,6 +71,11 @@ def check_relay(data: bytes) -> None:
     same_every_way(lambda pieces: _relayed(_OPENAI, _OPENAI, pieces), data)
 
 
+def check_chat(data: bytes) -> None:
+    """The same for a client of another dialect."""
+    same_every_way(lambda pieces: _relayed(_LEGACY, _OPENAI, pieces), data)
+
+
 def converse_seeds() -> list[bytes]:
     """Golden streams of Bedrock's."""
     return list(_golden(_CONVERSE))
@@ -77,9 +83,8 @@ def converse_seeds() -> list[bytes]:
 
 def check_converse(data: bytes) -> None:
     """The same between two dialects, the checksums put right."""
-    stream = mended(data)
     for client in (_OPENAI, _RESPONSES):
-        same_every_way(lambda pieces, client=client: _relayed(client, _CONVERSE, pieces), stream)
+        same_every_way(lambda pieces, client=client: _relayed(client, _CONVERSE, pieces), mended(data))
 
 
 def responses_seeds() -> list[bytes]:

@@ -3,11 +3,13 @@
 import msgspec
 
 from pilothouse_api.names import UpstreamModel
+from pilothouse_api.snapshot.endpoints.anthropic import AnthropicEndpoint
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_api.snapshot.settings import Settings
 
-Endpoint = AzureOpenAIEndpoint | BedrockEndpoint | OpenAIEndpoint
+Endpoint = AnthropicEndpoint | AzureOpenAIEndpoint | BedrockEndpoint | OpenAIEndpoint
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -17,6 +19,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     family: str | None = None
     """Whose capabilities apply where the upstream name does not tell (an opaque ARN, a deployment name)."""
     max_output_tokens: int | None = None
+    settings: Settings | None = None
+    """None: nothing is set."""
 
 
 class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -37,9 +41,24 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     proxy: Proxy | None = None
 
 
+class Native(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whose callers may call the provider's own API, and how much of it.
+
+    `paths` below the provider's URL, a trailing `*` matches any rest; `access` as a route's, the provider's own
+    namespace besides.
+    """
+
+    paths: tuple[str, ...]
+    access: tuple[str, ...] | None = ()
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`models` by the provider's own names. An empty table serves every name as it was asked."""
 
     endpoint: Endpoint
     models: dict[str, Model] = {}
     connection: Connection = Connection()
+    settings: Settings | None = None
+    """For models that are not listed."""
+    native: Native | None = None
+    """None: it is called by routes alone."""

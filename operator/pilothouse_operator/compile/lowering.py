@@ -7,8 +7,9 @@ from pilothouse_api.resources.connection import TLS, ConnectionSpec, ProxySpec
 from pilothouse_api.resources.durations import milliseconds
 from pilothouse_api.resources.provider import LLMProviderSpec, ProviderModel
 from pilothouse_api.snapshot.providers import Connection, Endpoint, Model, Provider, Proxy
+from pilothouse_api.snapshot.settings import PLAIN, Settings
 from pilothouse_operator.compile import certificates, references
-from pilothouse_operator.compile.providers import azure_openai, bedrock, openai
+from pilothouse_operator.compile.providers import anthropic, azure_openai, bedrock, openai
 
 
 def lower(spec: LLMProviderSpec) -> Provider | Problem:
@@ -22,27 +23,38 @@ def lower(spec: LLMProviderSpec) -> Provider | Problem:
     fault = references.fault(spec)
     if fault is not None:
         return fault
+    settings = PLAIN if spec.bedrock is None else bedrock.settings(spec.bedrock)
     return Provider(
-        endpoint=endpoint, models={model.name: _model(model) for model in spec.models}, connection=connection
+        endpoint=endpoint,
+        models={model.name: _model(model, spec, settings) for model in spec.models},
+        connection=connection,
+        settings=_set(settings),
     )
 
 
 def _endpoint(spec: LLMProviderSpec) -> Endpoint | Problem:
     if spec.bedrock is not None:
-        return bedrock.lower(spec.bedrock)
+        return bedrock.lower(spec.bedrock, spec.models)
     if spec.azure_openai is not None:
         return azure_openai.lower(spec.azure_openai)
     if spec.openai is not None:
         return openai.lower(spec.openai)
+    if spec.anthropic is not None:
+        return anthropic.lower(spec.anthropic)
     raise AssertionError("the rules of LLMProviderSpec let no spec through without a kind")
 
 
-def _model(model: ProviderModel) -> Model:
+def _model(model: ProviderModel, spec: LLMProviderSpec, defaults: Settings) -> Model:
     return Model(
         upstream=UpstreamModel(model.upstream_model or model.name),
         family=model.family,
         max_output_tokens=model.max_output_tokens,
+        settings=None if spec.bedrock is None else _set(bedrock.settings_of(model, defaults)),
     )
+
+
+def _set(settings: Settings) -> Settings | None:
+    return None if settings == PLAIN else settings
 
 
 def _connection(spec: ConnectionSpec) -> Connection | Problem:

@@ -9,6 +9,8 @@ import re
 import msgspec
 
 from pilothouse_proxy.exchange.members import Members
+from pilothouse_proxy.exchange.parts import Part, RedactedThinking, Text, Thinking, ToolCall, ToolResult
+from pilothouse_proxy.exchange.request import Request
 
 LATIN = 0.27
 CODE = 0.40
@@ -23,20 +25,47 @@ _TOKEN_LIST = re.compile(rb"\[[\s\[]*[0-9]")
 
 
 def input_tokens(members: Members) -> int:
-    """What the body's messages (or a response's or an embedding's input) and tools may come to."""
+    """What the body says may come to: messages, a prompt, what is to be embedded or ranked, instructions, tools."""
     tokens = float(PER_REQUEST)
     if "messages" in members:
         messages = bytes(members["messages"])
         tokens += PER_MESSAGE * len(_ROLE.findall(messages)) + _spoken(messages)
-    if "input" in members:
-        given = bytes(members["input"])
-        tokens += PER_MESSAGE * len(_ROLE.findall(given)) + _input(given)
+    if "system" in members:
+        tokens += _spoken(bytes(members["system"]))
     if "instructions" in members:
         tokens += PER_MESSAGE + _text(bytes(members["instructions"]))
+    for name in ("input", "prompt"):
+        if name in members:
+            given = bytes(members[name])
+            tokens += PER_MESSAGE * len(_ROLE.findall(given)) + _input(given)
     for name in ("tools", "functions", "response_format", "text"):
         if name in members:
             tokens += CODE * len(memoryview(members[name]))
     return round(tokens)
+
+
+def of_turns(request: Request) -> int:
+    """What the turns and tools of a neutral request may come to."""
+    tokens = float(PER_REQUEST)
+    for turn in request.turns:
+        tokens += PER_MESSAGE
+        for part in turn.parts:
+            if isinstance(part, ToolResult):
+                tokens += sum(_part(inner) for inner in part.content)
+            else:
+                tokens += _part(part)
+    for tool in request.tools:
+        schema = 0 if tool.schema is None else len(bytes(tool.schema))
+        tokens += CODE * (schema + len(tool.name) + len(tool.description))
+    return round(tokens)
+
+
+def _part(part: Part) -> float:
+    if isinstance(part, Text | Thinking):
+        return _text(part.text.encode("utf-8", "replace"))
+    if isinstance(part, ToolCall):
+        return CODE * (len(part.name) + len(part.arguments))
+    return 0 if isinstance(part, RedactedThinking | ToolResult) else PER_IMAGE
 
 
 def output_tokens(text_bytes: int) -> int:

@@ -4,7 +4,6 @@ One pass finds them all; what is not asked for is never decoded. A member that c
 (the last of them, as most parsers have it): gateway and provider can never see different values under one name.
 """
 
-import re
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -22,10 +21,6 @@ MAX_MODEL_CHARS = 2_048
 
 _COPIED_BYTES = 16 << 10
 """Bodies up to this size are rather copied than looked at value by value."""
-
-_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`")
-_OPAQUE = frozenset({"parameters", "schema"})
-"""JSON schemas: null has a meaning of its own in there."""
 
 _decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
@@ -68,46 +63,6 @@ def value(members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T:
         raise GatewayError(Kind.INVALID_REQUEST, f"`{name}` is nested too deeply", param=name) from None
     except ValueError as error:  # msgspec.DecodeError and UnicodeDecodeError
         raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
-
-
-def known(raw: msgspec.Raw, name: str, decoder: msgspec.json.Decoder[T]) -> T:
-    """A value of which every member must be known, decoded. Null asks for nothing, in a member that is not known too.
-
-    Raises:
-        GatewayError: INVALID_REQUEST, or UNSUPPORTED for an unknown member, that names it below `name`.
-    """
-    try:
-        return decoder.decode(raw)
-    except msgspec.ValidationError:
-        return _known_without_nulls(raw, name, decoder)
-    except (ValueError, RecursionError) as error:
-        raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
-
-
-def _known_without_nulls(raw: msgspec.Raw, name: str, decoder: msgspec.json.Decoder[T]) -> T:
-    """Another try, also for a better error."""
-    try:
-        return decoder.decode(_encode(_pruned(msgspec.json.decode(raw))))
-    except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at `$")
-        path = name + path.removesuffix("`")
-    except (ValueError, RecursionError) as error:
-        raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
-    unknown = _UNKNOWN_FIELD.match(what)
-    if unknown:
-        path = f"{path}.{unknown[1]}"
-        raise GatewayError(Kind.UNSUPPORTED, f"`{path}` is not supported with this model", param=path)
-    raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{path}`: {what}", param=path)
-
-
-def _pruned(value: object) -> object:
-    if isinstance(value, dict):
-        return {
-            key: member if key in _OPAQUE else _pruned(member) for key, member in value.items() if member is not None
-        }
-    if isinstance(value, list):
-        return [_pruned(element) for element in value]
-    return value
 
 
 def model(members: Members) -> ModelName:

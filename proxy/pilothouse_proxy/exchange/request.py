@@ -5,8 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from pilothouse_proxy.exchange.parts import Part
-from pilothouse_proxy.exchange.words import Words
+from pilothouse_proxy.exchange.parts import CacheMark, Part
 
 
 class Role(enum.Enum):
@@ -44,6 +43,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     schema: msgspec.Raw | None = None
     strict: Strict = Strict.NO
+    cache: CacheMark | None = None
 
 
 class ToolMode(enum.Enum):
@@ -99,5 +99,3 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     service_tier: str | None = None
     metadata: Mapping[str, str] = {}
     others: Mapping[str, msgspec.Raw] = {}
-    words: Words = ()
-    """What the client calls the parameters that refusals name."""

@@ -21,10 +21,11 @@ from tests.simulators.entra.tokens import TokenRefused, verified
 from tests.simulators.faults import Kind, Voice
 from tests.simulators.limits import Admission
 from tests.simulators.models import FilterMode, OpenAIModel
-from tests.simulators.openai_chat import chat, checks, errors
+from tests.simulators.openai_chat import chat, checks, completions, errors
 from tests.simulators.openai_chat.errors import BadRequest
 from tests.simulators.openai_chat.service import (
     CHAT,
+    COMPLETIONS,
     EMBEDDINGS,
     INPUT_TOKENS,
     MODELS,
@@ -65,12 +66,13 @@ _SINCE: Final[Mapping[str, str]] = {
     "modalities": "2025-01-01",
 }
 _V1_ONLY: Final = frozenset({"prompt_cache_key", "prompt_cache_retention", "safety_identifier", "verbosity"})
-_OPERATIONS: Final = {b"chat/completions": CHAT, b"embeddings": EMBEDDINGS}
+_OPERATIONS: Final = {b"chat/completions": CHAT, b"completions": COMPLETIONS, b"embeddings": EMBEDDINGS}
 # In dated versions too, these name the deployment in the body.
 _UNDEPLOYED: Final = {b"responses": RESPONSES, b"responses/input_tokens": INPUT_TOKENS}
 _RESPONSES_SINCE: Final = "2025-03-01"
 _OPERATION_NAMES: Final = {
     CHAT: "ChatCompletions_Create",
+    COMPLETIONS: "Completions_Create",
     EMBEDDINGS: "Embeddings_Create",
     RESPONSES: "Responses_Create",
     INPUT_TOKENS: "Responses_InputTokens",
@@ -179,7 +181,7 @@ class AzureSurface:
                 raise BadRequest(f"Unrecognized request argument supplied: {name}")
 
     def completion(self, asked: Asked, spoken: list[Speech], counts: Mapping[str, Any]) -> Answer:
-        blocked = self.blocked(asked, spoken[0])
+        blocked = self.blocked(asked, spoken[0].wishes)
         headers = self.headers(asked.model)
         if not asked.body.get("stream"):
             payload = filters.completion(
@@ -192,28 +194,40 @@ class AzureSurface:
         events = chat.sse(annotate(chunks, blocked=blocked))
         return answers.stream(200, [("content-type", "text/event-stream; charset=utf-8"), *headers], events)
 
-    def only_responses(self, model: OpenAIModel) -> Whole:
-        message = (
-            f"The chatCompletion operation does not work with the specified model, {model.reported}. Please choose "
-            "different model and try again."
-        )
-        return errors.answer(400, errors.body(message, kind=None, code="OperationNotSupported"), _HEADERS)
-
-    def blocked(self, asked: Asked, spoken: Speech) -> str | None:
-        wishes = spoken.wishes
+    def blocked(self, asked: Asked, wishes: Mapping[str, str]) -> str | None:
+        """The category that the completion is blocked for. Raises BadRequest where the prompt is."""
         fault = asked.fault
         at_prompt = fault.category if fault is not None and fault.kind is Kind.PROMPT_FILTER else None
         if "prompt-filter" in wishes:
             at_prompt = wishes["prompt-filter"] or "hate"
         if at_prompt is not None:
             raise BadRequest(filters.PROMPT_BLOCKED, param=at_prompt, code="content_filter")
-        blocked = fault.category if fault is not None and fault.kind is Kind.COMPLETION_FILTER else None
         if "completion-filter" in wishes:
-            blocked = wishes["completion-filter"] or "hate"
-        return blocked
+            return wishes["completion-filter"] or "hate"
+        return fault.category if fault is not None and fault.kind is Kind.COMPLETION_FILTER else None
 
     def judged(self, response: dict[str, Any], *, blocked: str | None) -> dict[str, Any]:
         return filters.response(response, blocked=blocked)
+
+    def unfit(self, model: OpenAIModel, operation: str) -> BadRequest:
+        name = "chatCompletion" if operation == CHAT else "completion"
+        return BadRequest(
+            f"The {name} operation does not work with the specified model, {model.reported}. Please choose different "
+            "model and try again. You can learn more about which models can be used with each operation here: "
+            "https://go.microsoft.com/fwlink/?linkid=2197993.",
+            code="OperationNotSupported",
+        )
+
+    def text(self, asked: Asked, spoken: list[list[Speech]], counts: Mapping[str, Any]) -> Answer:
+        headers = self.headers(asked.model)
+        blocked = self.blocked(asked, spoken[0][0].wishes)
+        if not asked.body.get("stream"):
+            payload = completions.completion(asked.body, spoken, counts, model=asked.model)
+            payload = filters.completion(payload, blocked=blocked)
+            return answers.whole(200, [("content-type", "application/json"), *headers], msgspec.json.encode(payload))
+        chunks = completions.chunks(asked.body, spoken, counts, model=asked.model)
+        events = chat.sse(filters.synchronous(chunks, blocked=blocked))
+        return answers.stream(200, [("content-type", "text/event-stream; charset=utf-8"), *headers], events)
 
     def headers(self, model: OpenAIModel) -> list[tuple[str, str]]:
         return [*_HEADERS, ("x-ms-deployment-name", model.id)]

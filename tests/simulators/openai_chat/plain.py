@@ -13,13 +13,15 @@ from tests.simulators.controls import Controls
 from tests.simulators.faults import Voice
 from tests.simulators.limits import Admission
 from tests.simulators.models import OpenAIModel
-from tests.simulators.openai_chat import chat, errors
+from tests.simulators.openai_chat import chat, completions, errors
 from tests.simulators.openai_chat.errors import BadRequest
 from tests.simulators.openai_chat.service import (
     CHAT,
+    COMPLETIONS,
     EMBEDDINGS,
     INPUT_TOKENS,
     MODELS,
+    RERANK,
     RESPONSES,
     Asked,
     Located,
@@ -31,7 +33,9 @@ from tests.simulators.wire.server import Request
 _HEADERS: Final = [("x-request-id", f"req_{answers.RUN}{answers.SLOT}"), ("openai-version", "2020-10-01")]
 _OPERATIONS: Final = {
     b"/v1/chat/completions": (b"POST", CHAT),
+    b"/v1/completions": (b"POST", COMPLETIONS),
     b"/v1/embeddings": (b"POST", EMBEDDINGS),
+    b"/v1/rerank": (b"POST", RERANK),
     b"/v1/models": (b"GET", MODELS),
     b"/v1/responses": (b"POST", RESPONSES),
     b"/v1/responses/input_tokens": (b"POST", INPUT_TOKENS),
@@ -79,7 +83,7 @@ class PlainSurface:
         return errors.answer(404, payload, _HEADERS)
 
     def refused(self, problem: BadRequest) -> Whole:
-        return errors.answer(400, errors.bad_request(problem), _HEADERS)
+        return errors.answer(problem.status, errors.bad_request(problem), _HEADERS)
 
     def throttled(self, admission: Admission, *, model: OpenAIModel, located: Located) -> Whole:
         resource = admission.refused
@@ -99,15 +103,31 @@ class PlainSurface:
         payload = chat.completion(asked.body, spoken, counts, model=asked.model)
         return answers.whole(200, [("content-type", "application/json"), *_HEADERS], msgspec.json.encode(payload))
 
-    def only_responses(self, model: OpenAIModel) -> Whole:
-        message = "This model is only supported in v1/responses and not in v1/chat/completions."
-        return errors.answer(404, errors.body(message, kind="invalid_request_error", param="model"), _HEADERS)
-
-    def blocked(self, asked: Asked, spoken: Speech) -> str | None:
+    def blocked(self, asked: Asked, wishes: Mapping[str, str]) -> str | None:
         return None  # it has no filter of its own
 
     def judged(self, response: dict[str, Any], *, blocked: str | None) -> dict[str, Any]:
         return response
+
+    def unfit(self, model: OpenAIModel, operation: str) -> BadRequest:
+        """As OpenAI's servers answer for a model of another API."""
+        if model.responses_only:
+            message = "This model is only supported in v1/responses and not in v1/chat/completions."
+            return BadRequest(message, param="model", status=404)
+        here, there = ("chat/completions", "completions") if operation == CHAT else ("completions", "chat/completions")
+        what = "not a chat model and thus not" if operation == CHAT else "a chat model and not"
+        return BadRequest(
+            f"This is {what} supported in the v1/{here} endpoint. Did you mean to use v1/{there}?",
+            param="model",
+            status=404,
+        )
+
+    def text(self, asked: Asked, spoken: list[list[Speech]], counts: Mapping[str, Any]) -> Answer:
+        if asked.body.get("stream"):
+            events = completions.chunks(asked.body, spoken, counts, model=asked.model)
+            return answers.stream(200, [("content-type", "text/event-stream"), *_HEADERS], chat.sse(events))
+        payload = completions.completion(asked.body, spoken, counts, model=asked.model)
+        return answers.whole(200, [("content-type", "application/json"), *_HEADERS], msgspec.json.encode(payload))
 
     def headers(self, model: OpenAIModel) -> list[tuple[str, str]]:
         return list(_HEADERS)

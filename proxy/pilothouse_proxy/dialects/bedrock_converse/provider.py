@@ -12,8 +12,8 @@ class Provider:
     """`ProviderDialect` of bedrock.converse."""
 
     def encode_request(self, request: Request, call: Call) -> bytes:
-        """See `encode.body`; whether it is streamed stands in the path."""
-        return encode.body(request, call.model)
+        """See `encode.body`."""
+        return encode.body(request, call)
 
     def decode_reply(self, request: Request, model: Model, body: bytes) -> Reply:
         """See `decode.reply`."""

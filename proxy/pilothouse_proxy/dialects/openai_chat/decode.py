@@ -11,7 +11,7 @@ import msgspec
 
 from pilothouse_proxy.dialects.openai_chat import messages, wire
 from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.exchange import members as members_
+from pilothouse_proxy.exchange import reading
 from pilothouse_proxy.exchange.members import Members
 from pilothouse_proxy.exchange.request import (
     ParallelCalls,
@@ -65,7 +65,8 @@ _NEUTRAL: Mapping[str, object] = {
 }
 """Values that ask for nothing; null does so everywhere."""
 
-_NULL = b"null"
+_OPAQUE = frozenset({"parameters", "schema"})
+"""JSON schemas: null has a meaning of its own in there."""
 
 
 def decode(call: Call) -> Request:
@@ -160,15 +161,8 @@ def _decode_schema(response_format: wire.SchemaFormat) -> Schema:
 
 
 def _asks_nothing(name: str, raw: msgspec.Raw) -> bool:
-    if bytes(raw) == _NULL:
-        return True
-    try:
-        return name in _NEUTRAL and bool(msgspec.json.decode(raw) == _NEUTRAL[name])
-    except (ValueError, RecursionError) as error:
-        raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
+    return reading.is_null(raw) or (name in _NEUTRAL and reading.equals(raw, name, _NEUTRAL[name]))
 
 
 def _read(members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T | None:
-    """One member, None if it is absent."""
-    raw = members.get(name)
-    return None if raw is None else members_.known(raw, name, decoder)
+    return reading.read(members, name, decoder, opaque=_OPAQUE)

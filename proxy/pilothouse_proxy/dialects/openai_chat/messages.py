@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from pilothouse_proxy.dialects.openai_chat import wire
 from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.exchange import media
+from pilothouse_proxy.exchange import data_urls
 from pilothouse_proxy.exchange.parts import (
     Audio,
     CacheMark,
@@ -124,7 +124,7 @@ def _part(part: wire.ContentPart, path: str, ttl: str | None) -> Part:
         return Text(text=part.refusal, cache=cache)
     if isinstance(part, wire.ImagePart):
         image = part.image_url
-        return media.image(image.url, f"{path}.image_url.url", detail=image.detail, cache=cache)
+        return data_urls.image_or_address(image.url, f"{path}.image_url.url", detail=image.detail, cache=cache)
     if isinstance(part, wire.FilePart):
         return _document(part.file, f"{path}.file", cache)
     return Audio(format=part.input_audio.format, base64=part.input_audio.data, cache=cache)
@@ -150,4 +150,4 @@ def _document(file: wire.File, path: str, cache: CacheMark | None) -> Document:
         raise GatewayError(
             Kind.INVALID_REQUEST, f"missing required parameter: `{path}.file_data`", param=f"{path}.file_data"
         )
-    return media.document(file.file_data, file.filename, path, cache=cache)
+    return data_urls.document(file.file_data, file.filename, path, cache=cache)

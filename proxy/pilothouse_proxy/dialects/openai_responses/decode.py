@@ -4,7 +4,6 @@ What the exchange has no word for goes to `Request.others` under the name that c
 target takes it or refuses it by name.
 """
 
-import re
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -12,7 +11,7 @@ import msgspec
 
 from pilothouse_proxy.dialects.openai_responses import items, schemas, wire
 from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.exchange import members as members_
+from pilothouse_proxy.exchange import reading
 from pilothouse_proxy.exchange.members import Members
 from pilothouse_proxy.exchange.parts import Text
 from pilothouse_proxy.exchange.request import (
@@ -25,7 +24,6 @@ from pilothouse_proxy.exchange.request import (
     ToolMode,
     Turn,
 )
-from pilothouse_proxy.exchange.words import Words
 from pilothouse_proxy.ports import Call
 
 T = TypeVar("T")
@@ -90,22 +88,6 @@ _EMPTY_INCLUDES = frozenset(
 )  # fmt: skip
 """What only answers with built-in tools could hold: there are none, and so nothing to include."""
 
-_WORDS: Words = tuple(
-    (re.compile(beginning), replacement)
-    for beginning, replacement in (
-        (r"max_(completion_)?tokens\b", "max_output_tokens"),
-        (r"reasoning_effort\b", "reasoning.effort"),
-        (r"response_format(\.json_schema)?\b", "text.format"),
-        (r"verbosity\b", "text.verbosity"),
-        (r"messages\[-1\].*", "instructions"),
-        (r"messages\[(\d+)\]\.tool_call_id", r"input[\1].call_id"),
-        (r"messages\[(\d+)\]\.(thinking_blocks|tool_calls|reasoning_content).*", r"input[\1]"),
-        (r"messages\b", "input"),
-        (r"thinking_blocks\b", "reasoning"),
-        (r"tools\[(\d+)\]\.function\b", r"tools[\1]"),
-    )
-)
-
 
 def decode(call: Call) -> Request:
     """The neutral request of a call.
@@ -146,7 +128,6 @@ def decode(call: Call) -> Request:
         service_tier=None if tier == "auto" else tier,
         metadata=metadata or {},
         others=others,
-        words=_WORDS,
     )
 
 
@@ -170,11 +151,11 @@ def _decode_tools(tools: list[msgspec.Raw]) -> tuple[Tool, ...]:
     decoded = []
     for at, raw in enumerate(tools):
         path = f"tools[{at}]"
-        kind = members_.known(raw, path, _view).type
+        kind = reading.value(raw, path, _view, opaque=wire.OPAQUE).type
         if kind != "function":
             message = f"this model takes tools of type `function` only, not `{str(kind)[:64]}`"
             raise GatewayError(Kind.UNSUPPORTED, message, param=f"{path}.type")
-        tool = members_.known(raw, path, _tool)
+        tool = reading.value(raw, path, _tool, opaque=wire.OPAQUE)
         for name, wish in (("async", tool.async_), ("defer_loading", tool.defer_loading)):
             if wish:
                 param = f"{path}.{name}"
@@ -205,7 +186,7 @@ def _read_reasoning(members: Members) -> wire.ReasoningOptions | None:
 def _read_choice(members: Members) -> wire.ToolChoice | None:
     raw = members.get("tool_choice")
     if raw is not None and bytes(raw).startswith(b"{"):
-        kind = members_.known(raw, "tool_choice", _view).type
+        kind = reading.value(raw, "tool_choice", _view, opaque=wire.OPAQUE).type
         if kind not in {"function", "allowed_tools"}:
             message = f"this model takes tools of type `function` only, not `{str(kind)[:64]}`"
             raise GatewayError(Kind.UNSUPPORTED, message, param="tool_choice")
@@ -248,15 +229,8 @@ def _check_include(include: list[str]) -> None:
 
 
 def _asks_nothing(name: str, raw: msgspec.Raw) -> bool:
-    if bytes(raw) == b"null":
-        return True
-    try:
-        return name in _NEUTRAL and bool(msgspec.json.decode(raw) == _NEUTRAL[name])
-    except (ValueError, RecursionError) as error:
-        raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
+    return reading.is_null(raw) or (name in _NEUTRAL and reading.equals(raw, name, _NEUTRAL[name]))
 
 
 def _read(members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T | None:
-    """One member, None if it is absent."""
-    raw = members.get(name)
-    return None if raw is None else members_.known(raw, name, decoder)
+    return reading.read(members, name, decoder, opaque=wire.OPAQUE)

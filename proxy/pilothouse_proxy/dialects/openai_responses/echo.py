@@ -3,7 +3,7 @@
 import msgspec
 
 from pilothouse_proxy.dialects.openai_responses import schemas, wire
-from pilothouse_proxy.exchange import members as members_
+from pilothouse_proxy.exchange import reading
 from pilothouse_proxy.exchange.request import Strict
 from pilothouse_proxy.ports import Call
 
@@ -85,6 +85,5 @@ def _object(call: Call, name: str) -> dict[str, msgspec.Raw]:
     return _read(call, name, _options) or {}
 
 
-def _read(call: Call, name: str, decoder: "msgspec.json.Decoder[members_.T]") -> "members_.T | None":
-    raw = call.peek.members.get(name)
-    return None if raw is None else members_.known(raw, name, decoder)
+def _read(call: Call, name: str, decoder: "msgspec.json.Decoder[reading.T]") -> "reading.T | None":
+    return reading.read(call.peek.members, name, decoder, opaque=wire.OPAQUE)

@@ -92,9 +92,8 @@ def _content(part: Part, path: str) -> Item:
     if isinstance(part, Document):
         return {
             "type": "input_file",
-            # A name is required; the client's own would tell the model more than the content does.
-            "filename": f"{part.digest[:16]}.{part.format}",
-            "file_data": f"data:{media.media_type(part)};base64,{part.base64}",
+            "filename": media.name_of(part),
+            "file_data": f"data:{media.type_of(part)};base64,{part.base64}",
         }
     raise _unsupported(path)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from pilothouse_proxy.dialects.openai_responses import pack, wire
 from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.exchange import media, members
+from pilothouse_proxy.exchange import data_urls, reading
 from pilothouse_proxy.exchange.parts import (
     Audio,
     CacheMark,
@@ -58,7 +58,7 @@ class Reader:
         """
         for at, raw in enumerate(items):
             path = f"input[{at}]"
-            kind = members.known(raw, path, _view).type or "message"
+            kind = reading.value(raw, path, _view, opaque=wire.OPAQUE).type or "message"
             read = _READERS.get(kind)
             if read is None:
                 hint = _STATELESS if kind == "item_reference" else "messages, function calls and reasoning are"
@@ -86,7 +86,7 @@ class Reader:
         self._turns.append(Turn(role=role, parts=parts, at=at))
 
     def _read_message(self, raw: msgspec.Raw, at: int, path: str) -> None:
-        message = members.known(raw, path, _message)
+        message = reading.value(raw, path, _message, opaque=wire.OPAQUE)
         role = _ROLES[message.role]
         parts = self._content(message.content, f"{path}.content")
         if role is Role.ASSISTANT:
@@ -98,7 +98,7 @@ class Reader:
         self._add(role, parts, at)
 
     def _read_call(self, raw: msgspec.Raw, at: int, path: str) -> None:
-        call = members.known(raw, path, _call)
+        call = reading.value(raw, path, _call, opaque=wire.OPAQUE)
         if call.namespace is not None:
             raise GatewayError(
                 Kind.UNSUPPORTED, f"`{path}.namespace` is not supported with this model", param=f"{path}.namespace"
@@ -106,7 +106,7 @@ class Reader:
         self._say(at, [ToolCall(id=call.call_id, name=call.name, arguments=call.arguments)])
 
     def _read_output(self, raw: msgspec.Raw, at: int, path: str) -> None:
-        result = members.known(raw, path, _output)
+        result = reading.value(raw, path, _output, opaque=wire.OPAQUE)
         content: list[Text | Image | RemoteImage | Document] = []
         if isinstance(result.output, str):
             content.append(Text(text=result.output))
@@ -118,7 +118,7 @@ class Reader:
         self._add(Role.TOOL, (ToolResult(call_id=result.call_id, content=tuple(content)),), at)
 
     def _read_reasoning(self, raw: msgspec.Raw, at: int, path: str) -> None:
-        item = members.known(raw, path, _reasoning)
+        item = reading.value(raw, path, _reasoning, opaque=wire.OPAQUE)
         try:
             blocks = None if item.encrypted_content is None else pack.unpacked(item.encrypted_content)
         except ValueError as error:
@@ -151,12 +151,12 @@ class Reader:
         if isinstance(part, wire.InputImage):
             if part.image_url is None:
                 raise _missing(f"{path}.image_url")
-            return media.image(part.image_url, f"{path}.image_url", detail=part.detail, cache=cache)
+            return data_urls.image_or_address(part.image_url, f"{path}.image_url", detail=part.detail, cache=cache)
         if part.file_url is not None:
             raise _not_here(f"{path}.file_url", "files are not fetched for this model; send `file_data`")
         if not part.file_data:
             raise _missing(f"{path}.file_data")
-        return media.document(part.file_data, part.filename, path, cache=cache)
+        return data_urls.document(part.file_data, part.filename, path, cache=cache)
 
     def _mark(self, breakpoint_: wire.CacheBreakpoint, path: str) -> CacheMark:
         asked = breakpoint_.ttl or self._ttl

@@ -7,6 +7,9 @@ pages of OpenAI's API reference ("Endpoints").
 import re
 from functools import lru_cache
 
+from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.ports import WRITING, Operation
+
 _FAMILIES = (
     r"gpt-5(\.[0-9]+)?-codex(-max|-mini)?",
     r"gpt-5(\.[0-9]+)?-pro",
@@ -17,6 +20,13 @@ _FAMILIES = (
 _ONLY = re.compile(
     rf"(openai[/.])?({'|'.join(_FAMILIES)})(-preview)?(-[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})?", re.IGNORECASE
 )
+
+
+def serves(operation: Operation, model: Model) -> bool:
+    """Whether a provider that has responses is asked for one: the client wants it, or the model has nothing else."""
+    if operation is Operation.RESPONSES:
+        return True
+    return operation in WRITING and answers_nothing_else(model.family or model.upstream)
 
 
 @lru_cache(maxsize=512)

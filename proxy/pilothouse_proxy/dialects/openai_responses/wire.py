@@ -10,6 +10,9 @@ import msgspec
 
 _ABSENT = msgspec.Raw()
 
+OPAQUE = frozenset({"parameters", "schema"})
+"""JSON schemas: null has a meaning of its own in there."""
+
 
 def absent(raw: msgspec.Raw) -> bool:
     """Whether a member was not sent, or sent as null."""

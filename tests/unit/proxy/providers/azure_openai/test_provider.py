@@ -167,3 +167,35 @@ def test_a_translated_stream_does_not_ask_an_old_version_for_its_usage() -> None
         now=0.0,
     )
     assert sent.body == b'{"messages":[],"stream":true}'
+
+
+@pytest.mark.parametrize(
+    ("deployment", "family", "target"),
+    [
+        ("gpt-35-turbo-instruct", None, b"/openai/v1/completions"),
+        ("text", "gpt-3.5-turbo-instruct", b"/openai/v1/completions"),
+        ("gpt-4o", None, b"/openai/v1/chat/completions"),
+        ("text", None, b"/openai/v1/chat/completions"),
+    ],
+)
+def test_legacy_completions_go_where_the_deployments_model_serves_them(
+    deployment: str, family: str | None, target: bytes
+) -> None:
+    model = Model(upstream=UpstreamModel(deployment), family=family)
+    place = AzureOpenAIEndpoint(url=URL)
+    (dialect,) = PROVIDER.dialects(Operation.COMPLETIONS, place, model)
+    call = Call(
+        operation=Operation.COMPLETIONS,
+        request_id="r",
+        created=0,
+        peek=Peek(model=ModelName("m")),
+        body=b"",
+        model=model,
+        dialect=dialect,
+        streams=False,
+    )
+    base = origins.base(place.url, connect_timeout_ms=5_000, pool_size=8, ca_bundle=None)
+    request = PROVIDER.prepare(
+        endpoint=place, base=base, credential=APIKey(key=Secret("k1")), call=call, body=b"{}", now=0.0
+    )
+    assert request.target == target
