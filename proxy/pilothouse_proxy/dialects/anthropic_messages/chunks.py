@@ -133,7 +133,8 @@ class Encoder:
         return self._end()
 
     def _settled(self, event: events.Settled) -> bytes:
-        delta = encoding.ending(self._ending.finish, self._ending.stop_sequence)
+        ended = self._ending
+        delta = encoding.ending(ended.finish, ended.stop_sequence, ended.refusal)
         told: dict[str, object] = {"type": "message_delta", "delta": delta, "usage": wire_usage.encode(event.usage)}
         return self._end() + _event(b"message_delta", told) + _STOP
 

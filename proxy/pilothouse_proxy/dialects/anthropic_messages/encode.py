@@ -18,7 +18,6 @@ _REASONS = {
     Finish.TOOL_CALLS: "tool_use",
     Finish.CONTENT_FILTER: "refusal",
 }
-_REFUSAL: dict[str, object] = {"type": "refusal", "category": None, "explanation": None}
 
 
 def reply(call: Call, answer: Reply) -> bytes:
@@ -29,7 +28,7 @@ def reply(call: Call, answer: Reply) -> bytes:
     """
     document = head(call)
     document["content"] = [_block(part) for part in answer.parts if not isinstance(part, Text) or part.text]
-    document |= ending(answer.finish, answer.stop_sequence)
+    document |= ending(answer.finish, answer.stop_sequence, answer.refusal)
     usage = wire_usage.encode(answer.usage)
     tier = wire_usage.tier(answer.service_tier)
     if tier is not None:
@@ -56,14 +55,14 @@ def head(call: Call) -> dict[str, object]:
     }
 
 
-def ending(finish: Finish, stop_sequence: str | None) -> dict[str, object]:
+def ending(finish: Finish, stop_sequence: str | None, refusal: str | None) -> dict[str, object]:
     """Why the model stopped. A sequence that the provider has not named is null."""
     reason = _REASONS[finish]
     if finish is Finish.STOP and stop_sequence is not None:
         reason = "stop_sequence"
     ended: dict[str, object] = {"stop_reason": reason, "stop_sequence": stop_sequence or None}
     if finish is Finish.CONTENT_FILTER:
-        ended["stop_details"] = _REFUSAL
+        ended["stop_details"] = {"type": "refusal", "category": None, "explanation": refusal}
     return ended
 
 

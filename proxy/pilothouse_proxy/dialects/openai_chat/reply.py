@@ -48,7 +48,8 @@ def reply(request: Request, body: bytes) -> Reply:
     return Reply(
         parts=parts,
         finish=reading.settled(finish, calls=len(message.calls), refused=message.refusal),
-        usage=_usage(completion, request, parts),
+        usage=_usage(completion, request, parts, len(message.refusal)),
+        refusal=message.refusal or None,
         citations=tuple(message.citations),
         findings=findings,
         service_tier=reading.word(completion.service_tier),
@@ -56,10 +57,10 @@ def reply(request: Request, body: bytes) -> Reply:
     )
 
 
-def _usage(completion: answers.Completion, request: Request, parts: tuple[ReplyPart, ...]) -> Usage:
+def _usage(completion: answers.Completion, request: Request, parts: tuple[ReplyPart, ...], shown: int) -> Usage:
+    """As reported, else a guess by what was said: the parts, and `shown` bytes beside them."""
     if completion.usage is not None:
         return wire_usage.decode(completion.usage)
-    shown = 0
     for part in parts:
         if isinstance(part, Text | Thinking):
             shown += len(part.text)
@@ -101,7 +102,7 @@ class _Message:
             parts += self._blocks
         elif self._thoughts:
             parts.append(Thinking(text="".join(self._thoughts)))
-        parts += [Text(text=text) for text in (*self._texts, self.refusal) if text]
+        parts += [Text(text=text) for text in self._texts if text]
         return (*parts, *self.calls)
 
     def _content(self, raw: msgspec.Raw) -> None:

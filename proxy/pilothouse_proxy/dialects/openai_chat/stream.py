@@ -153,8 +153,10 @@ class Decoder:
         reading.content(raw, said=self._said, thought=self._thought, unknown=self._note)
 
     def _refusal(self, raw: msgspec.Raw) -> None:
-        self._refused = reading.text(raw)
-        self._said(self._refused)
+        """It is told when it is whole, with the end."""
+        piece = reading.text(raw)
+        self._shown_bytes += len(piece)
+        self._refused += piece
 
     def _reasoning(self, raw: msgspec.Raw) -> None:
         self._thought(reading.text(raw))
@@ -218,7 +220,8 @@ class Decoder:
                 self._told.append(events.ToolCallDelta(call.index, "{}"))
         finish = reading.finish(self._finish, unknown=self._note)
         self._told += [events.Unknown(name) for name in self._unknown.names]
-        self._told.append(events.Finished(reading.settled(finish, calls=len(self._calls), refused=self._refused)))
+        finish = reading.settled(finish, calls=len(self._calls), refused=self._refused)
+        self._told.append(events.Finished(finish, refusal=self._refused or None))
         self._told.append(events.Settled(self._usage or self._estimated(), self._tier))
         self._over = True
 

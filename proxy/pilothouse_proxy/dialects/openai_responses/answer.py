@@ -35,19 +35,23 @@ def reply(body: bytes) -> Reply:
     gathered = Gathered()
     for item in answer.output:
         gathered.add(item)
-    finish = finish_of(answer, gathered.unknown, called=gathered.called)
+    refusal = "".join(gathered.refusals)
+    finish = finish_of(answer, gathered.unknown, called=gathered.called, refused=bool(refusal))
     return Reply(
         parts=tuple(gathered.parts),
         finish=finish,
         usage=usage_of(answer, gathered.shown_bytes),
+        refusal=refusal or None,
         citations=tuple(gathered.citations),
         service_tier=answer.service_tier,
         unknown=tuple(gathered.unknown),
     )
 
 
-def finish_of(answer: views.Answer, unknown: list[str], *, called: bool) -> Finish:
+def finish_of(answer: views.Answer, unknown: list[str], *, called: bool, refused: bool) -> Finish:
     """Why it ended; a reason that is new ends it as any other, and is noted."""
+    if refused:
+        return Finish.CONTENT_FILTER
     if answer.status == "incomplete":
         reason = (answer.incomplete_details.reason if answer.incomplete_details else None) or ""
         finish = _REASONS.get(reason)
@@ -71,6 +75,7 @@ class Gathered:
     def __init__(self) -> None:
         self.parts: list[ReplyPart] = []
         self.citations: list[Citation] = []
+        self.refusals: list[str] = []
         self.unknown: list[str] = []
         self.shown_bytes = 0
         self.called = False
@@ -92,10 +97,14 @@ class Gathered:
             self.unknown.append(f"output.{item.type[:64]}")
 
     def _add_content(self, content: views.Content) -> None:
-        if content.type not in {"output_text", "refusal"}:
+        if content.type == "refusal":
+            self.shown_bytes += len(content.refusal)
+            self.refusals.append(content.refusal)
+            return
+        if content.type != "output_text":
             self.unknown.append(f"content.{content.type[:64]}")
             return
-        text = content.refusal if content.type == "refusal" else content.text
+        text = content.text
         start, self._characters = self._characters, self._characters + len(text)
         self.shown_bytes += len(text)
         for found in content.annotations or ():

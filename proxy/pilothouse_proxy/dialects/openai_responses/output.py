@@ -1,5 +1,7 @@
 """The output items of a response in the making, and what each step of that is told as."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from pilothouse_proxy.dialects.openai_responses import pack
@@ -49,33 +51,69 @@ class Item:
         return "response.output_item.done", {"output_index": self.index, "item": self.document(status)}
 
 
-class Message(Item):
-    """An unbroken run of text. `start` is where it begins in the text of the whole answer, in characters."""
+class Spoken(Item):
+    """A message with one part."""
 
-    def __init__(self, item_id: str, index: int, start: int) -> None:
+    name: str
+    """Of the events that tell of its text."""
+    member: str
+    """Which holds the text in the last of them."""
+    extra: Mapping[str, object]
+    """What else these say."""
+
+    def __init__(self, item_id: str, index: int) -> None:
         super().__init__("message", item_id, index)
-        self.start = start
+
+    def part(self, text: str) -> dict[str, object]:
+        """The part."""
+        raise NotImplementedError
 
     def document(self, status: str) -> dict[str, object]:
-        content = [] if status == "in_progress" else [_output_text(self.text)]
+        content = [] if status == "in_progress" else [self.part(self.text)]
         return {"id": self.id, "type": "message", "status": status, "role": "assistant", "content": content}
 
     def opened(self) -> list[Told]:
-        part = {**self.place, "content_index": 0, "part": _output_text("")}
+        part = {**self.place, "content_index": 0, "part": self.part("")}
         return [*super().opened(), ("response.content_part.added", part)]
 
     def grown(self, piece: str) -> Told:
         self._pieces.append(piece)
-        return "response.output_text.delta", {**self.place, "content_index": 0, "delta": piece, "logprobs": []}
+        return f"response.{self.name}.delta", {**self.place, "content_index": 0, "delta": piece, **self.extra}
 
     def closed(self, status: str) -> list[Told]:
         text = self.text
         at = {**self.place, "content_index": 0}
         return [
-            ("response.output_text.done", {**at, "text": text, "logprobs": []}),
-            ("response.content_part.done", {**at, "part": _output_text(text)}),
+            (f"response.{self.name}.done", {**at, self.member: text, **self.extra}),
+            ("response.content_part.done", {**at, "part": self.part(text)}),
             self._done(status),
         ]
+
+
+class Message(Spoken):
+    """An unbroken run of text. `start` is where it begins in the text of the whole answer, in characters."""
+
+    name = "output_text"
+    member = "text"
+    extra: Mapping[str, object] = {"logprobs": []}
+
+    def __init__(self, item_id: str, index: int, start: int) -> None:
+        super().__init__(item_id, index)
+        self.start = start
+
+    def part(self, text: str) -> dict[str, object]:
+        return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+class Refusal(Spoken):
+    """Why the model has declined."""
+
+    name = "refusal"
+    member = "refusal"
+    extra: Mapping[str, object] = {}
+
+    def part(self, text: str) -> dict[str, object]:
+        return {"type": "refusal", "refusal": text}
 
 
 class Call(Item):
@@ -193,7 +231,3 @@ def annotations(citations: tuple[Citation, ...], start: int, length: int) -> lis
         for citation in citations
         if start <= citation.start < start + length or (citation.start == start and not length)
     ]
-
-
-def _output_text(text: str) -> dict[str, object]:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}

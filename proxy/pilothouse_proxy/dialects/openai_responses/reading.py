@@ -40,6 +40,7 @@ class Decoder:
         self._calls: dict[int, _Open] = {}
         """By the item's place in the output."""
         self._called = 0
+        self._refusals: list[str] = []
         self._shown_bytes = 0
         self._over = False
 
@@ -107,6 +108,12 @@ class Decoder:
             self._shown_bytes += len(piece)
             told.append(events.TextDelta(piece))
 
+    def _refusal_grew(self, data: bytes, told: list[events.Event]) -> None:
+        """It is told when it is whole, with the end."""
+        piece = _piece.decode(data).delta
+        self._shown_bytes += len(piece)
+        self._refusals.append(piece)
+
     def _thought_grew(self, data: bytes, told: list[events.Event]) -> None:
         piece = _piece.decode(data).delta
         if piece:
@@ -140,9 +147,10 @@ class Decoder:
     def _settle(self, data: bytes, told: list[events.Event]) -> None:
         response = _settled.decode(data).response
         unknown: list[str] = []
-        finish = answer.finish_of(response, unknown, called=self._called > 0)
+        refusal = "".join(self._refusals)
+        finish = answer.finish_of(response, unknown, called=self._called > 0, refused=bool(refusal))
         told += [events.Unknown(name) for name in unknown]
-        told.append(events.Finished(finish))
+        told.append(events.Finished(finish, refusal=refusal or None))
         told.append(events.Settled(answer.usage_of(response, self._shown_bytes), response.service_tier))
         self._over = True
 
@@ -162,7 +170,7 @@ _READERS: Mapping[str, Callable[[Decoder, bytes, list[events.Event]], None]] = {
     "response.output_item.added": Decoder._item_added,
     "response.output_item.done": Decoder._item_done,
     "response.output_text.delta": Decoder._text_grew,
-    "response.refusal.delta": Decoder._text_grew,
+    "response.refusal.delta": Decoder._refusal_grew,
     "response.reasoning_summary_part.added": Decoder._summary_part_added,
     "response.reasoning_summary_text.delta": Decoder._thought_grew,
     "response.reasoning_text.delta": Decoder._thought_grew,

@@ -14,7 +14,7 @@ from pilothouse_proxy import errors
 from pilothouse_proxy.dialects.openai_responses import echo
 from pilothouse_proxy.dialects.openai_responses import usage as wire_usage
 from pilothouse_proxy.dialects.openai_responses.output import Call as CallItem
-from pilothouse_proxy.dialects.openai_responses.output import Item, Message, Reasoning, Told, annotations
+from pilothouse_proxy.dialects.openai_responses.output import Item, Message, Reasoning, Refusal, Told, annotations
 from pilothouse_proxy.errors import Failure
 from pilothouse_proxy.exchange import events
 from pilothouse_proxy.exchange.parts import Citation
@@ -145,7 +145,13 @@ class Encoder:
 
     def _finished(self, event: events.Finished) -> bytes:
         self._finish = event.finish
-        return self._close_all("completed" if event.finish not in _INCOMPLETE else "incomplete")
+        told = b"" if event.refusal is None else self._refuse(event.refusal)
+        return told + self._close_all("completed" if event.finish not in _INCOMPLETE else "incomplete")
+
+    def _refuse(self, refusal: str) -> bytes:
+        told = self._close_all("completed")
+        item = Refusal(f"msg_{self._id}_{len(self._output)}", len(self._output))
+        return told + self._begin(item) + self._event(item.grown(refusal))
 
     def _settled(self, event: events.Settled) -> bytes:
         status = self._status()

@@ -17,7 +17,9 @@ _encode = msgspec.json.encode
 
 def reply(call: Call, answer: Reply) -> bytes:
     """The body of a `text_completion`."""
-    choice = _choice("".join(part.text for part in answer.parts if isinstance(part, Text)), _reason(answer.finish))
+    # A refusal has no member of its own here: it is what the model says.
+    text = "".join(part.text for part in answer.parts if isinstance(part, Text)) + (answer.refusal or "")
+    choice = _choice(text, _reason(answer.finish))
     choice.update(filters.encode(answer.findings, Stage.COMPLETION))
     document = {**_head(call), "choices": [choice], "usage": wire_usage.encode(answer.usage)}
     document.update(filters.encode(answer.findings, Stage.PROMPT))
@@ -36,7 +38,7 @@ class Encoder:
         if isinstance(event, events.TextDelta):
             return self._chunk(choices=[_choice(event.text, None)])
         if isinstance(event, events.Finished):
-            return self._chunk(choices=[_choice("", _reason(event.finish))])
+            return self._chunk(choices=[_choice(event.refusal or "", _reason(event.finish))])
         if isinstance(event, events.Judged):
             return self._judged(event)
         if isinstance(event, events.Settled):

@@ -142,7 +142,7 @@ def test_finish_reasons(reason: str | None, finish: Finish, unknown: tuple[str, 
 
 def test_a_refusal_is_said_and_ends_as_filtered() -> None:
     reply = decoded({"content": None, "refusal": "I cannot help with that."})
-    assert reply.parts == (Text(text="I cannot help with that."),)
+    assert (reply.parts, reply.refusal) == ((), "I cannot help with that.")
     assert reply.finish is Finish.CONTENT_FILTER
 
 

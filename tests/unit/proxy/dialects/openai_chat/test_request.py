@@ -34,11 +34,12 @@ NORMALISED = {
     # Reasoning stays behind where the model is not known to take it.
     "effort-with-thinking-history", "thinking-of-another-vendor-is-left-out",
     "thinking-signature-alone-and-redacted", "thinking-unsigned-goes-to-open-weight", "thinking-unsigned-is-left-out",
+    "responses-model-reasoning-comes-back",
     # Of answers that are not stored.
     "metadata", "metadata-of-other-letters",
     "stop-list-with-empty", "stop-only-empty",
     # Said in another way.
-    "tool-choice-allowed", "tool-result-image-beside", "tool-result-image-inside",
+    "tool-choice-allowed", "responses-model-tools", "tool-result-image-beside", "tool-result-image-inside",
     "tool-result-object-list-and-blank", "tools-long-foreign-names",
 }  # fmt: skip
 """Cases whose request is not the same again, each of which has a test of its own below or in `test_turns`."""
