@@ -17,9 +17,9 @@ _encode = msgspec.json.encode
 
 def reply(call: Call, answer: Reply) -> bytes:
     """The body of a `text_completion`."""
-    # A refusal has no member of its own here: it is what the model says.
-    text = "".join(part.text for part in answer.parts if isinstance(part, Text)) + (answer.refusal or "")
-    choice = _choice(text, _reason(answer.finish))
+    text = "".join(part.text for part in answer.parts if isinstance(part, Text))
+    # A refusal has no member of its own here: it stands for what the model has not said.
+    choice = _choice(text or answer.refusal or "", _reason(answer.finish))
     choice.update(filters.encode(answer.findings, Stage.COMPLETION))
     document = {**_head(call), "choices": [choice], "usage": wire_usage.encode(answer.usage)}
     document.update(filters.encode(answer.findings, Stage.PROMPT))
@@ -32,13 +32,16 @@ class Encoder:
     def __init__(self, call: Call) -> None:
         self._head = _head(call)
         self._include_usage = call.peek.include_usage
+        self._said = False
 
     def encode(self, event: events.Event) -> bytes:
         """The chunk that tells of an event; empty for what a client is not told."""
         if isinstance(event, events.TextDelta):
+            self._said = True
             return self._chunk(choices=[_choice(event.text, None)])
         if isinstance(event, events.Finished):
-            return self._chunk(choices=[_choice(event.refusal or "", _reason(event.finish))])
+            text = "" if self._said else event.refusal or ""
+            return self._chunk(choices=[_choice(text, _reason(event.finish))])
         if isinstance(event, events.Judged):
             return self._judged(event)
         if isinstance(event, events.Settled):
