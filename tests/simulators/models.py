@@ -93,6 +93,13 @@ class OpenAIModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, fr
     filter: FilterMode = FilterMode.DEFAULT
     provisioned: bool = False
     responses_only: bool = False
+    reasons: bool = False
+    """In responses, whatever its kind is in chat."""
+
+    @property
+    def in_responses(self) -> OpenAIModel:
+        """As what it answers there."""
+        return msgspec.structs.replace(self, kind=Kind.REASONING) if self.reasons else self
 
 
 class AnthropicModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):

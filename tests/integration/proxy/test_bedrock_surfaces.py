@@ -31,6 +31,7 @@ LLAMA = "us.meta.llama3-3-70b-instruct-v1:0"
 ROUTER = "arn:aws:bedrock:us-east-1:123456789012:default-prompt-router/amazon.nova:1"
 MODELS = {
     "gpt": Model(upstream=UpstreamModel(GPT), settings=Settings(surface=Surface.OPENAI)),
+    "gpt-mantle": Model(upstream=UpstreamModel(GPT), settings=Settings(surface=Surface.MANTLE_OPENAI)),
     "oss": Model(upstream=UpstreamModel(GPT_OSS), settings=Settings(surface=Surface.OPENAI)),
     "oss-mantle": Model(upstream=UpstreamModel(GPT_OSS), settings=Settings(surface=Surface.MANTLE_OPENAI)),
     "oss-converse": Model(upstream=UpstreamModel(GPT_OSS)),
@@ -248,3 +249,41 @@ def test_a_request_that_follows_the_clock_is_no_repetition(client: openai.OpenAI
     assert raw.headers["x-pilothouse-attempts"] == "2"
     simulators.controls.settings.bedrock_clock_skew_s = 0
     chat(client, "nova")
+
+
+RESPONDING = ("gpt", "gpt-mantle", "oss", "oss-mantle", "oss-converse", "nova", "sonnet", "llama")
+
+
+@pytest.mark.parametrize("model", [*RESPONDING, "keyed-gpt", "keyed-gpt-mantle"])
+def test_responses_reach_every_surface(client: openai.OpenAI, model: str) -> None:
+    answer = client.responses.create(model=model, input="Hello there", store=False)
+    assert (answer.object, answer.status) == ("response", "completed")
+    assert "Hello there" in answer.output_text
+    with client.responses.stream(model=model, input="Hello there", store=False) as stream:
+        final = stream.get_final_response()
+    assert (final.output_text, final.usage) == (answer.output_text, answer.usage)
+
+
+def test_responses_pass_to_who_has_them_and_their_memory_is_bedrocks(client: openai.OpenAI) -> None:
+    first = client.responses.create(model="gpt", input="Hello")
+    second = client.responses.create(model="gpt", input="And now?", previous_response_id=first.id)
+    assert "turns=3" in second.output_text
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_chat_reaches_a_model_that_has_responses_alone(client: openai.OpenAI, streams: bool) -> None:
+    if streams:
+        chunks = streamed(client, "gpt-mantle")
+        assert "Hello there" in text(chunks)
+        assert finish(chunks) == "stop"
+        return
+    assert "Hello there" in chat(client, "gpt-mantle").choices[0].message.content
+
+
+def test_messages_reach_a_model_that_has_responses_alone(proxy: Process, client: openai.OpenAI) -> None:
+    with anthropic.Anthropic(base_url=f"http://127.0.0.1:{proxy.port}", api_key=KEY, max_retries=0) as claude:
+        asked: Any = {"model": "gpt-mantle", "max_tokens": 100, "messages": HELLO}
+        answer = claude.messages.create(**asked)
+        assert "Hello there" in answer.content[-1].text
+        with claude.messages.stream(**asked) as stream:
+            assert stream.get_final_text() == answer.content[-1].text

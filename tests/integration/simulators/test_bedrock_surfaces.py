@@ -152,3 +152,27 @@ def test_an_api_key_opens_both_hosts(simulators: Simulators) -> None:
     ):
         with client(url, endpoint=endpoint, api_key=key) as sdk:
             assert ask(sdk, GPT_OSS).choices[0].finish_reason == "stop"
+
+
+def test_responses_are_served_where_the_family_has_them(runtime: openai.OpenAI, simulators: Simulators) -> None:
+    with (
+        client(f"{simulators.mantle_url}/openai/v1", endpoint="mantle", **SIGNED) as newer,
+        client(f"{simulators.mantle_url}/v1", endpoint="mantle", **SIGNED) as open_weight,
+    ):
+        for sdk, model in ((runtime, GPT), (newer, GPT), (open_weight, GPT_OSS)):
+            answer = sdk.responses.create(model=model, input="Hello")
+            assert (answer.status, answer.model) == ("completed", model)
+            with sdk.responses.stream(model=model, input="Hello") as stream:
+                assert stream.get_final_response().output_text == answer.output_text
+        with pytest.raises(openai.BadRequestError, match="isn't supported on this route"):
+            ask(newer, GPT)
+    with pytest.raises(openai.BadRequestError, match="isn't supported on this route"):
+        runtime.responses.create(model=GPT_OSS, input="Hello")
+
+
+def test_a_response_there_reasons_and_its_reasoning_goes_back(runtime: openai.OpenAI) -> None:
+    asked: Any = {"model": GPT, "store": False, "include": ["reasoning.encrypted_content"]}
+    first = runtime.responses.create(input="Hello", reasoning={"effort": "low"}, **asked)
+    assert [item.type for item in first.output] == ["reasoning", "message"]
+    conversation: list[Any] = [{"role": "user", "content": "Hello"}, *first.output, {"role": "user", "content": "And?"}]
+    assert runtime.responses.create(input=conversation, **asked).status == "completed"

@@ -1,7 +1,8 @@
 """OpenAI's API as Bedrock speaks it, on the runtime host (`/openai/v1`) and on `bedrock-mantle` (`/v1`, `/openai/v1`).
 
-Chat Completions alone. Sources: Bedrock user guide, "Endpoints supported by Amazon Bedrock", "Invoke a model with the
-OpenAI Chat Completions API"; what the families refuse there is as LiteLLM's public model table has observed it.
+Chat Completions and Responses. Sources: Bedrock user guide, "Endpoints supported by Amazon Bedrock", "Invoke a model
+with the OpenAI Chat Completions API", "Responses API"; what the families refuse there is as LiteLLM's public model
+has observed it.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from tests.simulators.models import BedrockModel, OpenAIModel
 from tests.simulators.models import Kind as ModelKind
 from tests.simulators.openai_chat import chat, errors
 from tests.simulators.openai_chat.errors import BadRequest
-from tests.simulators.openai_chat.service import CHAT, Asked, Located
+from tests.simulators.openai_chat.service import CHAT, COMPLETIONS, RESPONSES, Asked, Located
 from tests.simulators.openai_chat.voice import OpenAIVoice
 from tests.simulators.speech import Speech
 from tests.simulators.wire.server import Request
 
 _HEADERS: Final = [("x-amzn-requestid", answers.REQUEST_ID)]
-_RUNTIME_PATHS: Final = {b"/openai/v1/chat/completions": "/openai/v1"}
-_MANTLE_PATHS: Final = {b"/v1/chat/completions": "/v1", b"/openai/v1/chat/completions": "/openai/v1"}
+_PATHS: Final = {b"/chat/completions": CHAT, b"/responses": RESPONSES}
+_PREFIXES: Final = {sign_in.RUNTIME: (b"/openai/v1",), sign_in.MANTLE: (b"/v1", b"/openai/v1")}
 _SAMPLING: Final = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "logprobs")
 
 
@@ -42,7 +43,11 @@ class OpenAISurface:
     def __init__(self, controls: Controls, *, service: str) -> None:
         self._controls = controls
         self._service = service
-        self._paths = _MANTLE_PATHS if service == sign_in.MANTLE else _RUNTIME_PATHS
+        self._paths = {
+            prefix + path: Located(operation, version=prefix.decode())
+            for prefix in _PREFIXES[service]
+            for path, operation in _PATHS.items()
+        }
         self.voice: Voice = OpenAIVoice(_HEADERS)
 
     def models(self) -> Mapping[str, OpenAIModel]:
@@ -59,14 +64,15 @@ class OpenAISurface:
                     kind=ModelKind.CHAT,
                     context_window=row.context_window,
                     max_output_tokens=row.max_output_tokens,
+                    reasons=True,
                 )
         return found
 
     def locate(self, request: Request) -> Located | Whole:
-        prefix = self._paths.get(request.path)
-        if prefix is None or request.method != b"POST":
+        located = self._paths.get(request.path)
+        if located is None or request.method != b"POST":
             return errors.answer(404, errors.body("Not found", kind="invalid_request_error"), _HEADERS)
-        return Located(CHAT, version=prefix)
+        return located
 
     def credential(self, request: Request, located: Located) -> str | Whole:
         try:
@@ -105,8 +111,10 @@ class OpenAISurface:
         if row is None:
             return
         prefix = row.mantle if self._service == sign_in.MANTLE else row.openai
-        if prefix != located.version:
+        if prefix != located.version or not self._speaks(row, located.operation):
             raise BadRequest(f"model `{body['model']}` isn't supported on this route", param="model")
+        if located.operation == RESPONSES:
+            return
         if (body.get("n") or 1) > 1:
             raise BadRequest("n must be 1", param="n")
         name = row.id.partition(".")[2]
@@ -115,6 +123,13 @@ class OpenAISurface:
         elif name.startswith("gpt-") and body.get("reasoning_effort") != "none":
             _refuse(body, _SAMPLING, "is only supported when reasoning_effort is none")
             _refuse(body, ("tools",), "is only supported when reasoning_effort is none")
+
+    def _speaks(self, row: BedrockModel, operation: str) -> bool:
+        """gpt-oss has no responses on the runtime host, the newer ones have nothing else on `bedrock-mantle`."""
+        open_weight = ".gpt-oss" in row.id
+        if self._service == sign_in.MANTLE:
+            return open_weight or operation == RESPONSES
+        return operation == CHAT or not open_weight
 
     def _row(self, body: Any) -> BedrockModel | None:
         name = body.get("model") if isinstance(body, dict) else None
@@ -129,6 +144,18 @@ class OpenAISurface:
             return answers.stream(200, [("content-type", "text/event-stream"), *_HEADERS], chat.sse(events))
         payload = chat.completion(asked.body, spoken, counts, model=asked.model)
         return answers.whole(200, [("content-type", "application/json"), *_HEADERS], msgspec.json.encode(payload))
+
+    def blocked(self, asked: Asked, wishes: Mapping[str, str]) -> str | None:
+        return None  # guardrails judge what goes through Converse and InvokeModel
+
+    def judged(self, response: dict[str, Any], *, blocked: str | None) -> dict[str, Any]:
+        return response
+
+    def unfit(self, model: OpenAIModel, operation: str) -> BadRequest:
+        return BadRequest(f"model `{model.id}` isn't supported on this route", param="model")
+
+    def text(self, asked: Asked, spoken: list[list[Speech]], counts: Mapping[str, Any]) -> Answer:
+        raise self.unfit(asked.model, COMPLETIONS)
 
     def headers(self, model: OpenAIModel) -> list[tuple[str, str]]:
         return list(_HEADERS)

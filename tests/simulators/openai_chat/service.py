@@ -257,7 +257,7 @@ class OpenAIService:
 
     def _response(self, asked: Asked) -> _Prepared:
         """As `_chat`, of the chat that the items amount to; ids make each answer one of its own."""
-        surface, model = self._surface, asked.model
+        surface, model = self._surface, asked.model.in_responses
         body = responses_checks.responses(asked.body, model=model)
         conversation = [*self._memory.before(body), *items.items_of(body)]
         responses_checks.unanswered(conversation)
@@ -287,7 +287,7 @@ class OpenAIService:
         return _Prepared(answer, model, streamed=True, reserve=reserve)
 
     def _input_tokens(self, body: Any, model: OpenAIModel) -> _Prepared:
-        checked = responses_checks.responses(body, model=model)
+        checked = responses_checks.responses(body, model=model.in_responses)
         tokens = chat.input_tokens(items.as_chat(checked, items.items_of(checked)))
         counted = msgspec.json.encode({"object": "response.input_tokens", "input_tokens": tokens})
         headers = [("content-type", "application/json"), *self._surface.headers(model)]

@@ -14,7 +14,7 @@ from pilothouse_proxy.ports import Call
 LEAST_OUTPUT = 16
 """Responses refuse a smaller `max_output_tokens`."""
 
-_REASONS = re.compile(r"(^|[^a-z0-9])(o[1-9]|gpt-?[5-9]|gpt-oss)|codex|deep-research", re.IGNORECASE)
+_REASONS = re.compile(r"(^|[^a-z0-9])(o[1-9]|gpt-?[5-9](?![0-9.]*-chat)|gpt-oss)|codex|deep-research", re.IGNORECASE)
 _NO_ARGUMENTS = msgspec.Raw(b'{"type":"object","properties":{}}')
 _MODES = {ToolMode.AUTO: "auto", ToolMode.NONE: "none", ToolMode.ANY: "required"}
 _BUDGETS = ((2_048, "low"), (8_192, "medium"))
@@ -29,6 +29,8 @@ _HINTS: Mapping[str, str] = {
     "function_call": "send `tool_choice`",
     "store": "answers are not stored",
     "stop": "cut the answer yourself",
+    "temperature": "only with `reasoning_effort` none",
+    "top_p": "only with `reasoning_effort` none",
     "logprobs": "it tells no probabilities of tokens",
     "top_logprobs": "it tells no probabilities of tokens",
 }
@@ -92,9 +94,12 @@ def _add_limits(request: Request, *, reasons: bool, document: dict[str, object])
             raise GatewayError(Kind.INVALID_REQUEST, message, param="max_completion_tokens")
         document["max_output_tokens"] = limit
     for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
-        # 1 is what every model does unasked; those that reason refuse to be told.
-        if value is not None and not (reasons and value == 1):
-            document[name] = value
+        # 1 is what every model does unasked; while they reason, models refuse to be told.
+        if value is None or (reasons and value == 1):
+            continue
+        if reasons and request.effort != "none":
+            raise _unsupported(name)
+        document[name] = value
     if any(request.stop):
         raise _unsupported("stop")
 
