@@ -12,6 +12,7 @@ import pytest
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, RouteKey, UpstreamModel
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import AccessKey, APIKey
+from pilothouse_api.snapshot.endpoints.anthropic import AnthropicEndpoint
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint, Responses
@@ -22,12 +23,13 @@ from tests.integration.proxy.configurations import IDENTITY, KEY, QUICK, route
 from tests.integration.proxy.control import ControlServer
 from tests.integration.proxy.process import Process, process
 from tests.simulators import credentials
+from tests.simulators.anthropic import service  # noqa: F401 -- loaded before a request waits for it
 from tests.simulators.faults import Fault, Kind
 from tests.simulators.faults import Provider as Whose
 from tests.simulators.fleet import Simulators
 
 NATIVE = ("gpt", "gpt-dated", "gpt-plain")
-EVERY = ("claude", *NATIVE)
+EVERY = ("claude", "claude-direct", "gpt-translated", *NATIVE)
 POOL_SIZES = itertools.count(64)
 SCHEMA_OF_CITY: Any = {
     "type": "object",
@@ -40,10 +42,12 @@ CHAT_WEATHER: Any = {"type": "function", "function": {"name": "get_weather", "pa
 
 
 def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
-    """claude, reasoner (Bedrock); gpt (Azure v1), gpt-dated (Azure), gpt-plain (OpenAI), thinker; codex of each."""
+    """claude, reasoner (Bedrock, and Anthropic: *-direct); gpt (Azure v1), gpt-dated (Azure), gpt-plain (OpenAI),
+    gpt-translated (a server without responses), thinker; codex of each.
+    """
     connection = Connection(pool_size=pool_size)
-    keys = [ProviderKey(f"clouds/{name}") for name in ("bedrock", "azure", "dated", "plain")]
-    bedrock, azure, dated, plain = keys
+    keys = [ProviderKey(f"clouds/{name}") for name in ("bedrock", "azure", "dated", "plain", "direct", "compatible")]
+    bedrock, azure, dated, plain, direct, compatible = keys
     deployments = {name: Model(upstream=UpstreamModel(name)) for name in ("gpt-4o", "o4-mini", "gpt-5-codex")}
 
     def to(*targets: Target, model: str) -> Any:
@@ -52,6 +56,9 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
     routes = {
         "claude": to(Target(provider=bedrock, model="claude"), model="claude"),
         "reasoner": to(Target(provider=bedrock, model="reasoner"), model="reasoner"),
+        "claude-direct": to(Target(provider=direct, model="claude"), model="claude-direct"),
+        "reasoner-direct": to(Target(provider=direct, model="reasoner"), model="reasoner-direct"),
+        "gpt-translated": to(Target(provider=compatible, model="gpt-4o"), model="gpt-translated"),
         "gpt": to(Target(provider=azure, model="gpt-4o"), model="gpt"),
         "gpt-dated": to(Target(provider=dated, model="gpt-4o"), model="gpt-dated"),
         "gpt-plain": to(Target(provider=plain, model="gpt-4o"), model="gpt-plain"),
@@ -88,8 +95,20 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
             plain: Provider(
                 endpoint=OpenAIEndpoint(url=simulators.openai_url, responses=Responses.NATIVE), models=deployments
             ),
+            direct: Provider(
+                endpoint=AnthropicEndpoint(url=simulators.anthropic_url),
+                models={
+                    "claude": Model(upstream=UpstreamModel("claude-3-haiku-20240307")),
+                    "reasoner": Model(upstream=UpstreamModel("claude-sonnet-4-6")),
+                },
+            ),
+            compatible: Provider(
+                endpoint=OpenAIEndpoint(url=simulators.openai_url, responses=Responses.TRANSLATED), models=deployments
+            ),
         },
         credentials={
+            direct: APIKey(key=Secret(credentials.ANTHROPIC_API_KEY)),
+            compatible: APIKey(key=Secret(credentials.OPENAI_API_KEY)),
             bedrock: AccessKey(
                 access_key_id=credentials.SESSION_ACCESS_KEY_ID,
                 secret_access_key=Secret(credentials.SESSION_SECRET_ACCESS_KEY),
@@ -172,7 +191,7 @@ def test_tools_are_called_until_the_model_has_what_it_needs(client: openai.OpenA
     assert second.output_text.startswith("The tools said: cold | cold")
 
 
-@pytest.mark.parametrize("model", ["reasoner", *NATIVE])
+@pytest.mark.parametrize("model", ["reasoner", "reasoner-direct", "gpt-translated", *NATIVE])
 def test_structured_output_is_parsed(client: openai.OpenAI, model: str) -> None:
     class Place(pydantic.BaseModel):
         model_config = pydantic.ConfigDict(extra="forbid")
@@ -181,7 +200,7 @@ def test_structured_output_is_parsed(client: openai.OpenAI, model: str) -> None:
     assert client.responses.parse(model=model, input="Where?", text_format=Place).output_parsed == Place(city="value")
 
 
-@pytest.mark.parametrize("model", ["reasoner", "thinker"])
+@pytest.mark.parametrize("model", ["reasoner", "reasoner-direct", "thinker"])
 def test_reasoning_comes_back_as_it_was(client: openai.OpenAI, simulators: Simulators, model: str) -> None:
     asked: Any = {
         "model": model,
@@ -276,3 +295,12 @@ def test_a_refusal_of_azures_filter_keeps_its_reason(client: openai.OpenAI) -> N
     assert refused.value.code == "content_filter"
     assert isinstance(refused.value.body, dict)
     assert "innererror" in refused.value.body
+
+
+@pytest.mark.parametrize("model", ["claude-direct", "gpt-translated"])
+def test_a_refusal_is_told_as_one(client: openai.OpenAI, model: str) -> None:
+    answer = client.responses.create(model=model, input="simulate refusal")
+    last: Any = answer.output[-1]
+    assert last.content[0].type == "refusal"
+    told = list(client.responses.create(model=model, input="simulate refusal", stream=True))
+    assert [event.refusal for event in told if event.type == "response.refusal.done"] == [last.content[0].refusal]

@@ -24,6 +24,7 @@ _FINISH: Final[Mapping[Ended, str]] = {
 _ARGUMENT_PIECE: Final = 16
 _CACHE_STEP: Final = 128
 _CACHE_MIN: Final = 1024
+REFUSAL: Final = "I can't help with that."
 _FACTS: Final = ("temperature", "top_p", "max_tokens", "max_completion_tokens", "reasoning_effort", "seed", "n")
 COMPLETION_ID: Final = f"chatcmpl-{answers.RUN}{SLOT}"
 FINGERPRINT: Final = "fp_5e3d0c1a2b"
@@ -181,7 +182,7 @@ def completion(
             "role": "assistant",
         }
         if "refusal" in one.wishes:
-            message["content"], message["refusal"] = None, "I can't help with that."
+            message["content"], message["refusal"] = None, REFUSAL
         if one.calls:
             message["tool_calls"] = [
                 {
@@ -239,7 +240,9 @@ def chunks(
     for index, one in enumerate(spoken):
         first = {"content": None if one.calls and not one.pieces else "", "refusal": None, "role": "assistant"}
         add("role", index, first)
-        for piece in one.pieces:
+        if "refusal" in one.wishes:
+            add("refusal", index, {"refusal": REFUSAL})
+        for piece in () if "refusal" in one.wishes else one.pieces:
             add("content", index, {"content": piece}, logprobs=_logprobs(body, [piece]))
         for number, (name, arguments) in enumerate(one.calls):
             opened = {"arguments": "", "name": name}

@@ -10,12 +10,11 @@ from typing import Any, Final
 import msgspec
 
 from tests.simulators.models import OpenAIModel
-from tests.simulators.openai_chat.chat import Chunk
+from tests.simulators.openai_chat.chat import REFUSAL, Chunk
 from tests.simulators.openai_responses import encryption
 from tests.simulators.speech import Ended, Speech
 
 _ARGUMENT_PIECE: Final = 16
-REFUSAL: Final = "I can't help with that."
 
 
 def fresh_id(kind: str) -> str:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from pilothouse_proxy.dialects.openai_responses import errors, reasoning, views
+from pilothouse_proxy.dialects.openai_responses import errors, filters, reasoning, views
 from pilothouse_proxy.dialects.openai_responses import usage as wire_usage
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange import estimate
@@ -43,6 +43,7 @@ def reply(body: bytes) -> Reply:
         usage=usage_of(answer, gathered.shown_bytes),
         refusal=refusal or None,
         citations=tuple(gathered.citations),
+        findings=filters.decode(answer.content_filters),
         service_tier=answer.service_tier,
         unknown=tuple(gathered.unknown),
     )

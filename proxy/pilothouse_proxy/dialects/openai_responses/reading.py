@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from pilothouse_proxy.dialects.openai_responses import answer, errors, reasoning, views
+from pilothouse_proxy.dialects.openai_responses import answer, errors, filters, reasoning, views
 from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange import events
 from pilothouse_proxy.framing import sse
@@ -150,6 +150,9 @@ class Decoder:
         refusal = "".join(self._refusals)
         finish = answer.finish_of(response, unknown, called=self._called > 0, refused=bool(refusal))
         told += [events.Unknown(name) for name in unknown]
+        findings = filters.decode(response.content_filters)
+        if findings:
+            told.append(events.Judged(findings))
         told.append(events.Finished(finish, refusal=refusal or None))
         told.append(events.Settled(answer.usage_of(response, self._shown_bytes), response.service_tier))
         self._over = True

@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 
 from pilothouse_proxy import errors
-from pilothouse_proxy.dialects.openai_responses import echo
+from pilothouse_proxy.dialects.openai_responses import echo, filters
 from pilothouse_proxy.dialects.openai_responses import usage as wire_usage
 from pilothouse_proxy.dialects.openai_responses.output import Call as CallItem
 from pilothouse_proxy.dialects.openai_responses.output import Item, Message, Reasoning, Refusal, Told, annotations
 from pilothouse_proxy.errors import Failure
 from pilothouse_proxy.exchange import events
+from pilothouse_proxy.exchange.filters import Finding
 from pilothouse_proxy.exchange.parts import Citation
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.usage import Usage
@@ -38,6 +39,7 @@ class Encoder:
         self._sequence = 0
         self._begun = False
         self._finish = Finish.STOP
+        self._findings: list[Finding] = []
         self._open: Item | None = None
         self._waiting: list[tuple[events.ToolCallStarted, list[str]]] = []
         """Calls that have begun while another one was not whole yet, with their pieces."""
@@ -143,6 +145,11 @@ class Encoder:
         item = self._open
         return told + b"".join([self._event(item.grown(piece)) for piece in pieces if item is not None])
 
+    def _judged(self, event: events.Judged) -> bytes:
+        """They are told with the whole response, at its end."""
+        self._findings += event.findings
+        return b""
+
     def _finished(self, event: events.Finished) -> bytes:
         self._finish = event.finish
         told = b"" if event.refusal is None else self._refuse(event.refusal)
@@ -183,7 +190,7 @@ class Encoder:
 
     def _response(self, status: str, usage: Usage | None, tier: str | None) -> bytes:
         incomplete = status == "incomplete"
-        changing = {
+        changing: dict[str, object] = {
             "status": status,
             "error": None,
             "incomplete_details": {"reason": _INCOMPLETE[self._finish]} if incomplete else None,
@@ -191,6 +198,8 @@ class Encoder:
             "service_tier": tier,
             "usage": None if usage is None else wire_usage.encode(usage),
         }
+        if self._findings and status != "in_progress":
+            changing["content_filters"] = filters.encode(self._findings)
         return self._head + b"," + _encode(changing)[1:]
 
     def _tell(self, told: list[Told]) -> bytes:
@@ -210,6 +219,7 @@ _WRITERS: dict[type, Callable[[Encoder, Any], bytes]] = {
     events.ThinkingEnded: Encoder._thinking_ended,
     events.ToolCallStarted: Encoder._call_started,
     events.ToolCallDelta: Encoder._call_delta,
+    events.Judged: Encoder._judged,
     events.Finished: Encoder._finished,
     events.Settled: Encoder._settled,
 }

@@ -114,6 +114,8 @@ class Answer(msgspec.Struct):
     incomplete_details: IncompleteDetails | None = None
     usage: WireUsage | None = None
     service_tier: str | None = None
+    content_filters: object = None
+    """Azure's."""
 
 
 class Settled(msgspec.Struct):
