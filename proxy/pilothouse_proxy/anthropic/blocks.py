@@ -7,6 +7,7 @@ import msgspec
 
 from pilothouse_proxy.anthropic import marks, names, refusal
 from pilothouse_proxy.anthropic.tools import Rendering
+from pilothouse_proxy.exchange import sealed
 from pilothouse_proxy.exchange.capabilities import Capabilities, History
 from pilothouse_proxy.exchange.parts import (
     Audio,
@@ -73,7 +74,7 @@ class Encoder:
         if self.caps.history is not History.SIGNED:
             return []
         if isinstance(part, RedactedThinking):
-            return [{"type": "redacted_thinking", "data": part.base64}]
+            return [] if sealed.is_sealed(part) else [{"type": "redacted_thinking", "data": part.base64}]
         if part.signature is None:
             return []
         return [{"type": "thinking", "thinking": part.text, "signature": part.signature}]

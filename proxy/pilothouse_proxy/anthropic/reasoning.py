@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pilothouse_proxy.anthropic import refusal
+from pilothouse_proxy.exchange import sealed
 from pilothouse_proxy.exchange.capabilities import Capabilities, Reasoning
 from pilothouse_proxy.exchange.parts import RedactedThinking, Thinking, ToolCall
 from pilothouse_proxy.exchange.request import Request, Role
@@ -82,7 +83,7 @@ def _require_thinking_blocks(request: Request, caps: Capabilities) -> None:
             return  # a finished round: thinking of before may be missing
         if turn.role is Role.ASSISTANT and any(isinstance(part, ToolCall) for part in turn.parts):
             first = turn.parts[0]
-            signed = isinstance(first, RedactedThinking) or (
+            signed = (isinstance(first, RedactedThinking) and not sealed.is_sealed(first)) or (
                 isinstance(first, Thinking) and first.signature is not None
             )
             if not signed:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pilothouse_proxy.dialects.openai_chat import names
 from pilothouse_proxy.dialects.openai_chat.refusal import unsupported
 from pilothouse_proxy.dialects.openai_chat.rules import Rules
-from pilothouse_proxy.exchange import media
+from pilothouse_proxy.exchange import media, sealed
 from pilothouse_proxy.exchange.capabilities import History
 from pilothouse_proxy.exchange.parts import (
     Audio,
@@ -108,7 +108,8 @@ def _reasoning(turn: Turn, rules: Rules) -> Message:
     blocks: list[Message] = []
     for part in turn.parts:
         if isinstance(part, RedactedThinking):
-            blocks.append({"type": "redacted_thinking", "data": part.base64})
+            if not sealed.is_sealed(part):
+                blocks.append({"type": "redacted_thinking", "data": part.base64})
         elif isinstance(part, Thinking) and part.signature is not None:
             blocks.append({"type": "thinking", "thinking": part.text, "signature": part.signature})
     return {"thinking_blocks": blocks} if blocks else {}
