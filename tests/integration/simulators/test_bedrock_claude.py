@@ -8,6 +8,7 @@ from typing import Any
 
 import anthropic
 import pytest
+from anthropic.lib.aws._auth import get_auth_headers
 from anthropic.types import Message
 from botocore.exceptions import ClientError, EventStreamError
 from urllib3.exceptions import ProtocolError
@@ -259,8 +260,6 @@ class RuntimeClient(anthropic.AnthropicBedrockMantle):
     """Signs for `bedrock` where the SDK signs for `bedrock-mantle`."""
 
     def _prepare_request(self, request: Any) -> None:
-        from anthropic.lib.aws._auth import get_auth_headers
-
         request.headers.update(
             get_auth_headers(
                 method=request.method,
