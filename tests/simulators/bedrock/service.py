@@ -77,7 +77,7 @@ class BedrockService:
             return faults.sent(model, extra=date)
         if operation == "CountTokens":
             return faults.sent(_counted(request.body, model=model), extra=date)
-        streamed = operation in ("ConverseStream", generation.STREAMED)
+        streamed = operation.endswith("Stream")
         fault = None
         if controls.faults.rules:
             fault = controls.faults.take(

@@ -70,6 +70,7 @@ _IDENTITY = (b"accept-encoding", b"identity")
 """A compressed answer could not be relayed event by event."""
 
 _CLAUDE = "anthropic.claude-"
+_CLAUDE_BEFORE_MESSAGES = ("anthropic.claude-v2", "anthropic.claude-instant")
 
 
 def dialects(operation: str, model: Model) -> tuple[DialectName, ...]:
@@ -107,9 +108,13 @@ def _native(client: DialectName, row: Row, model: Model) -> list[DialectName]:
     preference = Preference.INVOKE if chosen is Surface.INVOKE else Preference.CONVERSE
     found = list(invoke_models.dialects(model, preference))
     as_it_is = client is _D.ANTHROPIC_MESSAGES and chosen is not Surface.CONVERSE
-    if row.prefix.startswith(_CLAUDE) and (as_it_is or chosen is Surface.INVOKE):
+    if _takes_messages(row) and (as_it_is or chosen is Surface.INVOKE):
         found.insert(0, _D.BEDROCK_INVOKE_ANTHROPIC)
     return found
+
+
+def _takes_messages(row: Row) -> bool:
+    return row.prefix.startswith(_CLAUDE) and not row.prefix.startswith(_CLAUDE_BEFORE_MESSAGES)
 
 
 def on_mantle(dialect: DialectName, model: Model) -> bool:
