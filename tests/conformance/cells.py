@@ -25,7 +25,7 @@ class Declared:
     streams: bool = False
     """Whether the provider is asked to stream."""
     passes: bool = False
-    """Whether the request passes as it is."""
+    """Whether the request passes as it is, if in another frame."""
     estimated: bool = False
     """Whether the gateway answers by itself, with a guess."""
 
@@ -91,7 +91,8 @@ def declared(cell: Cell) -> Declared:
             assert error.kind in {Kind.UNSUPPORTED, Kind.INVALID_REQUEST}, error
             refused = refused if refused.param else Declared(None, error.param or "")
         else:
-            passes = way.dialect is runtime.CLIENT_DIALECTS[operation]
+            own = runtime.CLIENT_DIALECTS[operation]
+            passes = way.dialect is own or (own, way.dialect) in translation.REFRAMED
             return Declared(way.dialect, streams=call.streams, passes=passes)
     return Declared(None, estimated=True) if operation in FREE else refused
 

@@ -62,9 +62,9 @@ _CLAUDE_5 = frozenset({Feature.SAMPLING, Feature.FORCED_TOOL, Feature.REASONING}
 _IMAGES = frozenset({Feature.EMBED_IMAGE})
 
 ROWS = (
-    Row(_B, "Claude 3", "anthropic.claude-3-haiku-20240307-v1:0"),
+    Row(_B, "Claude 3", "anthropic.claude-3-haiku-20240307-v1:0", refuses=_REASONING | {Feature.SCHEMA}),
     Row(_B, "Claude 4.5", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
-    Row(_B, "Claude 5.5", "global.anthropic.claude-opus-5-5"),
+    Row(_B, "Claude 5.5", "global.anthropic.claude-opus-5-5", refuses=_CLAUDE_5),
     Row(_B, "Claude 2", "anthropic.claude-v2:1"),
     Row(_B, "Nova", "amazon.nova-pro-v1:0"),
     Row(_B, "Nova Micro", "amazon.nova-micro-v1:0"),

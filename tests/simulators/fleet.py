@@ -47,6 +47,13 @@ class Simulators:
 
             return AnthropicService(self.controls)
 
+        @cache
+        def claude_of_bedrock(service: str) -> Service:
+            from tests.simulators.anthropic.service import AnthropicService
+            from tests.simulators.bedrock.anthropic_surface import AnthropicSurface
+
+            return AnthropicService(self.controls, AnthropicSurface(self.controls, service=service))
+
         def openai_port(request: Request) -> Reply:
             if request.target.startswith(b"/anthropic/"):
                 return claude()(request)
@@ -56,11 +63,18 @@ class Simulators:
         openai = OpenAIService(self.controls, OpenAISurface(self.controls, service=sign_in.RUNTIME))
         mantle = OpenAIService(self.controls, OpenAISurface(self.controls, service=sign_in.MANTLE))
 
+        def mantle_host(request: Request) -> Reply:
+            if request.target.startswith(b"/anthropic/"):
+                return claude_of_bedrock(sign_in.MANTLE)(request)
+            return mantle(request)
+
         def runtime_host(request: Request) -> Reply:
+            if request.target.startswith(b"/anthropic/"):
+                return claude_of_bedrock(sign_in.RUNTIME)(request)
             return openai(request) if request.target.startswith(b"/openai/") else native(request)
 
         self._bedrock = Server(service=runtime_host, host=host, port=bedrock_port, reuse_port=reuse_port)
-        self._mantle = Server(service=mantle, host=host, port=mantle_port, reuse_port=reuse_port)
+        self._mantle = Server(service=mantle_host, host=host, port=mantle_port, reuse_port=reuse_port)
         self._azure = Server(service=openai_port, host=host, port=azure_port, reuse_port=reuse_port)
         self.admin: Service = AdminService(self.controls)
         """May be replaced by one that does more."""
