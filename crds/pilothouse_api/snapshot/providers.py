@@ -6,6 +6,7 @@ from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_api.snapshot.facts import Facts
 
 Endpoint = AzureOpenAIEndpoint | BedrockEndpoint | OpenAIEndpoint
 
@@ -17,6 +18,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     family: str | None = None
     """Whose capabilities apply where the upstream name does not tell (an opaque ARN, a deployment name)."""
     max_output_tokens: int | None = None
+    facts: Facts | None = None
+    """None: nothing is known."""
 
 
 class Proxy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,4 +45,6 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     endpoint: Endpoint
     models: dict[str, Model] = {}
+    unlisted: bool = False
+    """What it has is to be found out, and is not known yet: names that are not in `models` are passed on, too."""
     connection: Connection = Connection()

@@ -77,7 +77,9 @@ def _tapped(spec: LLMProviderSpec, way: Way) -> OwnUse | None:
 
 def _way(spec: LLMProviderSpec) -> Way:
     if spec.bedrock is not None:
-        return bedrock.way(spec.bedrock, (model.upstream_model or model.name for model in spec.models))
+        # A session for what the account turns out to have must not be narrowed to what the manifest happens to name.
+        named = () if spec.discovery is not None else spec.models
+        return bedrock.way(spec.bedrock, (model.upstream_model or model.name for model in named))
     if spec.azure_openai is not None:
         return azure_openai.way(spec.azure_openai)
     if spec.openai is not None:

@@ -5,15 +5,19 @@ from dataclasses import dataclass, field
 
 from pilothouse_api.secret import Secret
 from pilothouse_operator.compile.identities import (
+    Account,
     Address,
     AWSParameterAddress,
     AWSSecretAddress,
     AWSSession,
+    AzureAccount,
+    BedrockAccount,
     EntraIdentity,
     EntraWay,
     GoogleSecretAddress,
     Grant,
     KeyVaultAddress,
+    ModelServer,
     VaultAddress,
 )
 
@@ -40,6 +44,9 @@ _NAMES = {
     "azureKeyVault": "Azure Key Vault",
     "gcpSecretManager": "Google Secret Manager",
     "vault": "Vault",
+    "bedrock": "Bedrock",
+    "azureResourceManager": "Azure Resource Manager",
+    "modelServer": "the model server",
 }
 
 
@@ -63,6 +70,17 @@ def of_address(address: Address, sign_in: Mapping[str, Secret]) -> Target:
             return Target(service="gcpSecretManager", where=address.endpoint or address.project)
         case VaultAddress():
             return Target(service="vault", where=address.server)
+
+
+def of_account(account: Account, values: Mapping[str, Secret]) -> Target:
+    """Bedrock counts by account and region, Azure Resource Manager by subscription; a server is one of its own."""
+    match account:
+        case BedrockAccount():
+            return _aws("bedrock", account.endpoint or account.region, values)
+        case AzureAccount():
+            return Target(service="azureResourceManager", where=account.endpoint)
+        case ModelServer():
+            return Target(service="modelServer", where=account.url)
 
 
 def _aws(service: str, where: str, values: Mapping[str, Secret]) -> Target:

@@ -33,7 +33,7 @@ from pilothouse_operator.ports import (
     SecretState,
 )
 from pilothouse_operator.reconciler import Elsewhere, Reconciler, Sources
-from tests.unit.operator.outside import Counter, Storehouse
+from tests.unit.operator.outside import Counter, Storehouse, Surveyor
 
 CALLERS = Identity(api_keys={"00": KeyHolder(namespace="default", user="ci")})
 PROVIDER = {
@@ -76,6 +76,7 @@ class Outside:
         self.observations: list[Observation] = []
         self.broken: Exception | None = None
         self.counter = Counter()
+        self.surveyor = Surveyor()
 
     def monotonic(self) -> float:
         return self.now
@@ -109,6 +110,7 @@ class Running:
                 secrets=outside,
                 stored=Storehouse(),
                 broker=outside.counter,
+                accounts=outside.surveyor,
                 callers=outside,
                 access=IdentityAccess(),
             ),

@@ -133,6 +133,11 @@ class BedrockSpec(Part):
         description="URL to call instead of the region's public one: a VPC interface endpoint or a simulator. The "
         "signature is still made for `region`.",
     )
+    control_endpoint: HostURL | None = Field(
+        default=None,
+        description="URL to call instead of the region's public `bedrock` one when the account's models are listed "
+        "(`discovery`): a VPC interface endpoint or a simulator.",
+    )
     fips: Fips = Field(
         default=Fips.DISABLED,
         description="`Enabled` calls `bedrock-runtime-fips.<region>…`, which AWS offers in some regions of the United "

@@ -10,7 +10,7 @@ from pilothouse_api.resources.providers.bedrock import AccessKeyAuth, BedrockSpe
 from pilothouse_api.resources.secret_values import SecretValue
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_operator.compile import hosts
-from pilothouse_operator.compile.identities import AWSIdentity, AWSSession, BedrockForm
+from pilothouse_operator.compile.identities import AWSIdentity, AWSSession, BedrockAccount, BedrockForm
 from pilothouse_operator.compile.ways import OwnUse, Shown, Way, assumed
 from pilothouse_operator.compile.world import SignInKind
 
@@ -58,14 +58,35 @@ def way(spec: BedrockSpec, models: Iterable[str]) -> Way:
     return Way(kind=SignInKind.DEFAULT, path=path, grant=grant, own=OwnUse(field=path, shown=_shown(spec)))
 
 
+def account(spec: BedrockSpec) -> BedrockAccount | Problem:
+    """The region's models, asked for as the operator: what proxies get may call models alone."""
+    if spec.auth.api_key is not None:
+        return Problem(
+            reason=Reason.NOT_DISCOVERABLE,
+            message="an account is listed with a signature, which an API key cannot make: use default or accessKey, or "
+            "leave discovery out",
+            field=f"{_AUTH}.apiKey",
+        )
+    return BedrockAccount(
+        identity=_identity(spec),
+        region=spec.region,
+        endpoint="" if spec.control_endpoint is None else urls.normalised(spec.control_endpoint),
+    )
+
+
+def _identity(spec: BedrockSpec) -> AWSIdentity:
+    auth = spec.auth
+    return AWSIdentity(
+        region=spec.region,
+        roles=assumed(auth.assume_role),
+        sts_endpoint="" if auth.sts_endpoint is None else urls.normalised(auth.sts_endpoint),
+    )
+
+
 def _session(spec: BedrockSpec, models: Iterable[str]) -> AWSSession:
     auth = spec.auth
     return AWSSession(
-        identity=AWSIdentity(
-            region=spec.region,
-            roles=assumed(auth.assume_role),
-            sts_endpoint="" if auth.sts_endpoint is None else urls.normalised(auth.sts_endpoint),
-        ),
+        identity=_identity(spec),
         duration_s=milliseconds(auth.session_duration) // 1_000,
         models=tuple(sorted(set(models))) if auth.session_policy is SessionPolicy.AUTO else None,
         form=BedrockForm(auth.deliver_as.value),
