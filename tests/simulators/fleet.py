@@ -6,6 +6,7 @@ from types import TracebackType
 
 from tests.simulators.admin.service import AdminService
 from tests.simulators.azure_openai.surface import AzureSurface
+from tests.simulators.bedrock.control import BedrockControl
 from tests.simulators.bedrock.service import BedrockService
 from tests.simulators.controls import Controls
 from tests.simulators.openai_chat.plain import PlainSurface
@@ -38,9 +39,12 @@ class Simulators:
         def openai_port(request: Request) -> Reply:
             return plain(request) if request.target.startswith(b"/v1/") else azure(request)
 
-        self._bedrock = Server(
-            service=BedrockService(self.controls), host=host, port=bedrock_port, reuse_port=reuse_port
-        )
+        runtime, control = BedrockService(self.controls), BedrockControl(self.controls)
+
+        def bedrock_port_(request: Request) -> Reply:
+            return runtime(request) if request.target.startswith(b"/model/") else control(request)
+
+        self._bedrock = Server(service=bedrock_port_, host=host, port=bedrock_port, reuse_port=reuse_port)
         self._azure = Server(service=openai_port, host=host, port=azure_port, reuse_port=reuse_port)
         self.admin: Service = AdminService(self.controls)
         """May be replaced by one that does more."""

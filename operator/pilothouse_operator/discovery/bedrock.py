@@ -258,7 +258,7 @@ async def _deployed(caller: _Caller, source: _Source, summaries: Mapping[str, An
     found = []
     member, good = source.state
     for entry in entries:
-        base = str(entry.get(source.base, "")).rpartition("/")[2] if source.base else _base_of(entry)
+        base = _model_of(str(entry.get(source.base, ""))) if source.base else _base_of(entry)
         state = str(entry.get(member, good)) if member else good
         found.append(
             FoundModel(
@@ -273,9 +273,15 @@ async def _deployed(caller: _Caller, source: _Source, summaries: Mapping[str, An
 
 
 def _base_of(entry: Mapping[str, Any]) -> str:
-    """The first model behind a profile or router, by its id: `…:foundation-model/anthropic.claude-x`."""
+    """The first model behind a profile or router, by its id."""
     models: list[dict[str, Any]] = entry.get("models") or [{}]
-    return str(models[0].get("modelArn", "")).rpartition("/")[2]
+    return _model_of(str(models[0].get("modelArn", "")))
+
+
+def _model_of(arn: str) -> str:
+    """`…:foundation-model/ID` and `…:custom-model/ID/NUMBER` → the id; what is no ARN stays."""
+    resource = arn.split(":", 5)[-1] if arn.startswith("arn:") else ""
+    return resource.split("/")[1] if "/" in resource else arn
 
 
 def _facts(summary: Mapping[str, Any]) -> Facts:
