@@ -38,7 +38,7 @@ class ServedModels:
         connector = aiohttp.TCPConnector(ssl=_context(account), force_close=True)
         async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
             document = await documents.get(
-                session, f"{account.url}/models", headers=headers, whose=account.url, **_way(account, values)
+                session, f"{account.url}/models", whose=account.url, **_way(account, values, headers)
             )
         entries = document.get("data")
         if not isinstance(entries, list):
@@ -51,13 +51,17 @@ class ServedModels:
         return tuple(found[name] for name in sorted(found))
 
 
-def _way(account: ModelServer, values: Mapping[str, Secret]) -> dict[str, Any]:
+def _way(account: ModelServer, values: Mapping[str, Secret], headers: Mapping[str, str]) -> dict[str, Any]:
     if not account.proxy:
-        return {}
-    way: dict[str, Any] = {"proxy": account.proxy}
-    if "username" in values:
-        way["proxy_auth"] = aiohttp.BasicAuth(values["username"].reveal(), values["password"].reveal(), "utf-8")
-    return way
+        return {"headers": headers}
+    if "username" not in values:
+        return {"headers": headers, "proxy": account.proxy}
+    user = aiohttp.encode_basic_auth(values["username"].reveal(), values["password"].reveal(), "utf-8")
+    shown = {"Proxy-Authorization": user}
+    # A tunnel is asked for with headers of its own; without one there is only the request, and the proxy takes it out.
+    if account.url.startswith("https:"):
+        return {"headers": headers, "proxy": account.proxy, "proxy_headers": shown}
+    return {"headers": {**headers, **shown}, "proxy": account.proxy}
 
 
 def _context(account: ModelServer) -> ssl.SSLContext:
