@@ -6,6 +6,7 @@ from pilothouse_api.snapshot.credentials import AccessKey, APIKey
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_api.snapshot.facts import Facts
 from pilothouse_api.snapshot.providers import Connection, Model, Provider
 from pilothouse_api.snapshot.routes import FailureClass, Route, Target, Timeouts
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
@@ -24,7 +25,7 @@ PATIENCE = Timeouts(first_token_ms=3_000, idle_ms=1_000, total_ms=10_000)
 
 
 def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
-    """Models claude, nova (Bedrock), gpt, gpt-dated, gpt-old (Azure), plain-* (OpenAI), embed; chat over both."""
+    """Models claude, nova, whole (Bedrock), gpt, gpt-dated, gpt-old (Azure), plain-* (OpenAI), embed; chat over two."""
     connection = Connection(pool_size=pool_size)
     azure_key = APIKey(key=Secret(credentials.AZURE_API_KEY))
     deployments = {
@@ -36,6 +37,7 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
 
     routes = {
         "claude": to(Target(provider=BEDROCK, model="claude"), models=("claude",)),
+        "whole": to(Target(provider=BEDROCK, model="whole"), models=("whole",)),
         "nova": to(Target(provider=BEDROCK, model="nova"), models=("nova",)),
         "gpt": to(Target(provider=AZURE, model="gpt-4o"), models=("gpt",)),
         "dated": to(Target(provider=AZURE_DATED, model="gpt-4o"), models=("gpt-dated",)),
@@ -56,6 +58,7 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
                 endpoint=BedrockEndpoint(url=simulators.bedrock_url, region="us-east-1"),
                 models={
                     "claude": Model(upstream=UpstreamModel(CLAUDE)),
+                    "whole": Model(upstream=UpstreamModel(CLAUDE), facts=Facts(streaming=False)),
                     "nova": Model(upstream=UpstreamModel(NOVA)),
                 },
                 connection=connection,
