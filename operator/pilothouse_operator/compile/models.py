@@ -62,9 +62,10 @@ def table(spec: LLMProviderSpec, found: tuple[FoundModel, ...] | None, catalogue
         listing, usable = _chosen(spec.discovery, found)
     models = {one.name: _discovered(one, place, catalogue) for one in usable}
     by_upstream = {one.upstream: one for one in reversed(usable)}
+    by_name = {one.name: one for one in usable}
     for model in spec.models:
         upstream = model.upstream_model or model.name
-        known = by_upstream.get(UpstreamModel(upstream)) or next((it for it in usable if it.name == upstream), None)
+        known = by_upstream.get(UpstreamModel(upstream)) or by_name.get(upstream)
         models[model.name] = _manifested(model, known, place, catalogue)
     return Table(models=models, listing=listing)
 
@@ -125,7 +126,7 @@ def _manifested(model: ProviderModel, known: FoundModel | None, place: str, cata
 
 
 def _known(facts: Facts) -> Facts | None:
-    return None if facts == UNKNOWN else facts
+    return None if facts is UNKNOWN or facts == UNKNOWN else facts
 
 
 def _said(capabilities: ModelCapabilities | None, price: ModelPrice | None) -> Facts:
@@ -144,13 +145,15 @@ def _priced(price: ModelPrice) -> Price:
     return Price(**{name: int(Decimal(text) * 1_000_000) for name, text in texts.items() if text is not None})
 
 
-@functools.lru_cache(maxsize=16_384)
 def merged(first: Facts, second: Facts) -> Facts:
     """Member by member what the first knows, else what the second does; of a price likewise."""
-    if second == UNKNOWN or first is second:
+    if second is UNKNOWN:
         return first
-    if first == UNKNOWN:
-        return second
+    return second if first is UNKNOWN else _merged(first, second)
+
+
+@functools.lru_cache(maxsize=16_384)
+def _merged(first: Facts, second: Facts) -> Facts:
     values = _filled(first, second)
     if first.price is not None and second.price is not None:
         values["price"] = msgspec.convert(_filled(first.price, second.price), Price)

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from pilothouse_api.snapshot.facts import Facts, Price
+from pilothouse_operator.compile.discovered import UNKNOWN
 
 _TABLE = Path(__file__).with_name("prices.json")
 
@@ -46,7 +47,7 @@ def facts(place: str, name: str) -> Facts:
         for row in _rows(provider):
             if row.fits(sought):
                 return row.facts
-    return Facts()
+    return UNKNOWN
 
 
 def source() -> str:
