@@ -13,6 +13,7 @@ from pilothouse_operator.compile.world import Resource, Verdict
 MAX_MESSAGE = 1_024
 """Characters; the API conventions' bound is 32,768, ours keeps a whole status small."""
 
+_PASSED_ON = "until the account is listed, every name is passed on as it is asked"
 _UNSEEN = "not looked at while the resource is not accepted"
 
 
@@ -75,7 +76,7 @@ def of_provider(backend: Backend) -> Verdict:
             "unusable": listing.unusable,
         }
     conditions = [accepted(backend.problems, ignored=reading.ignored), _credentials_ready(backend)]
-    if "discovery" in reading.resource.spec:
+    if "discovery" in reading.resource.spec if spec is None else spec.discovery is not None:
         conditions.append(_discovered(backend))
     return Verdict(generation=reading.resource.generation, conditions=tuple(conditions), facts=facts)
 
@@ -86,12 +87,11 @@ def _discovered(backend: Backend) -> Condition:
     if backend.reading.spec is None:
         return _condition(kind, ConditionStatus.UNKNOWN, Reason.PENDING, _UNSEEN)
     if problem is not None:
-        found = [problem]
-        if listing is not None:
-            found.append(Problem(reason=problem.reason, message="the last list stands until this is mended"))
+        stands = _PASSED_ON if listing is None else "the last list stands until this is mended"
+        found = [problem, Problem(reason=problem.reason, message=stands)]
         return _condition(kind, ConditionStatus.FALSE, problem.reason, summary(found))
     if listing is None:
-        message = "the account has not been listed yet; until then every name is passed on as it is asked"
+        message = f"the account has not been listed yet; {_PASSED_ON}"
         return _condition(kind, ConditionStatus.UNKNOWN, Reason.PENDING, message)
     left_out = [f"{number} not served: {why}" for why, number in sorted(listing.obstacles.items())]
     if listing.excluded:

@@ -22,6 +22,7 @@ from pilothouse_operator.ports import Fault
 
 API_VERSION = "2025-09-01"
 _PAGES = 20
+_RIGHT = "it takes the role Reader on the resource"
 # Spoken to at another path, in Anthropic's own dialect.
 _ELSEWHERE = frozenset({"Anthropic"})
 
@@ -46,9 +47,7 @@ class AzureDeployments:
         finally:
             await credential.close()
         headers = {"Authorization": f"Bearer {token}"}
-        known = {
-            _model(one.get("model", one)): one.get("model", one) for one in await self._all(account, "models", headers)
-        }
+        known = {_model(one): one for one in await self._all(account, "models", headers)}
         deployments = await self._all(account, "deployments", headers)
         found = {one.name: one for one in (_deployment(entry, known) for entry in deployments) if one is not None}
         return tuple(found[name] for name in sorted(found))
@@ -58,7 +57,7 @@ class AzureDeployments:
         whose = f"Azure Resource Manager ({account.endpoint})"
         entries: list[Mapping[str, Any]] = []
         for _ in range(_PAGES):
-            document = await documents.get(self._session, url, headers=headers, whose=whose)
+            document = await documents.get(self._session, url, headers=headers, whose=whose, right=_RIGHT)
             entries += [one for one in document.get("value") or () if isinstance(one, dict)]
             url = str(document.get("nextLink") or "")
             if not url:

@@ -5,6 +5,7 @@ is not one that can be called: many are reached by inference profiles alone, and
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,9 @@ from pilothouse_operator.ports import Fault
 _PAGES = 20
 _AT_ONCE = 4
 _ACCOUNTS = 256
+
+# Application profiles may have some in their names, which no route could say.
+_BLANK = re.compile(r"\s")
 
 _ON_DEMAND = "needs an inference profile or provisioned throughput"
 _UNAVAILABLE: Mapping[str, tuple[str, str, str]] = {
@@ -297,11 +301,14 @@ def _facts(summary: Mapping[str, Any]) -> Facts:
 
 
 def _named(found: list[FoundModel]) -> tuple[FoundModel, ...]:
-    """By upstream name, each under a name of its own: of two by one name neither has it."""
+    """By upstream name, each under a name of its own: of two by one name neither has it, nor one with blanks."""
     names: dict[str, int] = {}
     for one in found:
         names[one.name] = names.get(one.name, 0) + 1
-    unique = {one.upstream: one if names[one.name] == 1 else _by_upstream(one) for one in found}
+    unique = {
+        one.upstream: one if names[one.name] == 1 and not _BLANK.search(one.name) else _by_upstream(one)
+        for one in found
+    }
     return tuple(unique[upstream] for upstream in sorted(unique))
 
 

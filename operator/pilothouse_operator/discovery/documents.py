@@ -17,16 +17,19 @@ _REFUSED = frozenset({401, 403})
 
 
 async def get(
-    session: aiohttp.ClientSession, url: str, *, headers: Mapping[str, str], whose: str, **options: Any
+    session: aiohttp.ClientSession, url: str, *, headers: Mapping[str, str], whose: str, right: str, **options: Any
 ) -> Mapping[str, Any]:
-    """The JSON object. `whose` is how a message names who was asked; nothing that it says is repeated. Raises Fault."""
+    """The JSON object. `whose` is how a message names who was asked, `right` what a refusal is for want of.
+
+    Nothing that was answered is repeated. Raises Fault.
+    """
     try:
         async with asyncio.timeout(_PATIENCE_S):
             # Compressed, a small answer could become a large one.
             asked = {**headers, "Accept": "application/json", "Accept-Encoding": "identity"}
             async with session.get(url, headers=asked, allow_redirects=False, **options) as response:
                 if response.status != 200:
-                    raise _answered(response, whose)
+                    raise _answered(response, whose, right)
                 body = await _read(response, whose)
     except TimeoutError:
         raise _unavailable(f"{whose} has not answered within {_PATIENCE_S:g} s") from None
@@ -50,13 +53,15 @@ async def _read(response: aiohttp.ClientResponse, whose: str) -> bytes:
     return bytes(body)
 
 
-def _answered(response: aiohttp.ClientResponse, whose: str) -> Fault:
+def _answered(response: aiohttp.ClientResponse, whose: str, right: str) -> Fault:
     status = response.status
     if status == 429:
         return _unavailable(f"{whose} asks to slow down", throttled=True, after=_retry_after_s(response))
     if status in _REFUSED:
         return Fault(
-            f"{whose} does not let the operator list models ({status})", reason=Reason.DISCOVERY_REFUSED, passing=False
+            f"{whose} does not let the operator list models ({status}): {right}",
+            reason=Reason.DISCOVERY_REFUSED,
+            passing=False,
         )
     if status == 408 or status >= 500:
         return _unavailable(f"{whose} fails by itself ({status})", after=_retry_after_s(response))

@@ -22,6 +22,7 @@ from pilothouse_operator.discovery import documents
 from pilothouse_operator.ports import Fault
 
 _LONGEST_NAME = 253
+_RIGHT = "it takes a key that may list models"
 _CONTEXT = ("max_model_len", "context_window", "context_length")
 _PARAMETERS = {"tools": "tools", "json_schema": "structured_outputs", "reasoning": "reasoning"}
 _MODALITIES = {"vision": "image", "documents": "file", "audio": "audio"}
@@ -38,7 +39,7 @@ class ServedModels:
         connector = aiohttp.TCPConnector(ssl=_context(account), force_close=True)
         async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
             document = await documents.get(
-                session, f"{account.url}/models", whose=account.url, **_way(account, values, headers)
+                session, f"{account.url}/models", whose=account.url, right=_RIGHT, **_way(account, values, headers)
             )
         entries = document.get("data")
         if not isinstance(entries, list):
