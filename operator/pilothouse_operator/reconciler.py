@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, Scope
 from pilothouse_api.snapshot.credentials import Credential
+from pilothouse_api.snapshot.stream import Unknown
 from pilothouse_operator.compile import accounts, compiler, sign_ins
 from pilothouse_operator.compile.world import (
     Compiled,
@@ -305,9 +306,13 @@ class Reconciler:
         if not _with_streams(elsewhere.fleets) <= self._hub.histories.keys():
             self.changed()
         reports = usage.newest([self._hub.reports(now), *elsewhere.reports])
+        unknown = usage.unknown(reports)
         return Observation(
             world=outcome.world,
-            verdicts={key: self._with_times(key, verdict) for key, verdict in outcome.verdicts.items()},
+            verdicts={
+                key: _with_unknown(self._with_times(key, verdict), unknown.get(key, ()))
+                for key, verdict in outcome.verdicts.items()
+            },
             rollouts=fleet.rollouts(
                 histories=self._hub.histories,
                 views=[self._hub.fleet(), *elsewhere.fleets],
@@ -315,6 +320,14 @@ class Reconciler:
             ),
             usage=usage.usage(reports),
         )
+
+
+def _with_unknown(verdict: Verdict, things: tuple[Unknown, ...]) -> Verdict:
+    """Adds what proxies have met in a provider's answers: that changes without a compilation."""
+    if not things:
+        return verdict
+    told = [{"dialect": thing.dialect, "what": thing.what} for thing in things]
+    return replace(verdict, facts={**verdict.facts, "unknown": told})
 
 
 def _with_streams(fleets: Iterable[fleet.FleetView]) -> frozenset[Scope]:

@@ -175,7 +175,7 @@ def _inbound(gauge: type[Any], now: Figures) -> list[Any]:
     ]
 
 
-def refuse(status: int, message: str) -> tuple[Headers, bytes]:
+def refuse(status: int, message: str, path: bytes) -> tuple[Headers, bytes]:
     """For the server: the answer to what never became a request."""
     return [(b"content-type", b"application/json")], errors.body(Kind.INVALID_REQUEST, f"{status}: {message}")
 

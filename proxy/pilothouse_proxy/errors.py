@@ -58,6 +58,15 @@ class Kind(enum.StrEnum):
     INTERNAL = "internal"
 
 
+class Shape(enum.StrEnum):
+    """How a client's dialect tells of errors."""
+
+    OPENAI = "openai"
+    """`{"error": {"message", "type", "param", "code", …}}`."""
+    ANTHROPIC = "anthropic"
+    """`{"type": "error", "error": {"type", "message"}, "request_id"}`."""
+
+
 class Retry(enum.StrEnum):
     """The most that a route's policy may do with the same target."""
 
@@ -145,6 +154,41 @@ TABLE: Mapping[Kind, Row] = {
 }
 # fmt: on
 
+_BAD, _API, _BUSY = "invalid_request_error", "api_error", (529, "overloaded_error")
+
+ANTHROPIC: Mapping[Kind, tuple[int, str]] = {
+    Kind.INVALID_REQUEST: (400, _BAD),
+    Kind.UNSUPPORTED: (400, _BAD),
+    Kind.UNAUTHENTICATED: (401, "authentication_error"),
+    Kind.MODEL_NOT_FOUND: (404, "not_found_error"),
+    Kind.NOT_FOUND: (404, "not_found_error"),
+    Kind.METHOD_NOT_ALLOWED: (405, _BAD),
+    Kind.TOO_LARGE: (413, "request_too_large"),
+    Kind.QUOTA_EXCEEDED: (429, "rate_limit_error"),
+    Kind.CONTEXT_LENGTH: (400, _BAD),
+    Kind.CONTENT_FILTER: (400, _BAD),
+    Kind.RATE_LIMITED: (429, "rate_limit_error"),
+    Kind.CAPACITY: (429, "rate_limit_error"),
+    Kind.UPSTREAM_QUOTA: (402, "billing_error"),
+    Kind.UPSTREAM_AUTH: (502, _API),
+    Kind.UPSTREAM_PERMISSION: (502, _API),
+    Kind.UPSTREAM_MODEL_MISSING: (502, _API),
+    Kind.MISCONFIGURED: (502, _API),
+    Kind.CONNECT: (502, _API),
+    Kind.TIMEOUT: (504, "timeout_error"),
+    Kind.UNAVAILABLE: _BUSY,
+    Kind.NOT_READY: _BUSY,
+    Kind.PROVIDER_ERROR: (502, _API),
+    Kind.STREAM_BROKEN: (502, _API),
+    Kind.NO_CONFIGURATION: (503, _API),
+    Kind.NO_TARGET: (503, _API),
+    Kind.NO_CREDENTIAL: (503, _API),
+    Kind.OVERLOADED: _BUSY,
+    Kind.INTERNAL: (500, _API),
+}
+"""Status and type as Anthropic's API has them (https://platform.claude.com/docs/en/api/errors); where it has none of
+its own for what a gateway can meet, the status is that of `TABLE`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
@@ -164,6 +208,8 @@ class Failure:
     """Further members of the error object, kept as the provider sent them for the client (Azure's `innererror`)."""
     renewable: bool = False
     """The credential is said to have ended, or not to be valid or of use any more: another one may be taken."""
+    skew_s: float | None = None
+    """How far the provider's clock is ahead of ours, where that is why it refused the signature."""
     note: str = ""
     """For the log alone: the provider's own words where they name accounts or identities. Never a credential."""
 
@@ -266,13 +312,27 @@ def body(
     return _encoder.encode({"error": error})
 
 
+def anthropic_body(kind: Kind, message: str, *, param: str | None = None, request_id: str) -> bytes:
+    """The Anthropic-shaped error document, also for the event `error` of a stream. It has no member for the parameter:
+    the message names it.
+    """
+    if kind is Kind.INTERNAL:
+        message = _INTERNAL_MESSAGE
+    elif param is not None and param not in message:
+        message = f"{param}: {message}"
+    error = {"type": ANTHROPIC[kind][1], "message": _clip(message)}
+    return _encoder.encode({"type": "error", "error": error, "request_id": request_id})
+
+
 def failure_body(failure: Failure) -> bytes:
     """`body` of a failed attempt."""
     return body(failure.kind, failure.message, param=failure.param, code=failure.code, detail=failure.detail)
 
 
-def from_failure(failure: Failure, *, retries: Retries = Retries.SPENT) -> ErrorAnswer:
-    """The answer to a request whose last attempt failed.
+def from_failure(
+    failure: Failure, *, retries: Retries = Retries.SPENT, shape: Shape = Shape.OPENAI, request_id: str = ""
+) -> ErrorAnswer:
+    """The answer to a request whose last attempt failed. `request_id` is ours: Anthropic's shape tells it in the body.
 
     `x-should-retry: false` keeps the client's SDK from multiplying our retries, or from repeating what cannot succeed.
     """
@@ -282,10 +342,13 @@ def from_failure(failure: Failure, *, retries: Retries = Retries.SPENT) -> Error
         headers.append((b"x-should-retry", b"false"))
     if failure.request_id is not None:
         headers.append((b"x-pilothouse-upstream-request-id", failure.request_id.encode("ascii", "replace")))
+    if shape is Shape.ANTHROPIC:
+        told = anthropic_body(failure.kind, failure.message, param=failure.param, request_id=request_id)
+        return ErrorAnswer(ANTHROPIC[failure.kind][0], headers, told)
     return ErrorAnswer(row.status, headers, failure_body(failure))
 
 
-def from_error(error: GatewayError) -> ErrorAnswer:
+def from_error(error: GatewayError, *, shape: Shape = Shape.OPENAI, request_id: str = "") -> ErrorAnswer:
     """The answer to a request that failed at the edge, before or outside any attempt."""
     row = TABLE[error.kind]
     headers = _headers(row, error.retry_after_s)
@@ -293,6 +356,9 @@ def from_error(error: GatewayError) -> ErrorAnswer:
         headers.append((b"www-authenticate", b"Bearer"))  # RFC 9110 §15.5.2 demands a challenge
     if error.kind is Kind.QUOTA_EXCEEDED and (error.retry_after_s or math.inf) > SDK_PATIENCE_S:
         headers.append((b"x-should-retry", b"false"))
+    if shape is Shape.ANTHROPIC:
+        told = anthropic_body(error.kind, error.message, param=error.param, request_id=request_id)
+        return ErrorAnswer(ANTHROPIC[error.kind][0], headers, told)
     return ErrorAnswer(row.status, headers, body(error.kind, error.message, param=error.param))
 
 
@@ -318,6 +384,11 @@ def retry_after_s(headers: list[tuple[bytes, bytes]], *, now: float) -> float | 
         date = _http_date(value)
         wait = None if date is None else date - now
     return None if wait is None else _clamp(wait)
+
+
+def told_at(headers: list[tuple[bytes, bytes]]) -> float | None:
+    """When the provider answered, by its own clock (`date`), in Unix seconds; None if it does not say."""
+    return next((_http_date(value) for key, value in headers if key == b"date"), None)
 
 
 def visible_id(value: bytes | None) -> str | None:

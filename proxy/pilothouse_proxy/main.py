@@ -122,7 +122,7 @@ class _Proxy:
         self._subscriber = Subscriber(
             address=settings.operator,
             applier=self._applier,
-            reporter=Reporter(applier=self._applier, clock=self._clock, rng=rng),
+            reporter=Reporter(applier=self._applier, metrics=self._metrics, clock=self._clock, rng=rng),
             refuser=Refuser(renewals=services.renewals, rng=rng),
             state_dir=settings.state_dir,
             clock=self._clock,

@@ -1,15 +1,17 @@
 """Interfaces with more than one implementation; they stand below all of these."""
 
 import enum
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from pilothouse_api.names import ModelName, ProviderKey, UpstreamModel
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.providers import Endpoint, Model
-from pilothouse_proxy.errors import Failure
+from pilothouse_proxy.errors import Failure, Shape
+from pilothouse_proxy.exchange import embedding, rerank
+from pilothouse_proxy.exchange.counting import CountReply
 from pilothouse_proxy.exchange.events import Event
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request as ChatRequest
@@ -22,19 +24,55 @@ class Operation(enum.StrEnum):
     """What a client calls: one path, one dialect of clients."""
 
     CHAT = "chat"
+    COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
+    MESSAGES = "messages"
+    COUNT_TOKENS = "count_tokens"
+    RERANK = "rerank"
 
 
-WRITING = frozenset({Operation.CHAT})
+WRITING = frozenset({Operation.CHAT, Operation.COMPLETIONS, Operation.MESSAGES})
 """Operations whose answer is written by a model, token by token."""
+
+FREE = frozenset({Operation.COUNT_TOKENS})
+"""Operations that no model works on: they cost no tokens, and count as requests."""
+
+SHAPES: Mapping[Operation, Shape] = {Operation.MESSAGES: Shape.ANTHROPIC, Operation.COUNT_TOKENS: Shape.ANTHROPIC}
+"""How the clients of an operation want to be told of errors; all others as OpenAI does."""
 
 
 class DialectName(enum.StrEnum):
     """A wire format."""
 
     OPENAI_CHAT = "openai.chat"
+    OPENAI_COMPLETIONS = "openai.completions"
     OPENAI_EMBEDDINGS = "openai.embeddings"
+    ANTHROPIC_MESSAGES = "anthropic.messages"
+    ANTHROPIC_COUNT_TOKENS = "anthropic.count_tokens"
     BEDROCK_CONVERSE = "bedrock.converse"
+    BEDROCK_COUNT_TOKENS = "bedrock.count_tokens"
+    OPENAI_RESPONSES = "openai.responses"
+    BEDROCK_INVOKE_ANTHROPIC = "bedrock.invoke.anthropic"
+    BEDROCK_INVOKE_TITAN_TEXT = "bedrock.invoke.titan_text"
+    BEDROCK_INVOKE_CLAUDE_TEXT = "bedrock.invoke.claude_text"
+    BEDROCK_INVOKE_JURASSIC = "bedrock.invoke.jurassic"
+    BEDROCK_INVOKE_JAMBA = "bedrock.invoke.jamba"
+    BEDROCK_INVOKE_COMMAND = "bedrock.invoke.command"
+    BEDROCK_INVOKE_COMMAND_R = "bedrock.invoke.command_r"
+    BEDROCK_INVOKE_LLAMA = "bedrock.invoke.llama"
+    BEDROCK_INVOKE_MISTRAL = "bedrock.invoke.mistral"
+    BEDROCK_INVOKE_MISTRAL_CHAT = "bedrock.invoke.mistral_chat"
+    BEDROCK_INVOKE_DEEPSEEK = "bedrock.invoke.deepseek"
+    BEDROCK_INVOKE_NOVA = "bedrock.invoke.nova"
+    BEDROCK_INVOKE_OPENAI = "bedrock.invoke.openai"
+    RERANK = "rerank"
+    """As Cohere's API and Jina's share it."""
+    BEDROCK_TITAN_EMBED = "bedrock.invoke.titan_embed"
+    BEDROCK_TITAN_MULTIMODAL = "bedrock.invoke.titan_multimodal"
+    BEDROCK_NOVA_EMBED = "bedrock.invoke.nova_embed"
+    BEDROCK_COHERE_EMBED = "bedrock.invoke.cohere_embed"
+    BEDROCK_MARENGO = "bedrock.invoke.marengo"
+    BEDROCK_RERANK = "bedrock.invoke.rerank"
 
 
 class Peek(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +105,14 @@ class Call(msgspec.Struct, kw_only=True):
     streams: bool
     """Whether the provider is asked to stream. A translation may say no where the client says yes: the answer is then
     told as a stream when it is whole."""
+    invoked: str = ""
+    """The model that has answered, where the provider chooses among several and says which."""
+    headers: Mapping[bytes, bytes] = {}
+    """Those of the client's headers that its dialect declares (`translation.HEADERS`), names in lower case."""
     decoded: object = None
     """Where a translation keeps the neutral request between the attempts of one request."""
+    further: Sequence[bytes] = ()
+    """What a `Parted` translation asks the provider beside the body that `request` returned."""
 
     @property
     def upstream(self) -> UpstreamModel:
@@ -94,6 +138,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str = ""
     unknown: tuple[str, ...] = ()
     """What the provider sent that the client's dialect has no place for, by name; for a metric."""
+    search_units: int = 0
+    """What a rerank is billed by, where the provider says so."""
 
 
 class StreamRelay(Protocol):
@@ -125,6 +171,17 @@ class StreamRelay(Protocol):
         ...
 
 
+class Meter(Protocol):
+    """Reads along what an answer that passes as it is tells of tokens."""
+
+    usage: Usage | None
+    """What it has told until now."""
+
+    def feed(self, piece: bytes) -> None: ...
+
+    def end(self) -> None: ...
+
+
 class Translation(Protocol):
     """From one client dialect to one provider dialect and back. Stateless; one instance serves all requests."""
 
@@ -149,6 +206,31 @@ class Translation(Protocol):
         ...
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer of several, made ready to be joined with the others."""
+
+    pieces: tuple[bytes, ...]
+    """Of the client's answer."""
+    input_tokens: int | None
+
+
+@runtime_checkable
+class Parted(Translation, Protocol):
+    """A translation that may ask the provider several times for one request: `request` sets `call.further`."""
+
+    def part(self, call: Call, at: int, headers: Headers, body: bytes) -> Part:
+        """The 2xx answer to the body `at`, the first being 0. This is most of the work: done while others are awaited.
+
+        Raises:
+            UpstreamBroken: the body is not what the dialect promises.
+        """
+        ...
+
+    def joined(self, call: Call, parts: Sequence[Part]) -> Answer:
+        """The client's answer, of all parts in the order in which they were asked for."""
+        ...
+
+
 class Way(msgspec.Struct, frozen=True, kw_only=True):
     """How one operation reaches one model."""
 
@@ -157,6 +239,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     translation: Translation
     base: Base
     """Where that is spoken."""
+    parted: Parted | None = None
+    """The translation, if it is one that may ask several times."""
 
 
 class EventDecoder(Protocol):
@@ -200,8 +284,8 @@ class ClientDialect(Protocol):
 class ProviderDialect(Protocol):
     """The half of a dialect that faces providers: requests out, answers in."""
 
-    def encode_request(self, request: ChatRequest, model: Model) -> bytes:
-        """The upstream body.
+    def encode_request(self, request: ChatRequest, call: Call) -> bytes:
+        """The upstream body for `call.model`, which asks to stream if `call.streams`.
 
         Raises:
             GatewayError: 400 that names the parameter which the model cannot honour.
@@ -221,6 +305,124 @@ class ProviderDialect(Protocol):
         ...
 
 
+class NativeRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client sends to a provider's own API. `path` below the provider's URL and `query` as they were sent."""
+
+    method: bytes
+    path: bytes
+    query: bytes
+    headers: Headers
+    """Those that are the provider's business: no sign-in, nothing of the way here."""
+    body: bytes
+
+    def target(self, base_path: str) -> bytes:
+        """Path and query as the provider gets them."""
+        path = base_path.encode("ascii") + self.path
+        return path + b"?" + self.query if self.query else path
+
+
+class CountClientDialect(Protocol):
+    """The half of a dialect of token counts that faces clients."""
+
+    def decode_request(self, call: Call) -> ChatRequest:
+        """The neutral request whose input is to be counted.
+
+        Raises:
+            GatewayError: 400 that names the parameter which is malformed.
+        """
+        ...
+
+    def encode_count(self, call: Call, reply: CountReply) -> bytes: ...
+
+
+class CountProviderDialect(Protocol):
+    """The half that faces a provider which counts as it would bill."""
+
+    def encode_request(self, request: ChatRequest, model: Model) -> bytes:
+        """The upstream body.
+
+        Raises:
+            GatewayError: 400 that names the parameter which cannot be counted.
+        """
+        ...
+
+    def decode_count(self, request: ChatRequest, model: Model, body: bytes) -> CountReply:
+        """The count.
+
+        Raises:
+            UpstreamBroken: the body is not what the dialect promises.
+        """
+        ...
+
+
+class EmbeddingClient(Protocol):
+    """The half of a dialect of embeddings that faces clients."""
+
+    def decode_request(self, call: Call) -> embedding.Request:
+        """The neutral request.
+
+        Raises:
+            GatewayError: 400 that names the parameter which is malformed, or which only a pass-through can honour.
+        """
+        ...
+
+    def encode_vector(self, call: Call, vector: msgspec.Raw) -> bytes:
+        """A vector of a reply in the form that the client asked for, as JSON.
+
+        Raises:
+            UpstreamBroken: it is no list of numbers.
+        """
+        ...
+
+    def encode_reply(self, call: Call, vectors: Sequence[bytes], usage: Usage) -> bytes:
+        """The answer's body. `vectors` are encoded, one for each input."""
+        ...
+
+
+class EmbeddingProvider(Protocol):
+    """The half of a dialect of embeddings that faces providers."""
+
+    def encode_requests(self, request: embedding.Request, model: Model) -> list[embedding.Asked]:
+        """What the provider is asked, at least one body. Each input is in one of them.
+
+        Raises:
+            GatewayError: 400 that names the parameter which the model cannot honour.
+        """
+        ...
+
+    def decode_reply(self, headers: Headers, body: bytes) -> embedding.Reply:
+        """The neutral answer to one of them.
+
+        Raises:
+            UpstreamBroken: the body is not what the dialect promises.
+        """
+        ...
+
+
+class HeadedDialect(ProviderDialect, Protocol):
+    """One whose whole answers have their token counts in the headers."""
+
+    def counted(self, reply: Reply, call: Call, headers: Headers) -> Usage:
+        """The tokens of an answer that has been decoded."""
+        ...
+
+
+class RerankClient(Protocol):
+    """The half of a dialect of reranking that faces clients. Errors as in `EmbeddingClient`."""
+
+    def decode_request(self, call: Call) -> rerank.Request: ...
+
+    def encode_reply(self, call: Call, request: rerank.Request, reply: rerank.Reply) -> bytes: ...
+
+
+class RerankProvider(Protocol):
+    """The half of a dialect of reranking that faces providers. Errors as in `EmbeddingProvider`."""
+
+    def encode_request(self, request: rerank.Request, model: Model) -> bytes: ...
+
+    def decode_reply(self, request: rerank.Request, headers: Headers, body: bytes) -> rerank.Reply: ...
+
+
 class Provider(Protocol):
     """A kind of provider: where a request goes, how it is signed, what an error answer means. Pure functions."""
 
@@ -229,6 +431,14 @@ class Provider(Protocol):
     def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
         """What an operation can be put to the model in, the best first. One that cannot honour a request gives way to
         the next. Empty: not at all, which is a 400 that says so.
+        """
+        ...
+
+    def check(self, call: Call) -> None:
+        """Before a request is put in `call.dialect`: whether the model there takes it, by its top-level members alone.
+
+        Raises:
+            GatewayError: UNSUPPORTED that names the parameter; the next dialect is tried.
         """
         ...
 
@@ -244,6 +454,16 @@ class Provider(Protocol):
         self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
     ) -> UpstreamRequest:
         """The signed request of `call.dialect`. `base` is the URL and the way there; `now` in Unix seconds."""
+        ...
+
+    def native(
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, request: NativeRequest, now: float
+    ) -> UpstreamRequest:
+        """A request to the provider's own API, signed in. `base` is that of the first of `urls`; `now` in Unix seconds.
+
+        Raises:
+            GatewayError: a credential that cannot sign or be sent.
+        """
         ...
 
     def unfit(self, credential: Credential) -> str:

@@ -9,6 +9,7 @@ from pilothouse_api.snapshot import providers as provider_snapshots
 from pilothouse_api.snapshot import routes as route_snapshots
 from pilothouse_api.snapshot.credentials import AccessKey, BearerToken, Credential
 from pilothouse_api.snapshot.routes import FailureClass
+from pilothouse_api.snapshot.settings import Settings
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
 from pilothouse_proxy import ports, translation
 from pilothouse_proxy.auth.callers import Callers
@@ -28,7 +29,11 @@ from pilothouse_proxy.routing.health import Health
 
 CLIENT_DIALECTS: Mapping[Operation, DialectName] = {
     Operation.CHAT: DialectName.OPENAI_CHAT,
+    Operation.COMPLETIONS: DialectName.OPENAI_COMPLETIONS,
     Operation.EMBEDDINGS: DialectName.OPENAI_EMBEDDINGS,
+    Operation.MESSAGES: DialectName.ANTHROPIC_MESSAGES,
+    Operation.COUNT_TOKENS: DialectName.ANTHROPIC_COUNT_TOKENS,
+    Operation.RERANK: DialectName.RERANK,
 }
 
 
@@ -47,9 +52,17 @@ class Ways(dict[Operation, tuple[ports.Way, ...]]):
             met = translation.between(CLIENT_DIALECTS[operation], dialect)
             if met is not None:
                 base = self._place.bases[provider.url(endpoint, dialect, self._model)]
-                found.append(ports.Way(dialect=dialect, translation=met, base=base))
+                parted = met if isinstance(met, ports.Parted) else None
+                found.append(ports.Way(dialect=dialect, translation=met, base=base, parted=parted))
         ways = self[operation] = tuple(found)
         return ways
+
+
+class Skew:
+    """How far a provider's clock is ahead of ours, as it has told. Requests are signed by its time."""
+
+    def __init__(self) -> None:
+        self.offset_s = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +73,18 @@ class Place:
     endpoint: provider_snapshots.Endpoint
     bases: Mapping[str, origins.Base]
     """By URL, all that the provider may be spoken to at."""
+    settings: Settings | None
+    """For models that are not listed."""
+    skew: Skew
+
+    def unlisted(self, name: str) -> provider_snapshots.Model:
+        """A model that is not listed, by the provider's own name."""
+        return provider_snapshots.Model(upstream=UpstreamModel(name), settings=self.settings)
 
 
 _PASSED_NAMES = 256
+NATIVE = ""
+"""The model label of what goes to a provider's own API: it may have none, or many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +119,7 @@ class Passing:
         meters = self._meters.get(pattern)
         if meters is None:
             meters = self._meters[pattern] = TargetMeters(self._metrics, provider=self._key, model=pattern)
-        model = provider_snapshots.Model(upstream=UpstreamModel(name))
+        model = self._place.unlisted(name)
         ways = self._ways.get(name)
         if ways is None:
             # The names are the client's own: as many as it likes.
@@ -121,6 +143,7 @@ class Target:
     label: ProviderKey
     provider: ports.Provider
     endpoint: provider_snapshots.Endpoint
+    skew: Skew
     models: Mapping[str, Served]
     """By the name that the client asks; for a target with a model of its own under `*`."""
     passing: "Passing | None"
@@ -159,6 +182,27 @@ class Route:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Native:
+    """A provider whose own API may be called."""
+
+    key: ProviderKey
+    place: Place
+    base: origins.Base
+    paths: tuple[str, ...]
+    access: frozenset[str] | None
+    """Namespaces of callers; None: all."""
+    meters: TargetMeters
+
+    def admits(self, namespace: str) -> bool:
+        """Whether callers of this namespace may."""
+        return self.access is None or namespace in self.access
+
+    def offers(self, path: str) -> bool:
+        """Whether the path is among those that may be called."""
+        return any(path.startswith(own[:-1]) if own.endswith("*") else path == own for own in self.paths)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Runtime:
     """What the proxy serves, whole. A request takes it once and keeps it to its end."""
 
@@ -167,6 +211,7 @@ class Runtime:
     callers: Callers
     table: table.Table
     routes: Mapping[RouteKey, Route]
+    natives: Mapping[ProviderKey, Native]
     quotas: Quotas
     records: "Records"
     sign_ins: Mapping[ProviderKey, ports.SignIn]
@@ -188,6 +233,7 @@ class Records:
         self.healths: dict[tuple[ProviderKey, UpstreamModel | None], Health] = {}
         self.budgets: dict[tuple[RouteKey, int], Budget] = {}
         self.estimators: dict[RouteKey, Estimator] = {}
+        self.skews: dict[ProviderKey, Skew] = {}
 
 
 class _Broken(Exception):
@@ -275,6 +321,7 @@ class _Builder:
             callers=self._callers(resident),
             table=table.Table(snapshot.routes),
             routes={key: self._route(key, route) for key, route in snapshot.routes.items()},
+            natives=self._natives(),
             quotas=Quotas(snapshot.quotas, self._store),
             records=self._records,
             sign_ins=self._sign_ins(renewed),
@@ -286,6 +333,23 @@ class _Builder:
         for key, credential in renewed.items():
             if key not in lasting and key in self._snapshot.providers:
                 found[key] = _sign_in(key, credential, renewed=True)
+        return found
+
+    def _natives(self) -> dict[ProviderKey, Native]:
+        found = {}
+        for key, provider in self._snapshot.providers.items():
+            native = provider.native
+            if native is None:
+                continue
+            place = self._place(key, provider)
+            found[key] = Native(
+                key=key,
+                place=place,
+                base=place.bases[place.provider.urls(provider.endpoint)[0]],
+                paths=native.paths,
+                access=None if native.access is None else frozenset((key.partition("/")[0], *native.access)),
+                meters=self._target_meters(key, NATIVE),
+            )
         return found
 
     def _callers(self, resident: Subject | None) -> Callers:
@@ -330,7 +394,7 @@ class _Builder:
         if target.model is not None:
             if table_ and target.model not in table_ and not provider.unlisted:
                 raise _Broken(f"{path}.model", f'provider "{key}" has no model "{target.model}"')
-            fixed = table_.get(target.model) or provider_snapshots.Model(upstream=UpstreamModel(target.model))
+            fixed = table_.get(target.model) or place.unlisted(target.model)
             models["*"] = self._served(key, place, fixed)
         else:
             models.update({name: self._served(key, place, model) for name, model in table_.items()})
@@ -340,6 +404,7 @@ class _Builder:
             label=key,
             provider=place.provider,
             endpoint=place.endpoint,
+            skew=place.skew,
             models=models,
             passing=passing,
         )
@@ -369,7 +434,9 @@ class _Builder:
         except ValueError as error:
             raise _Broken(f"providers.{key}.endpoint.url", str(error)) from None
         _check_bundle(f"providers.{key}.connection.caBundle", connection.ca_bundle)
-        place = self._places[key] = Place(provider=spoken, endpoint=endpoint, bases=bases)
+        place = self._places[key] = Place(
+            provider=spoken, endpoint=endpoint, bases=bases, settings=provider.settings, skew=self._skew(key)
+        )
         return place
 
     def _proxy(self, key: ProviderKey, proxy: provider_snapshots.Proxy) -> messages.Proxy:
@@ -416,6 +483,11 @@ class _Builder:
         if any(new.get(key) != old.get(key) for new, old in zip(*tables, strict=True)):
             return None
         return before.records.healths.get((key, model))
+
+    def _skew(self, key: ProviderKey) -> Skew:
+        kept = self._previous.records.skews.get(key) if self._previous is not None else None
+        skew = self._records.skews[key] = kept or Skew()
+        return skew
 
     def _budget(self, key: RouteKey, percent: int) -> Budget:
         kept = self._previous.records.budgets.get((key, percent)) if self._previous is not None else None

@@ -21,5 +21,6 @@ LAWS = {
     "sse": Law(streams.check_sse, streams.sse_seeds, 1),
     "eventstream": Law(streams.check_eventstream, streams.eventstream_seeds, 1),
     "relay": Law(streams.check_relay, streams.relay_seeds, 2),
+    "chat": Law(streams.check_chat, streams.relay_seeds, 2),
     "converse": Law(streams.check_converse, streams.converse_seeds, 2),
 }

@@ -163,7 +163,7 @@ async def _stream(responder: Responder, body: bytes) -> None:
     responder.finish(body[10:])
 
 
-def _on_refusal(status: int, message: str) -> tuple[Headers, bytes]:
+def _on_refusal(status: int, message: str, path: bytes) -> tuple[Headers, bytes]:
     return [(b"x-refused", b"yes")], message.encode()
 
 

@@ -12,6 +12,7 @@ from tests.golden import cases
 from tests.golden.streams_of import relay_of, stream_of
 
 _OPENAI, _CONVERSE = DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE
+_LEGACY = DialectName.OPENAI_COMPLETIONS
 MAX_EVENT_BYTES = 512
 _ENDS_AN_EVENT = re.compile(rb"(?:\r\n|\n|\r){2}\Z")
 _HEADERS_AT, _OVERHEAD_BYTES = 12, 16
@@ -66,7 +67,12 @@ def relay_seeds() -> list[bytes]:
 
 def check_relay(data: bytes) -> None:
     """However it is cut: the same bytes for the client, in whole events, and the same outcome."""
-    same_every_way(lambda pieces: _relayed(_OPENAI, pieces), data)
+    same_every_way(lambda pieces: _relayed(_OPENAI, _OPENAI, pieces), data)
+
+
+def check_chat(data: bytes) -> None:
+    """The same for a client of another dialect."""
+    same_every_way(lambda pieces: _relayed(_LEGACY, _OPENAI, pieces), data)
 
 
 def converse_seeds() -> list[bytes]:
@@ -76,16 +82,16 @@ def converse_seeds() -> list[bytes]:
 
 def check_converse(data: bytes) -> None:
     """The same between two dialects, the checksums put right."""
-    same_every_way(lambda pieces: _relayed(_CONVERSE, pieces), mended(data))
+    same_every_way(lambda pieces: _relayed(_OPENAI, _CONVERSE, pieces), mended(data))
 
 
-def _relayed(upstream: DialectName, pieces: list[bytes]) -> tuple[object, ...]:
-    relay = relay_of(_OPENAI, upstream, _DOCUMENT)
+def _relayed(client: DialectName, upstream: DialectName, pieces: list[bytes]) -> tuple[object, ...]:
+    relay = relay_of(client, upstream, _DOCUMENT)
     sent = b"".join(relay.feed(piece) for piece in pieces) + relay.end()
     assert relay.feed(b"data: more\n\n") == relay.end() == b"", "something is relayed behind the end"
     assert relay.complete != (relay.failure is not None), "neither complete nor failed, or both"
     assert not sent or _ENDS_AN_EVENT.search(sent), "the client gets no whole events"
-    if upstream is not _OPENAI:
+    if upstream is not client:
         for event in sse.Decoder().feed(sent):
             assert event.data == b"[DONE]" or isinstance(json.loads(event.data), dict)
     if relay.failure is not None:

@@ -1,4 +1,4 @@
-"""AWS's own description of Converse, as botocore carries it: what it refuses, Bedrock refuses."""
+"""AWS's own description of Converse and InvokeModel, as botocore carries it: what it refuses, Bedrock refuses."""
 
 import base64
 import re
@@ -13,8 +13,23 @@ _SERVICE = botocore.session.get_session().get_service_model("bedrock-runtime")
 
 def problems_of_request(body: dict[str, Any], model_id: str) -> str:
     """Everything in a Converse body that breaks the service model; empty if nothing does."""
-    shape = _SERVICE.operation_model("Converse").input_shape
+    streamed = "streamProcessingMode" in body.get("guardrailConfig", {})
+    shape = _SERVICE.operation_model("ConverseStream" if streamed else "Converse").input_shape
     params = _typed(shape, {"modelId": model_id, **body})
+    return str(ParamValidator().validate(params, shape).generate_report()) + "; ".join(_unfit(shape, params, ""))
+
+
+def problems_of_count(body: dict[str, Any], model_id: str) -> str:
+    """The same of a body of CountTokens."""
+    shape = _SERVICE.operation_model("CountTokens").input_shape
+    params = _typed(shape, {"modelId": model_id, **body})
+    return str(ParamValidator().validate(params, shape).generate_report()) + "; ".join(_unfit(shape, params, ""))
+
+
+def problems_of_invocation(body: bytes, model_id: str) -> str:
+    """Everything in an InvokeModel that breaks the service model."""
+    shape = _SERVICE.operation_model("InvokeModel").input_shape
+    params = {"modelId": model_id, "body": body, "accept": "application/json", "contentType": "application/json"}
     return str(ParamValidator().validate(params, shape).generate_report()) + "; ".join(_unfit(shape, params, ""))
 
 
@@ -68,7 +83,7 @@ def _unfit(shape: Shape, value: Any, path: str) -> list[str]:
         pattern = shape.metadata.get("pattern")
         if pattern and not re.fullmatch(pattern, value):
             found.append(f"{path}: {value!r} does not fit {pattern}")
-    length = value if isinstance(value, int | float) else len(value) if isinstance(value, str | list | dict) else 0
+    length = value if isinstance(value, int | float) else len(value) if isinstance(value, str | bytes | list | dict) else 0
     if length > shape.metadata.get("max", length):
         found.append(f"{path}: over {shape.metadata['max']}")
     return found

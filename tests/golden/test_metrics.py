@@ -25,7 +25,7 @@ def used() -> Metrics:
     meters.attempt("ok")
     meters.attempt("rate_limited")
     meters.count(Usage(input_tokens=10, output_tokens=5, cached_tokens=2, cache_write_tokens=1, reasoning_tokens=3))
-    meters.unknown(("citationsContent",))
+    meters.unknown("bedrock.converse", ("citationsContent",))
     metrics.quota_rejections.series("team-a/daily", "Tokens").value += 1
     metrics.credential_renewals.series("clouds/azure").value += 1
     metrics.credential_refusals.series("clouds/azure").value += 1

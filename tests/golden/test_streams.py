@@ -5,7 +5,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from anthropic._models import construct_type
+from anthropic.lib.streaming._messages import accumulate_event
+from anthropic.types import Message, RawMessageStreamEvent
 from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types import Completion
 from openai.types.chat import ChatCompletionChunk
 
 from pilothouse_proxy import translation
@@ -13,7 +17,7 @@ from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.framing import eventstream, sse
 from pilothouse_proxy.ports import DialectName, StreamRelay
 from tests import feeding
-from tests.golden import cases, converse_model
+from tests.golden import cases, converse_model, messages_model
 from tests.golden.streams_of import relay_of, stream_of
 from tests.goldens import Goldens
 
@@ -72,17 +76,42 @@ def test_what_converse_is_said_to_stream_holds_to_the_service_model(case: str) -
             assert converse_model.problems_of_event(event[0], payload) == "", event
 
 
-def chunks_of(case: str) -> list[bytes]:
-    """The data of what a client of openai.chat gets of a stream of Bedrock's."""
-    document = cases.load("streams", DialectName.BEDROCK_CONVERSE, case)
-    relay = relay_of(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, document)
+STREAMED = [
+    (upstream, case)
+    for upstream in (
+        DialectName.BEDROCK_CONVERSE,
+        DialectName.ANTHROPIC_MESSAGES,
+        DialectName.BEDROCK_INVOKE_ANTHROPIC,
+        *cases.INVOKED,
+    )
+    for case in cases.inputs("streams", upstream)
+]
+"""All that is translated for every client."""
+
+
+MESSAGES = cases.inputs("streams", DialectName.ANTHROPIC_MESSAGES)
+NEWER = {"unknown-event", "unknown-block-and-delta", "stop-unknown", "broken-json", "broken-member"}
+"""Cases of Messages that break the types of its SDK, on purpose."""
+
+
+@pytest.mark.parametrize("case", sorted(set(MESSAGES) - NEWER))
+def test_what_messages_is_said_to_stream_holds_to_the_types_of_anthropics_sdk(case: str) -> None:
+    for event in cases.load("streams", DialectName.ANTHROPIC_MESSAGES, case).get("messages", ()):
+        if event["type"] not in {"error", "ping"}:
+            assert messages_model.problems_of_event(event) == "", event
+
+
+def chunks_of(case: str, upstream: DialectName = DialectName.BEDROCK_CONVERSE) -> list[bytes]:
+    """The data of what a client of openai.chat gets of a provider's stream."""
+    document = cases.load("streams", upstream, case)
+    relay = relay_of(DialectName.OPENAI_CHAT, upstream, document)
     decoder = sse.Decoder()
     return [event.data for event in decoder.feed(relay.feed(stream_of(document)) + relay.end())]
 
 
-@pytest.mark.parametrize("case", CONVERSE)
-def test_the_sdk_reads_every_chunk(case: str) -> None:
-    for data in chunks_of(case):
+@pytest.mark.parametrize(("upstream", "case"), STREAMED)
+def test_the_sdk_reads_every_chunk(upstream: DialectName, case: str) -> None:
+    for data in chunks_of(case, upstream):
         if data != b"[DONE]":
             chunk = ChatCompletionChunk.model_validate_json(data)
             assert chunk.id == "chatcmpl-golden"
@@ -90,36 +119,106 @@ def test_the_sdk_reads_every_chunk(case: str) -> None:
                 assert set(choice.delta.model_extra or {}) <= {"reasoning_content", "thinking_blocks"}
 
 
-@pytest.mark.parametrize("case", CONVERSE)
-def test_done_is_said_once_and_last_and_only_of_whole_streams(case: str) -> None:
-    document = cases.load("streams", DialectName.BEDROCK_CONVERSE, case)
-    relay = relay_of(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, document)
+@pytest.mark.parametrize(("upstream", "case"), STREAMED)
+def test_done_is_said_once_and_last_and_only_of_whole_streams(upstream: DialectName, case: str) -> None:
+    document = cases.load("streams", upstream, case)
+    relay = relay_of(DialectName.OPENAI_CHAT, upstream, document)
     sent = relay.feed(stream_of(document)) + relay.end()
     assert sent.count(b"data: [DONE]") == int(relay.complete)
     assert sent.endswith(b"data: [DONE]\n\n") == relay.complete
     assert relay.complete == (relay.failure is None)
 
 
-@pytest.mark.parametrize("case", sorted(set(CONVERSE) & set(cases.inputs("responses", DialectName.BEDROCK_CONVERSE))))
-def test_a_stream_put_together_equals_the_answer_at_once(case: str) -> None:
-    document = cases.load("responses", DialectName.BEDROCK_CONVERSE, case)
-    met = translation.between(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE)
+@pytest.mark.parametrize(
+    ("upstream", "case"), [row for row in STREAMED if row[1] in cases.inputs("responses", row[0])]
+)
+def test_a_stream_put_together_equals_the_answer_at_once(upstream: DialectName, case: str) -> None:
+    document = cases.load("responses", upstream, case)
+    met = translation.between(DialectName.OPENAI_CHAT, upstream)
     assert met is not None
     try:
         at_once = met.reply(
-            cases.call_of(DialectName.OPENAI_CHAT, DialectName.BEDROCK_CONVERSE, document), [], json.dumps(document["answer"]).encode()
+            cases.call_of(DialectName.OPENAI_CHAT, upstream, document), cases.headers_of(document), json.dumps(document["answer"]).encode()
         )
     except UpstreamBroken:
-        assert b"[DONE]" not in chunks_of(case)
+        assert b"[DONE]" not in chunks_of(case, upstream)
         return
     state = ChatCompletionStreamState()
-    for data in chunks_of(case):
+    for data in chunks_of(case, upstream):
         if data != b"[DONE]":
             state.handle_chunk(ChatCompletionChunk.model_validate_json(data))
     together = json.loads(state.current_completion_snapshot.model_dump_json(exclude_none=True))
     expected = json.loads(at_once.body)
     assert said(together) == said(expected)
     assert together["usage"] == expected["usage"]
+
+
+@pytest.mark.parametrize("case", CONVERSE)
+def test_anthropics_events_open_and_close_one_block_after_the_other(case: str) -> None:
+    names, open_, index = [], None, -1
+    for name, data in messages_events(case):
+        names.append(name)
+        assert data["type"] == name
+        if name == "content_block_start":
+            assert open_ is None
+            index += 1
+            assert data["index"] == index
+            open_ = index
+        elif name == "content_block_delta":
+            assert data["index"] == open_
+        elif name == "content_block_stop":
+            assert data["index"] == open_
+            open_ = None
+    document = cases.load("streams", DialectName.BEDROCK_CONVERSE, case)
+    relay = relay_of(DialectName.ANTHROPIC_MESSAGES, DialectName.BEDROCK_CONVERSE, document)
+    relay.feed(stream_of(document))
+    relay.end()
+    assert (names[-2:] == ["message_delta", "message_stop"]) == relay.complete
+    assert names[:1] in ([], ["message_start"])
+    assert names.count("message_stop") == int(relay.complete)
+
+
+@pytest.mark.parametrize("case", sorted(set(CONVERSE) & set(cases.inputs("responses", DialectName.BEDROCK_CONVERSE))))
+def test_what_anthropics_sdk_puts_together_equals_the_message_at_once(case: str) -> None:
+    document = cases.load("responses", DialectName.BEDROCK_CONVERSE, case)
+    client, upstream = DialectName.ANTHROPIC_MESSAGES, DialectName.BEDROCK_CONVERSE
+    met = translation.between(client, upstream)
+    assert met is not None
+    try:
+        at_once = met.reply(cases.call_of(client, upstream, document), [], json.dumps(document["answer"]).encode())
+    except UpstreamBroken:
+        assert "message_stop" not in dict(messages_events(case))
+        return
+    message: Any = None
+    pieces: dict[int, bytes] = {}
+    for _, data in messages_events(case):
+        event = construct_type(type_=RawMessageStreamEvent, value=data)
+        message = accumulate_event(event=event, current_snapshot=message, json_bufs=pieces)
+    together = json.loads(message.to_json(exclude_none=True))
+    expected = json.loads(Message.model_validate_json(at_once.body).to_json(exclude_none=True))
+    assert written(together) == written(expected)
+
+
+def messages_events(case: str) -> list[tuple[str, dict[str, Any]]]:
+    """What a client of anthropic.messages gets of a stream of Bedrock's: (event name, data)."""
+    document = cases.load("streams", DialectName.BEDROCK_CONVERSE, case)
+    relay = relay_of(DialectName.ANTHROPIC_MESSAGES, DialectName.BEDROCK_CONVERSE, document)
+    events = sse.Decoder().feed(relay.feed(stream_of(document)) + relay.end())
+    return [(event.name.decode(), json.loads(event.data)) for event in events]
+
+
+def written(message: dict[str, Any]) -> dict[str, Any]:
+    """A stream tells texts of several blocks of the provider's as one; the tier is told at the end, where no event of
+    Anthropic's has a place for it.
+    """
+    content: list[dict[str, Any]] = []
+    for block in message["content"]:
+        if content and block["type"] == content[-1]["type"] == "text":
+            content[-1]["text"] += block["text"]
+        else:
+            content.append(block)
+    usage = {name: value for name, value in message["usage"].items() if name != "service_tier"}
+    return {**message, "content": content, "usage": usage}
 
 
 def said(completion: dict[str, Any]) -> dict[str, Any]:
@@ -136,6 +235,27 @@ def said(completion: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize(
+    ("upstream", "case"),
+    [
+        (upstream, case)
+        for client, upstream, case in MATRIX
+        if client is DialectName.OPENAI_COMPLETIONS and upstream is not client
+    ],
+)
+def test_the_sdk_reads_every_chunk_of_a_legacy_completion(upstream: DialectName, case: str) -> None:
+    document = cases.load("streams", upstream, case)
+    relay = relay_of(DialectName.OPENAI_COMPLETIONS, upstream, document)
+    sent = relay.feed(stream_of(document)) + relay.end()
+    for event in sse.Decoder().feed(sent):
+        if event.data != b"[DONE]":
+            # The SDK's type leaves out the null that OpenAI sends until the end.
+            chunk = Completion.model_validate_json(event.data.replace(b'"finish_reason":null', b'"finish_reason":"stop"'))
+            assert (chunk.object, chunk.id) == ("text_completion", "cmpl-golden")
+    assert sent.endswith(b"data: [DONE]\n\n") == relay.complete
+    assert relay.complete == (relay.failure is None)
+
+
 def is_usage_chunk(event: str) -> bool:
     if '"choices"' not in event or not event.endswith("\n"):
         return False
@@ -143,10 +263,15 @@ def is_usage_chunk(event: str) -> bool:
     return chunk["choices"] == [] and chunk.get("usage") is not None
 
 
-@pytest.mark.parametrize("case", cases.inputs("streams", DialectName.OPENAI_CHAT))
-def test_whole_streams_of_the_same_dialect_pass_byte_for_byte_but_for_the_usage_chunk(case: str) -> None:
-    document = cases.load("streams", DialectName.OPENAI_CHAT, case)
-    relay = relay_of(DialectName.OPENAI_CHAT, DialectName.OPENAI_CHAT, document)
+@pytest.mark.parametrize(
+    ("dialect", "case"),
+    [(client, case) for client, upstream, case in MATRIX if client is upstream],
+)
+def test_whole_streams_of_the_same_dialect_pass_byte_for_byte_but_for_the_usage_chunk(
+    dialect: DialectName, case: str
+) -> None:
+    document = cases.load("streams", dialect, case)
+    relay = relay_of(dialect, dialect, document)
     sent = relay.feed(stream_of(document)) + relay.end()
     asked = "stream_options" in document["request"]
     kept = "".join(event for event in document["stream"] if asked or not is_usage_chunk(event)).encode()

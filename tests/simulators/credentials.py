@@ -16,6 +16,7 @@ SESSION_TOKEN = "simulatorSessionToken//////////wEaCXVzLWVhc3QtMSJHMEUCIQD000000
 AZURE_API_KEY = "simulator-azure-key-000000000001"
 AZURE_API_KEY_2 = "simulator-azure-key-000000000002"
 OPENAI_API_KEY = "sk-simulator-0000000000000000000000000001"
+ANTHROPIC_API_KEY = "sk-ant-simulator-000000000000000000000001"
 
 
 class AccessKey(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -43,6 +44,7 @@ class Keyring:
 
     def __init__(self) -> None:
         self.access_keys: dict[str, AccessKey] = {}
+        self.anthropic: dict[str, str] = {}
         self.azure: dict[str, str] = {}
         self.bedrock: dict[str, str] = {}
         self.entra: dict[str, str] = {}
@@ -63,6 +65,8 @@ class Keyring:
             ),
         ):
             self.access_keys[key.access_key_id] = key
+        self.anthropic.clear()
+        self.anthropic.update({ANTHROPIC_API_KEY: "key1"})
         self.azure.clear()
         self.azure.update({AZURE_API_KEY: "key1", AZURE_API_KEY_2: "key2"})
         self.bedrock.clear()

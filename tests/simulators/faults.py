@@ -59,6 +59,7 @@ class Provider(enum.Enum):
     BEDROCK = "bedrock"
     AZURE = "azure"
     OPENAI = "openai"
+    ANTHROPIC = "anthropic"
 
 
 class CutEnding(enum.Enum):

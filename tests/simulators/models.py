@@ -51,6 +51,16 @@ class BedrockModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, f
     text_format: bool = False
     burndown: int = 1
     access: bool = True
+    optimized: bool = False
+    counts_tokens: bool = False
+    openai: str | None = None
+    """Where OpenAI's API is spoken for it on the runtime host; None: nowhere."""
+    mantle: str | None = None
+    """The same on `bedrock-mantle`."""
+    invoke: str = ""
+    """Whose native body InvokeModel takes; see `bedrock/invoke`."""
+    converse: bool = True
+    dimensions: tuple[int, ...] = ()
 
     @property
     def vendor(self) -> str:
@@ -59,8 +69,10 @@ class BedrockModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, f
 
 class Kind(enum.Enum):
     CHAT = "chat"
+    COMPLETION = "completion"
     REASONING = "reasoning"
     EMBEDDING = "embedding"
+    RERANK = "rerank"
 
 
 class FilterMode(enum.Enum):
@@ -82,11 +94,33 @@ class OpenAIModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, fr
     provisioned: bool = False
 
 
+class AnthropicModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A model of Anthropic's API. `omits_thinking`: its thinking comes without text unless that is asked for."""
+
+    id: str
+    display_name: str
+    created_at: str
+    context_window: int
+    max_output_tokens: int
+    sampling: Sampling = Sampling.ANY
+    prefill: bool = True
+    forced_tools: bool = True
+    structured: bool = True
+    mid_system: bool = False
+    reasoning: Reasoning = Reasoning.NONE
+    thinks_unasked: bool = False
+    always_thinks: bool = False
+    omits_thinking: bool = False
+    efforts: tuple[str, ...] = ()
+    cache_min_tokens: int | None = None
+
+
 class _Table(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     bedrock: list[BedrockModel]
     bedrock_arns: dict[str, str]
     azure: list[OpenAIModel]
     openai: list[OpenAIModel]
+    anthropic: list[AnthropicModel]
 
 
 class NotOnDemand(Exception):
@@ -102,6 +136,7 @@ class Models:
         self.bedrock_arns: dict[str, str] = dict(table.bedrock_arns)
         self.azure: dict[str, OpenAIModel] = {row.id: row for row in table.azure}
         self.openai: dict[str, OpenAIModel] = {row.id: row for row in table.openai}
+        self.anthropic: dict[str, AnthropicModel] = {row.id: row for row in table.anthropic}
 
     def find_bedrock(self, model_id: str) -> BedrockModel | None:
         """The model behind an id, a profile or an ARN. Raises NotOnDemand."""

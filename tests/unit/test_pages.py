@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from pilothouse_proxy import errors
-from pilothouse_proxy.dialects.bedrock_converse import capabilities, encode
+from pilothouse_proxy.capabilities import bedrock as capabilities
+from pilothouse_proxy.dialects.bedrock_converse import encode
 from pilothouse_proxy.dialects.openai_chat import decode
 
 ROOT = Path(__file__).parents[2]
-PROVIDERS = ("bedrock", "azure_openai", "openai")
+PROVIDERS = ("anthropic", "bedrock", "azure_openai", "openai")
 
 
 def rows(page: str, heading: str) -> list[list[str]]:
@@ -28,7 +29,7 @@ def words(cell: str) -> set[str]:
 def test_the_page_on_bedrock_has_every_parameter_that_is_known_by_name() -> None:
     page = (ROOT / "docs/providers/bedrock.md").read_text()
     told = {name for row in rows(page, "Parameters") for name in words(row[0])}
-    extras = {name for caps in capabilities.ROWS.values() for name, _ in caps.extras}
+    extras = {name for row in capabilities.ROWS.values() for name, _ in row.capabilities.extras}
     assert told == decode._TRANSLATED | decode._NEUTRAL.keys() | encode._HINTS.keys() | extras
 
 

@@ -9,7 +9,12 @@ from pilothouse_api.snapshot.providers import Endpoint
 from pilothouse_proxy.providers import registry
 
 ROOT = Path(__file__).parents[2]
-WORDS = {ProviderKind.BEDROCK: "bedrock", ProviderKind.AZURE_OPENAI: "azure_openai", ProviderKind.OPENAI: "openai"}
+WORDS = {
+    ProviderKind.BEDROCK: "bedrock",
+    ProviderKind.AZURE_OPENAI: "azure_openai",
+    ProviderKind.OPENAI: "openai",
+    ProviderKind.ANTHROPIC: "anthropic",
+}
 ROOMS = (
     "crds/pilothouse_api/resources/providers/{word}.py",
     "crds/pilothouse_api/snapshot/endpoints/{word}.py",

@@ -7,8 +7,10 @@ from pydantic import Field, Strict
 
 from pilothouse_api.resources.connection import ConnectionSpec
 from pilothouse_api.resources.durations import DiscoveryInterval
+from pilothouse_api.resources.providers.anthropic import AnthropicSpec
 from pilothouse_api.resources.providers.azure_openai import AzureOpenAISpec
 from pilothouse_api.resources.providers.bedrock import BedrockSpec
+from pilothouse_api.resources.providers.bedrock_models import GuardrailSpec, Latency, ServiceTier, Surface
 from pilothouse_api.resources.providers.openai import OpenAISpec
 from pilothouse_api.resources.refs import Access, ModelText, UpstreamText
 from pilothouse_api.resources.rules import Distinct, Part, Rule, UniqueBy
@@ -23,6 +25,7 @@ class ProviderKind(enum.StrEnum):
     BEDROCK = "bedrock"
     AZURE_OPENAI = "azureOpenAI"
     OPENAI = "openAI"
+    ANTHROPIC = "anthropic"
 
 
 Dollars = Annotated[str, Field(max_length=16, pattern="^[0-9]{1,6}([.][0-9]{1,6})?$", examples=["2.50"])]
@@ -89,6 +92,27 @@ class ProviderModel(Part):
     price: ModelPrice | None = Field(
         default=None, description="What it costs, where that is not known or should be said otherwise."
     )
+    surface: Surface | None = Field(
+        default=None,
+        description="Which of Bedrock's APIs the model is asked through, where the client speaks that one's language; "
+        "else Converse, which all of its chat models have. `Invoke`: the model's own body. `OpenAI`, `Anthropic`: the "
+        "APIs of these on the runtime host; `MantleOpenAI`, `MantleAnthropic`: the same on the host `bedrock-mantle`, "
+        "for models that are served nowhere else. If absent, what is known of the model decides.",
+    )
+    guardrail: GuardrailSpec | None = Field(
+        default=None, description="A guardrail of Bedrock, instead of the provider's."
+    )
+    latency: Latency | None = Field(
+        default=None, description="`Optimized`: Bedrock runs the model where it answers faster, if it has such a place."
+    )
+    service_tier: ServiceTier | None = Field(
+        default=None, description="Bedrock's tier for requests that ask for none, instead of the provider's."
+    )
+
+    @property
+    def is_of_bedrock(self) -> bool:
+        """Whether something is set that no other kind of provider has."""
+        return any(it is not None for it in (self.surface, self.guardrail, self.latency, self.service_tier))
 
 
 NamePattern = Annotated[str, Field(min_length=1, max_length=253, pattern="^[!-~]+$", examples=["*.anthropic.*"])]
@@ -116,8 +140,21 @@ class Delivery(enum.StrEnum):
     SIDECAR = "Sidecar"
 
 
+NativePath = Annotated[str, Field(min_length=1, max_length=512, pattern="^/[!-)+-~]*[*]?$")]
+
+
+class NativeSpec(Part):
+    """Which part of the provider's own API may be called as it is."""
+
+    paths: Annotated[tuple[NativePath, ...], Field(min_length=1, max_length=64), Distinct()] = Field(
+        default=("/*",),
+        description="Paths below the provider's URL, as they are sent; a trailing `*` matches any rest. All of them if "
+        "absent.",
+    )
+
+
 class LLMProviderSpec(Part):
-    """Where models run and how to sign in there: exactly one of `bedrock`, `azureOpenAI`, `openAI`."""
+    """Where models run and how to sign in there: exactly one of `bedrock`, `azureOpenAI`, `openAI`, `anthropic`."""
 
     bedrock: BedrockSpec | None = Field(default=None, description="AWS Bedrock in one region.")
     azure_openai: AzureOpenAISpec | None = Field(
@@ -127,6 +164,10 @@ class LLMProviderSpec(Part):
         default=None,
         alias="openAI",
         description="Any server that speaks the OpenAI API: OpenAI itself, vLLM, Ollama, another gateway.",
+    )
+    anthropic: AnthropicSpec | None = Field(
+        default=None,
+        description="Anthropic's API, or any server that speaks it, such as Claude in Microsoft's Foundry.",
     )
     models: Annotated[tuple[ProviderModel, ...], Field(max_length=256), UniqueBy("name")] = Field(
         default=(),
@@ -140,6 +181,12 @@ class LLMProviderSpec(Part):
     access: Access | None = Field(
         default=None,
         description="Which namespaces' routes may refer to this provider, besides its own namespace's; none if absent.",
+    )
+    native: NativeSpec | None = Field(
+        default=None,
+        description="Lets the callers of this namespace, and of those that `access` names, call the provider's own API "
+        "at `/providers/{name}/…` of a proxy (`/providers/{namespace}:{name}/…` from another namespace): signed in to "
+        "and counted, but neither translated nor routed, and with all that the credential may do there. Off if absent.",
     )
     delivery: Delivery = Field(
         default=Delivery.AUTO,
@@ -156,15 +203,24 @@ class LLMProviderSpec(Part):
 
     rules = (
         Rule(
-            cel="[has(self.bedrock), has(self.azureOpenAI), has(self.openAI)].filter(x, x).size() == 1",
-            message="exactly one of bedrock, azureOpenAI, openAI must be set",
-            holds=lambda it: sum(member is not None for member in (it.bedrock, it.azure_openai, it.openai)) == 1,
+            cel="[has(self.bedrock), has(self.azureOpenAI), has(self.openAI), has(self.anthropic)]"
+            ".filter(x, x).size() == 1",
+            message="exactly one of bedrock, azureOpenAI, openAI, anthropic must be set",
+            holds=lambda it: (
+                sum(member is not None for member in (it.bedrock, it.azure_openai, it.openai, it.anthropic)) == 1
+            ),
         ),
         Rule(
             cel="has(self.bedrock) == has(oldSelf.bedrock) && has(self.azureOpenAI) == has(oldSelf.azureOpenAI) && "
-            "has(self.openAI) == has(oldSelf.openAI)",
+            "has(self.openAI) == has(oldSelf.openAI) && has(self.anthropic) == has(oldSelf.anthropic)",
             message="the kind of a provider cannot change: create a new LLMProvider and point the routes at it",
             holds=None,
+        ),
+        Rule(
+            cel="has(self.bedrock) || !has(self.models) || self.models.all(m, !has(m.surface) && !has(m.guardrail) && "
+            "!has(m.latency) && !has(m.serviceTier))",
+            message="surface, guardrail, latency and serviceTier of a model are for Bedrock alone",
+            holds=lambda it: it.bedrock is not None or not any(model.is_of_bedrock for model in it.models),
         ),
         NEEDS_VAULT,
     )
@@ -174,7 +230,9 @@ class LLMProviderSpec(Part):
         """Which member of the union is set."""
         if self.bedrock is not None:
             return ProviderKind.BEDROCK
-        return ProviderKind.AZURE_OPENAI if self.azure_openai is not None else ProviderKind.OPENAI
+        if self.azure_openai is not None:
+            return ProviderKind.AZURE_OPENAI
+        return ProviderKind.OPENAI if self.openai is not None else ProviderKind.ANTHROPIC
 
 
 class CredentialStatus(Part):
@@ -202,6 +260,13 @@ class DiscoveryStatus(Part):
     unusable: Count = Field(description="Those that cannot be called: no access, at an end, not deployed.")
 
 
+class UnknownStatus(Part):
+    """Something in the provider's answers that other formats have no word for."""
+
+    dialect: Annotated[str, Field(max_length=64)] = Field(description="In which format it came.")
+    what: Annotated[str, Field(max_length=128)] = Field(description="Its name there: a member, an event, a reason.")
+
+
 class LLMProviderStatus(Status):
     """What the operator found out about the provider."""
 
@@ -213,10 +278,15 @@ class LLMProviderStatus(Status):
     )
     discovery: DiscoveryStatus | None = Field(default=None, description="What came of listing the account.")
     credential: CredentialStatus | None = Field(default=None, description="The credential that proxies sign in with.")
+    unknown: Annotated[tuple[UnknownStatus, ...], Field(max_length=20)] | None = Field(
+        default=None,
+        description="What proxies left out of translated answers because no other format has a word for it; a newer "
+        "version may. The metric `pilothouse_unknown_total` tells how often.",
+    )
 
 
 class LLMProvider(Part):
-    """A place where models run: an AWS region with Bedrock, an Azure OpenAI resource, an OpenAI-compatible server."""
+    """A place where models run: Bedrock in an AWS region, an Azure OpenAI resource, Anthropic, a compatible server."""
 
     spec: LLMProviderSpec = Field(description="Where models run and how to sign in there.")
     status: LLMProviderStatus | None = Field(default=None, description="What the operator found out about it.")

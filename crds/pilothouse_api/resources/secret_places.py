@@ -18,6 +18,7 @@ PLACES = (
     "azureOpenAI.auth.servicePrincipal.certificate",
     "azureOpenAI.auth.servicePrincipal.password",
     "openAI.auth.apiKey",
+    "anthropic.auth.apiKey",
     "connection.proxy.auth.basic.username",
     "connection.proxy.auth.basic.password",
 )

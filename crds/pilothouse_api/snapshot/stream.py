@@ -108,6 +108,13 @@ class LimitUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """At most ten (counter, used), the fullest first."""
 
 
+class Unknown(msgspec.Struct, frozen=True, order=True, kw_only=True, omit_defaults=True):
+    """Something in a provider's answers that no other format has a word for: it was left out of the translation."""
+
+    dialect: Annotated[str, msgspec.Meta(max_length=64)]
+    what: Annotated[str, msgspec.Meta(max_length=128)]
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A proxy's view of itself: a whole state, not an increment, so that a repeated or lost one does no harm.
 
@@ -119,3 +126,5 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     applied: SnapshotVersion | None = None
     """What it runs: heals an ack that was lost, or that met a replica which did not know the version yet."""
     quotas: dict[QuotaKey, tuple[LimitUse, ...]] = {}
+    unknown: dict[ProviderKey, Annotated[tuple[Unknown, ...], msgspec.Meta(max_length=64)]] = {}
+    """What has been met since the process began; how often is the metrics' to tell."""

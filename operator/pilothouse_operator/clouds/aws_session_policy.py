@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pilothouse_operator.compile.identities import BedrockForm
+from pilothouse_operator.compile.identities import BedrockForm, BedrockHost
 
 LONGEST = 2_048
 """AssumeRole, `Policy`: characters of the inline policy."""
@@ -62,6 +62,9 @@ _SUMMED = frozenset({"foundation-model", "inference-profile"})
 _INVOKE = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
 _ON_MODELS = [*_INVOKE, "bedrock:CountTokens", "bedrock:ApplyGuardrail"]
 _BEARER = "bedrock:CallWithBearerToken"
+_MANTLE = "bedrock-mantle:CreateInference"
+_MANTLE_BEARER = "bedrock-mantle:CallWithBearerToken"
+"""AWS managed policy AmazonBedrockMantleInferenceAccess. What runs there is named by projects, not by models."""
 _SAGEMAKER = ["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"]
 
 
@@ -96,6 +99,7 @@ class _Scope:
     region: str
     account: str
     form: BedrockForm
+    hosts: tuple[BedrockHost, ...]
 
     def reach(self, models: Iterable[str]) -> _Reach:
         reach = _Reach()
@@ -170,7 +174,7 @@ class _Scope:
             statements.append(_by_bedrock(sorted(reach.endpoints)))
         if self.form is BedrockForm.API_KEY:
             statements.append(_allow([_BEARER], ["*"]))
-        return _text(statements)
+        return _text([*statements, *self._on_mantle()])
 
     def every(self, reach: _Reach) -> str:
         """The policy for all that Bedrock runs."""
@@ -178,7 +182,16 @@ class _Scope:
         statements = [_allow([*actions, _BEARER] if self.form is BedrockForm.API_KEY else actions, ["*"])]
         if reach.endpoints:
             statements.append(_by_bedrock(["*"]))
-        return _text(statements)
+        return _text([*statements, *self._on_mantle()])
+
+    def _on_mantle(self) -> list[dict[str, Any]]:
+        if BedrockHost.MANTLE not in self.hosts:
+            return []
+        projects = f"arn:{self.partition}:bedrock-mantle:{self.region}:{self.account}:project/*"
+        statements = [_allow([_MANTLE], [projects])]
+        if self.form is BedrockForm.API_KEY:
+            statements.append(_allow([_MANTLE_BEARER], ["*"]))
+        return statements
 
     def _foundation(self, model: str, region: str) -> str:
         return f"arn:{self.partition}:bedrock:{region}::foundation-model/{model}"
@@ -187,13 +200,20 @@ class _Scope:
         return f"arn:{self.partition}:bedrock:{region or self.region}:{self.account}:{resource}"
 
 
-def policies(models: Iterable[str], *, region: str, account: str, form: BedrockForm) -> tuple[Policy, ...]:
+def policies(
+    models: Iterable[str],
+    *,
+    region: str,
+    account: str,
+    form: BedrockForm,
+    hosts: tuple[BedrockHost, ...] = (BedrockHost.RUNTIME,),
+) -> tuple[Policy, ...]:
     """The policies for these upstream models (none: every one), the narrowest first; none longer than LONGEST.
 
     `account` may be empty: any account's, of what the role may use.
     """
     partition = next((name for prefix, name in _PARTITIONS if region.startswith(prefix)), "aws")
-    scope = _Scope(partition=partition, region=region, account=account or "*", form=form)
+    scope = _Scope(partition=partition, region=region, account=account or "*", form=form, hosts=hosts)
     wanted = sorted(set(models))
     reach = scope.reach(wanted)
     every = scope.every(reach)

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.resources.provider import Delivery, LLMProviderSpec
 from pilothouse_api.snapshot.credentials import NoCredential
-from pilothouse_api.snapshot.providers import Provider
+from pilothouse_api.snapshot.providers import Native, Provider
 from pilothouse_operator.compile import models
+from pilothouse_operator.compile.access import Namespaces, granted, labelled
 from pilothouse_operator.compile.discovered import Discovered
 from pilothouse_operator.compile.lowering import lower
 from pilothouse_operator.compile.models import Listing
@@ -58,11 +61,13 @@ class Backend:
 
 def backends(inputs: Inputs) -> Mapping[ProviderKey, Backend]:
     """All of them, usable or not, in the order of their keys."""
-    found = (_backend(inputs, reading) for reading in read(inputs.world, Kind.PROVIDER, LLMProviderSpec).values())
+    namespaces = labelled(inputs.world.namespaces)
+    readings = read(inputs.world, Kind.PROVIDER, LLMProviderSpec).values()
+    found = (_backend(inputs, reading, namespaces) for reading in readings)
     return {backend.key: backend for backend in found}
 
 
-def _backend(inputs: Inputs, reading: Reading[LLMProviderSpec]) -> Backend:
+def _backend(inputs: Inputs, reading: Reading[LLMProviderSpec], namespaces: Namespaces) -> Backend:
     resource = reading.resource
     key = ProviderKey(f"{resource.key.namespace}/{resource.key.name}")
     if reading.spec is None:
@@ -73,6 +78,10 @@ def _backend(inputs: Inputs, reading: Reading[LLMProviderSpec]) -> Backend:
     lowered = lower(reading.spec, table.models, listed=table.listing is not None)
     if isinstance(lowered, Problem):
         return Backend(key=key, reading=reading, provider=None, problems=(lowered,), state=state)
+    native = reading.spec.native
+    if native is not None:
+        access = granted(reading.spec.access, owner=resource.key.namespace, namespaces=namespaces)
+        lowered = msgspec.structs.replace(lowered, native=Native(paths=native.paths, access=access))
     return Backend(
         key=key,
         reading=reading,

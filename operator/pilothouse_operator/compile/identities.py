@@ -36,6 +36,13 @@ class BedrockForm(enum.StrEnum):
     """A short-term Bedrock API key, made of the session."""
 
 
+class BedrockHost(enum.StrEnum):
+    """What a session is for: each host has IAM actions of its own."""
+
+    RUNTIME = "bedrock-runtime"
+    MANTLE = "bedrock-mantle"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AWSSession:
     """To issue: a session of STS for Bedrock."""
@@ -45,6 +52,7 @@ class AWSSession:
     models: tuple[str, ...] | None = None
     """Upstream models to narrow it to; empty = every model, but Bedrock alone; None = no session policy at all."""
     form: BedrockForm = BedrockForm.SESSION
+    hosts: tuple[BedrockHost, ...] = (BedrockHost.RUNTIME,)
 
 
 class EntraWay(enum.StrEnum):

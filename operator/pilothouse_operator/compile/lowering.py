@@ -6,8 +6,8 @@ from pilothouse_api.resources.connection import TLS, ConnectionSpec, ProxySpec
 from pilothouse_api.resources.durations import milliseconds
 from pilothouse_api.resources.provider import LLMProviderSpec
 from pilothouse_api.snapshot.providers import Connection, Endpoint, Model, Provider, Proxy
-from pilothouse_operator.compile import certificates, references
-from pilothouse_operator.compile.providers import azure_openai, bedrock, openai
+from pilothouse_operator.compile import certificates, references, settings
+from pilothouse_operator.compile.providers import anthropic, azure_openai, bedrock, openai
 
 
 def lower(spec: LLMProviderSpec, models: dict[str, Model], *, listed: bool) -> Provider | Problem:
@@ -24,17 +24,24 @@ def lower(spec: LLMProviderSpec, models: dict[str, Model], *, listed: bool) -> P
     fault = references.fault(spec)
     if fault is not None:
         return fault
-    unlisted = spec.discovery is not None and not listed
-    return Provider(endpoint=endpoint, models=models, unlisted=unlisted, connection=connection)
+    return Provider(
+        endpoint=endpoint,
+        models=models,
+        unlisted=spec.discovery is not None and not listed,
+        connection=connection,
+        settings=settings.of_provider(spec),
+    )
 
 
 def _endpoint(spec: LLMProviderSpec) -> Endpoint | Problem:
     if spec.bedrock is not None:
-        return bedrock.lower(spec.bedrock)
+        return bedrock.lower(spec.bedrock, spec.models)
     if spec.azure_openai is not None:
         return azure_openai.lower(spec.azure_openai)
     if spec.openai is not None:
         return openai.lower(spec.openai)
+    if spec.anthropic is not None:
+        return anthropic.lower(spec.anthropic)
     raise AssertionError("the rules of LLMProviderSpec let no spec through without a kind")
 
 

@@ -22,6 +22,8 @@ from pilothouse_api.resources.provider import (
 )
 from pilothouse_api.snapshot.facts import Facts, Price
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_api.snapshot.settings import Settings
+from pilothouse_operator.compile import settings
 from pilothouse_operator.compile.discovered import UNKNOWN, Catalogue, FoundModel
 
 _CAPABILITIES = tuple(ModelCapabilities.model_fields)
@@ -60,13 +62,14 @@ def table(spec: LLMProviderSpec, found: tuple[FoundModel, ...] | None, catalogue
     usable: tuple[FoundModel, ...] = ()
     if found is not None and spec.discovery is not None:
         listing, usable = _chosen(spec.discovery, found)
-    models = {one.name: _discovered(one, place, catalogue) for one in usable}
+    plain = settings.of_provider(spec)
+    models = {one.name: _discovered(one, plain, place, catalogue) for one in usable}
     by_upstream = {one.upstream: one for one in reversed(usable)}
     by_name = {one.name: one for one in usable}
     for model in spec.models:
         upstream = model.upstream_model or model.name
         known = by_upstream.get(UpstreamModel(upstream)) or by_name.get(upstream)
-        models[model.name] = _manifested(model, known, place, catalogue)
+        models[model.name] = _manifested(model, settings.of_model(model, spec), known, place, catalogue)
     return Table(models=models, listing=listing)
 
 
@@ -96,16 +99,19 @@ def _pattern(globs: tuple[str, ...]) -> re.Pattern[str] | None:
     return re.compile("|".join(translate(glob) for glob in globs)) if globs else None
 
 
-def _discovered(one: FoundModel, place: str, catalogue: Catalogue) -> Model:
+def _discovered(one: FoundModel, chosen: Settings | None, place: str, catalogue: Catalogue) -> Model:
     return Model(
         upstream=one.upstream,
         family=one.base or None,
         max_output_tokens=one.max_output_tokens,
         facts=_known(merged(one.facts, catalogue(place, one.base or one.upstream))),
+        settings=chosen,
     )
 
 
-def _manifested(model: ProviderModel, known: FoundModel | None, place: str, catalogue: Catalogue) -> Model:
+def _manifested(
+    model: ProviderModel, chosen: Settings | None, known: FoundModel | None, place: str, catalogue: Catalogue
+) -> Model:
     upstream = UpstreamModel(model.upstream_model or model.name)
     facts = _said(model.capabilities, model.price)
     limit = model.max_output_tokens
@@ -115,13 +121,15 @@ def _manifested(model: ProviderModel, known: FoundModel | None, place: str, cata
             family=model.family,
             max_output_tokens=limit,
             facts=_known(merged(facts, catalogue(place, upstream))),
+            settings=chosen,
         )
-    base = _discovered(known, place, catalogue)
+    base = _discovered(known, chosen, place, catalogue)
     return Model(
         upstream=known.upstream,
         family=model.family or base.family,
         max_output_tokens=base.max_output_tokens if limit is None else limit,
         facts=_known(merged(facts, base.facts or UNKNOWN)),
+        settings=chosen,
     )
 
 

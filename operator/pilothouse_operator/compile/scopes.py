@@ -14,7 +14,7 @@ from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, QuotaKey, RouteKey,
 from pilothouse_api.resources.provider import Delivery
 from pilothouse_api.snapshot.credentials import Credential, ProxyCredential
 from pilothouse_api.snapshot.identity import Identity
-from pilothouse_api.snapshot.providers import Provider
+from pilothouse_api.snapshot.providers import Native, Provider
 from pilothouse_api.snapshot.quotas import Quota
 from pilothouse_api.snapshot.routes import Route
 from pilothouse_api.snapshot.snapshot import Snapshot, schema_of
@@ -112,10 +112,27 @@ class Scopes:
                 binding[key] = msgspec.structs.replace(quota, routes=visible)
         return binding
 
+    def _native(self, namespace: str | None) -> Mapping[ProviderKey, Native]:
+        """Providers whose own API may be called by the sidecars of `namespace`; None: by gateways."""
+        found = {}
+        for key, backend in self._backends.items():
+            native = backend.provider.native if backend.provider is not None else None
+            if native is None:
+                continue
+            if namespace is None:
+                found[key] = native
+            elif self._may_go(key, namespace) and _opens(native, backend.namespace, namespace):
+                # Who else may is nobody's business there.
+                access = () if backend.namespace == namespace else (namespace,)
+                found[key] = msgspec.structs.replace(native, access=access)
+        return found
+
     def _snapshot(
         self, scope: Scope, routes: Mapping[RouteKey, Route], quotas: Mapping[QuotaKey, Quota], identity: Identity
     ) -> Snapshot:
-        used = sorted({target.provider for route in routes.values() for target in route.targets})
+        namespace = None if scope == GATEWAY_SCOPE else scope.removeprefix(_SIDECAR_PREFIX)
+        native = self._native(namespace)
+        used = sorted(native.keys() | {target.provider for route in routes.values() for target in route.targets})
         providers: dict[ProviderKey, Provider] = {}
         credentials: dict[ProviderKey, Credential] = {}
         proxy_credentials: dict[ProviderKey, ProxyCredential] = {}
@@ -124,7 +141,7 @@ class Scopes:
             state = backend.state
             if backend.provider is None or (state.credential is None and not state.issued):
                 continue
-            providers[key] = backend.provider
+            providers[key] = msgspec.structs.replace(backend.provider, native=native.get(key))
             if state.credential is not None and not state.issued:
                 credentials[key] = state.credential
             if state.proxy is not None:
@@ -139,6 +156,10 @@ class Scopes:
             quotas=dict(quotas),
             identity=identity,
         )
+
+
+def _opens(native: Native, owner: str, namespace: str) -> bool:
+    return native.access is None or namespace == owner or namespace in native.access
 
 
 def _access_seen(lowered: Lowered, namespace: str | None) -> tuple[str, ...] | None:

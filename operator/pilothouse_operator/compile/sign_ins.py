@@ -7,7 +7,7 @@ from pilothouse_api.resources.provider import LLMProviderSpec
 from pilothouse_api.resources.secret_values import SecretValue
 from pilothouse_operator.compile import permissions, references
 from pilothouse_operator.compile.identities import AWSSession, BedrockForm
-from pilothouse_operator.compile.providers import azure_openai, bedrock, openai
+from pilothouse_operator.compile.providers import anthropic, azure_openai, bedrock, openai
 from pilothouse_operator.compile.reading import read
 from pilothouse_operator.compile.references import Found
 from pilothouse_operator.compile.ways import OwnUse, Shown, Way
@@ -77,13 +77,13 @@ def _tapped(spec: LLMProviderSpec, way: Way) -> OwnUse | None:
 
 def _way(spec: LLMProviderSpec) -> Way:
     if spec.bedrock is not None:
-        # A session for what the account turns out to have must not be narrowed to what the manifest happens to name.
-        named = () if spec.discovery is not None else spec.models
-        return bedrock.way(spec.bedrock, (model.upstream_model or model.name for model in named))
+        return bedrock.way(spec.bedrock, spec.models, discovers=spec.discovery is not None)
     if spec.azure_openai is not None:
         return azure_openai.way(spec.azure_openai)
     if spec.openai is not None:
         return openai.way(spec.openai)
+    if spec.anthropic is not None:
+        return anthropic.way(spec.anthropic)
     raise AssertionError("the rules of LLMProviderSpec let no spec through without a kind")
 
 

@@ -40,7 +40,9 @@ class AWSSessions:
         if grant.models is None or not self._narrowable(application, grant):
             return (None,)
         account = self._identities.account(grant.identity, application.values)
-        return aws_session_policy.policies(grant.models, region=grant.identity.region, account=account, form=grant.form)
+        return aws_session_policy.policies(
+            grant.models, region=grant.identity.region, account=account, form=grant.form, hosts=grant.hosts
+        )
 
     def _narrowable(self, application: Application, grant: AWSSession) -> bool:
         """Whether there is a call of STS that a session policy can go with."""

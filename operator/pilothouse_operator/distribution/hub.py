@@ -308,13 +308,16 @@ class Hub:
         )
 
     def _bounded(self, scope: Scope, report: Report) -> Report:
-        """A sidecar's word counts for the quotas of its own snapshot only: it must not fill other statuses."""
+        """A sidecar's word counts for what is in its own snapshot only: it must not fill other statuses."""
         channel = self._channels.get(scope)
-        given = channel.history.snapshot.quotas if channel and channel.history.snapshot else {}
-        if report.quotas.keys() <= given.keys():
+        given = channel.history.snapshot if channel else None
+        if given is None:
+            return msgspec.structs.replace(report, quotas={}, unknown={})
+        if report.quotas.keys() <= given.quotas.keys() and report.unknown.keys() <= given.providers.keys():
             return report
-        quotas = {key: limits for key, limits in report.quotas.items() if key in given}
-        return msgspec.structs.replace(report, quotas=quotas)
+        quotas = {key: limits for key, limits in report.quotas.items() if key in given.quotas}
+        unknown = {key: things for key, things in report.unknown.items() if key in given.providers}
+        return msgspec.structs.replace(report, quotas=quotas, unknown=unknown)
 
     def forget(self, now: float) -> None:
         """Drops what proxies said that have been gone for long. Call it now and then."""

@@ -1,14 +1,15 @@
-"""What proxies report of quotas, put together. Pure."""
+"""What proxies report of quotas and of answers, put together. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from pilothouse_api.snapshot.stream import LimitUse, Report
+from pilothouse_api.snapshot.stream import LimitUse, Report, Unknown
 from pilothouse_operator.compile.world import Kind, ResourceKey
 from pilothouse_operator.distribution.fleet import ReportsView
 from pilothouse_operator.ports import QuotaUsage
 
 _TOP = 10
+_UNKNOWN = 20
 
 
 def newest(views: Iterable[ReportsView]) -> dict[str, Report]:
@@ -30,6 +31,16 @@ def usage(reports: Mapping[str, Report]) -> dict[ResourceKey, QuotaUsage]:
             namespace, _, name = quota.partition("/")
             parts.setdefault(ResourceKey(Kind.QUOTA, namespace, name), []).append(limits)
     return {key: QuotaUsage(limits=_limits(all_limits), proxies=len(all_limits)) for key, all_limits in parts.items()}
+
+
+def unknown(reports: Mapping[str, Report]) -> dict[ResourceKey, tuple[Unknown, ...]]:
+    """By provider: what any proxy has met in its answers that could not be translated. Sorted, at most 20."""
+    found: dict[ResourceKey, set[Unknown]] = {}
+    for report in reports.values():
+        for provider, things in report.unknown.items():
+            namespace, _, name = provider.partition("/")
+            found.setdefault(ResourceKey(Kind.PROVIDER, namespace, name), set()).update(things)
+    return {key: tuple(sorted(things))[:_UNKNOWN] for key, things in found.items()}
 
 
 def _limits(parts: list[tuple[LimitUse, ...]]) -> tuple[LimitUse, ...]:

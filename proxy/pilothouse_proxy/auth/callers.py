@@ -38,9 +38,12 @@ class Callers:
         """
         if self.resident is not None:
             return self.resident
-        key = _key(headers)
+        key, other = _keys(headers)
         if key is None:
             return self._nobody(headers)
+        unchecked = self._anonymous is not None and not self._holders and self._verifier is None
+        if other is not None and not unchecked:
+            _refuse("the keys in `Authorization` and in `x-api-key` are not the same: send one of them")
         digest = hashlib.sha256(key).digest()
         caller = self._holders.get(digest)
         if caller is not None:
@@ -71,17 +74,23 @@ class Callers:
             raise GatewayError(Kind.UNAUTHENTICATED, str(error)) from error
 
 
-def _key(headers: Headers) -> bytes | None:
-    """What stands in `Authorization: Bearer`, else in `api-key` or `x-api-key`."""
-    found = None
+def _keys(headers: Headers) -> tuple[bytes | None, bytes | None]:
+    """What stands in `Authorization: Bearer`, else in `api-key` or `x-api-key`; and another key, if there is one."""
+    found: bytes | None = None
+    other: bytes | None = None
     for name, value in headers:
+        key = None
         if name == b"authorization":
-            if value[:7].lower() == b"bearer ":
-                return value[7:].strip() or None
-            _refuse(f"the Authorization header is not of the scheme Bearer: {_HINT}")
-        if name in {b"api-key", b"x-api-key"}:
-            found = value
-    return found or None
+            if value[:7].lower() != b"bearer ":
+                _refuse(f"the Authorization header is not of the scheme Bearer: {_HINT}")
+            key = value[7:].strip()
+        elif name in {b"api-key", b"x-api-key"}:
+            key = value
+        if key and found is not None and key != found:
+            other = key
+        elif key:
+            found = key
+    return found, other
 
 
 def _refuse(message: str) -> NoReturn:

@@ -6,16 +6,18 @@ from random import Random
 
 import msgspec
 
-from pilothouse_api.names import QuotaKey
-from pilothouse_api.snapshot.stream import Ack, LimitUse, Report
+from pilothouse_api.names import ProviderKey, QuotaKey
+from pilothouse_api.snapshot.stream import Ack, LimitUse, Report, Unknown
 from pilothouse_proxy import ports
 from pilothouse_proxy.config.applier import Applier
 from pilothouse_proxy.config.operator import NotReadable, Operator, Refused
 from pilothouse_proxy.http.messages import HTTPError
+from pilothouse_proxy.observe.metrics import Metrics
 
 REPORT_S = 2.0
 REFRESH_S = 60.0
 """A report is repeated after so long although nothing has changed, for a replica that has restarted."""
+MAX_UNKNOWN = 64
 ACK_TRIES = 6
 ACK_PAUSE_S = 0.2
 
@@ -25,8 +27,9 @@ logger = logging.getLogger(__name__)
 class Reporter:
     """Speaks over the connection of the control stream that is open; without one, it waits."""
 
-    def __init__(self, *, applier: Applier, clock: ports.Clock, rng: Random) -> None:
+    def __init__(self, *, applier: Applier, metrics: Metrics, clock: ports.Clock, rng: Random) -> None:
         self._applier = applier
+        self._metrics = metrics
         self._clock = clock
         self._rng = rng
         self._boot = f"{rng.getrandbits(64):016x}"
@@ -69,7 +72,14 @@ class Reporter:
             sequence=self._sequence,
             applied=None if running is None else running.version,
             quotas={} if running is None else running.quotas.usage(now=now),
+            unknown=self._unknown(),
         )
+
+    def _unknown(self) -> dict[ProviderKey, tuple[Unknown, ...]]:
+        found: dict[ProviderKey, set[Unknown]] = {}
+        for (provider, _, dialect, what), _ in self._metrics.unknown.items():
+            found.setdefault(ProviderKey(provider), set()).add(Unknown(dialect=dialect, what=what))
+        return {provider: tuple(sorted(things))[:MAX_UNKNOWN] for provider, things in found.items()}
 
 
 def _comparable(report: Report) -> tuple[object, ...]:
@@ -77,4 +87,4 @@ def _comparable(report: Report) -> tuple[object, ...]:
     quotas: dict[QuotaKey, tuple[LimitUse, ...]] = {
         key: tuple(msgspec.structs.replace(use, resets_in_s=0) for use in uses) for key, uses in report.quotas.items()
     }
-    return (report.applied, quotas)
+    return (report.applied, quotas, report.unknown)

@@ -79,8 +79,13 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     sampling: Sampling = Sampling.BOTH
     stop_sequences: int = 2500
     """How many; 0 = none."""
+    tells_stop: bool = False
+    """Whether it can be asked which sequence it has stopped at."""
     tools: frozenset[ToolMode] = frozenset({ToolMode.AUTO, ToolMode.ANY, ToolMode.NAMED})
     """Which choices may be put; empty = it has no tools."""
+    stream_tools: bool = True
+    """Whether an answer may be streamed that is offered tools."""
+    streaming: bool = True
     forced_while_reasoning: bool = True
     strict_tools: bool = False
     serial_calls: bool = False
@@ -89,6 +94,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Whether text may stand beside calls or results of tools in one turn."""
     images: bool = True
     tool_images: bool = False
+    tool_status: bool = False
+    """Whether a result can say that its tool has failed."""
+    tool_caching: bool = False
+    """Whether a prefix worth caching may end behind the tools."""
     documents: bool = True
     audio: frozenset[str] = frozenset()
     system: bool = True

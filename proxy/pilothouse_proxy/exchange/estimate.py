@@ -9,6 +9,8 @@ import re
 import msgspec
 
 from pilothouse_proxy.exchange.members import Members
+from pilothouse_proxy.exchange.parts import Part, RedactedThinking, Text, Thinking, ToolCall, ToolResult
+from pilothouse_proxy.exchange.request import Request
 
 LATIN = 0.27
 CODE = 0.40
@@ -23,17 +25,44 @@ _TOKEN_LIST = re.compile(rb"\[[\s\[]*[0-9]")
 
 
 def input_tokens(members: Members) -> int:
-    """What the body's messages (or an embedding's input) and tools may come to."""
+    """What the body's messages (an embedding's input, a prompt), its instructions and tools may come to."""
     tokens = float(PER_REQUEST)
     if "messages" in members:
         messages = bytes(members["messages"])
         tokens += PER_MESSAGE * len(_ROLE.findall(messages)) + _spoken(messages)
-    if "input" in members:
-        tokens += _input(bytes(members["input"]))
+    if "system" in members:
+        tokens += _spoken(bytes(members["system"]))
+    for name in ("input", "prompt"):
+        if name in members:
+            tokens += _input(bytes(members[name]))
     for name in ("tools", "functions", "response_format"):
         if name in members:
             tokens += CODE * len(memoryview(members[name]))
     return round(tokens)
+
+
+def of_turns(request: Request) -> int:
+    """What the turns and tools of a neutral request may come to."""
+    tokens = float(PER_REQUEST)
+    for turn in request.turns:
+        tokens += PER_MESSAGE
+        for part in turn.parts:
+            if isinstance(part, ToolResult):
+                tokens += sum(_part(inner) for inner in part.content)
+            else:
+                tokens += _part(part)
+    for tool in request.tools:
+        schema = 0 if tool.schema is None else len(bytes(tool.schema))
+        tokens += CODE * (schema + len(tool.name) + len(tool.description))
+    return round(tokens)
+
+
+def _part(part: Part) -> float:
+    if isinstance(part, Text | Thinking):
+        return _text(part.text.encode("utf-8", "replace"))
+    if isinstance(part, ToolCall):
+        return CODE * (len(part.name) + len(part.arguments))
+    return 0 if isinstance(part, RedactedThinking | ToolResult) else PER_IMAGE
 
 
 def output_tokens(text_bytes: int) -> int:
@@ -64,7 +93,7 @@ def _input(text: bytes) -> float:
             return float(_count(msgspec.json.decode(text)))
         except ValueError:
             return LATIN * len(text)
-    return _text(text)
+    return _spoken(text)
 
 
 def _count(value: object) -> int:

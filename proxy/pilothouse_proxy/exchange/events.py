@@ -3,6 +3,7 @@
 import msgspec
 
 from pilothouse_proxy.errors import Failure
+from pilothouse_proxy.exchange.filters import Finding
 from pilothouse_proxy.exchange.parts import RedactedThinking, Thinking
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.usage import Usage
@@ -43,11 +44,21 @@ class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
     arguments: str
 
 
+class Judged(msgspec.Struct, frozen=True):
+    """What content filters have found; between Started and Settled, behind Finished too.
+
+    A later finding of the same stage and category is about a later piece of the text.
+    """
+
+    findings: tuple[Finding, ...]
+
+
 class Finished(msgspec.Struct, frozen=True, gc=False):
     """The model has stopped: the content is complete."""
 
     finish: Finish
     stop_sequence: str | None = None
+    refusal: str | None = None
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -76,6 +87,7 @@ Event = (
     | ThinkingEnded
     | ToolCallStarted
     | ToolCallDelta
+    | Judged
     | Finished
     | Settled
     | Failed

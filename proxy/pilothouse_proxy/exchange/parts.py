@@ -77,6 +77,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     arguments: str
+    cache: CacheMark | None = None
 
 
 class ToolStatus(enum.Enum):

@@ -4,6 +4,7 @@ import enum
 
 import msgspec
 
+from pilothouse_proxy.exchange.filters import Finding
 from pilothouse_proxy.exchange.parts import Citation, RedactedThinking, Text, Thinking, ToolCall
 from pilothouse_proxy.exchange.usage import Usage
 
@@ -27,7 +28,13 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     finish: Finish
     usage: Usage
     stop_sequence: str | None = None
-    """Which of the request's it was, where that is what the model stopped at and the provider tells."""
+    """Which of the request's it was, where that is what the model stopped at; empty: the provider does not tell."""
+    refusal: str | None = None
+    """Why the model declined, in words, where the provider tells."""
     citations: tuple[Citation, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """Of content filters, on the prompt and on the reply."""
     service_tier: str | None = None
+    invoked: str = ""
+    """The model that has answered, where the provider chooses among several and says which."""
     unknown: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from pilothouse_proxy.exchange.parts import Part
+from pilothouse_proxy.exchange.parts import CacheMark, Part
 
 
 class Role(enum.Enum):
@@ -41,6 +41,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     schema: msgspec.Raw | None = None
     strict: Strict = Strict.NO
+    cache: CacheMark | None = None
 
 
 class ToolMode(enum.Enum):

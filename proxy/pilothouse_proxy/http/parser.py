@@ -105,6 +105,11 @@ class RequestParser:
         """How much of it is still to come, as far as its length was declared."""
         return max(0, self._declared - self._body_bytes)
 
+    @property
+    def path(self) -> bytes:
+        """Of the message that is being read, as far as it is known; empty if nothing is."""
+        return self._line.path if self._plain else self._target.partition(b"?")[0]
+
     def forget_body(self) -> None:
         """Of a message that will not be read to its end."""
         self._body.clear()

@@ -48,8 +48,8 @@ Cancelled as soon as the client has gone. What is no coroutine says `Responder.d
 OnFailure: TypeAlias = Callable[[Request, BaseException], tuple[int, Headers, bytes]]
 """What to answer when the application has raised. Called also where an answer had begun, which is then cut off."""
 
-OnRefusal: TypeAlias = Callable[[int, str], tuple[Headers, bytes]]
-"""Headers and body for a request that the protocol layer refuses, by status and message."""
+OnRefusal: TypeAlias = Callable[[int, str, bytes], tuple[Headers, bytes]]
+"""Headers and body for a request that the protocol layer refuses: by status, message, and path if it is known."""
 
 
 class _Wait(enum.Enum):
@@ -407,7 +407,7 @@ class Connection:
         # Unparsed, it would keep the socket from being read.
         self._take_backlog()
         try:
-            headers, body = self._server.on_refusal(status, message)
+            headers, body = self._server.on_refusal(status, message, self._parser.path)
             lines = heads.header_lines(headers)
         except Exception as error:
             self._loop.call_exception_handler({"message": "no answer to a refused request", "exception": error})

@@ -54,6 +54,8 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     output_tokens: int | None = None
     cached_tokens: int = 0
     tokens_estimated: bool = False
+    search_units: int = 0
+    """What a rerank is billed by."""
     finish_reason: str = ""
     error: str = ""
     param: str = ""
@@ -178,6 +180,7 @@ def _json(outcome: Outcome, time: str, duration_ms: float) -> bytes:
         output_tokens=None if usage is None else usage.output_tokens,
         cached_tokens=0 if usage is None else usage.cached_tokens,
         tokens_estimated=usage is not None and usage.estimated,
+        search_units=outcome.search_units,
         finish_reason=outcome.finish_reason,
         error=outcome.error,
         param=outcome.param[:MAX_NAME_CHARS] if outcome.error else "",
@@ -197,6 +200,8 @@ def _text(outcome: Outcome, time: str, duration_ms: float) -> bytes:
     if outcome.usage is not None:
         about = "~" if outcome.usage.estimated else ""
         parts.append(f"tokens={about}{outcome.usage.input_tokens}+{outcome.usage.output_tokens}")
+    if outcome.search_units:
+        parts.append(f"search_units={outcome.search_units}")
     if outcome.principal:
         parts.append(f"by={outcome.principal}")
     if outcome.error:

@@ -65,13 +65,13 @@ class TargetMeters:
         cache_written.value += usage.cache_write_tokens
         reasoned.value += usage.reasoning_tokens
 
-    def unknown(self, names: tuple[str, ...]) -> None:
+    def unknown(self, dialect: str, names: tuple[str, ...]) -> None:
         """What the provider sent and the client's dialect cannot say. The names are the provider's, so bounded here."""
         for name in names:
             if name not in self._unknown and len(self._unknown) >= _UNKNOWN_NAMES:
                 name = _MORE  # noqa: PLW2901 - all further names share one series
             self._unknown.add(name)
-            self._metrics.unknown.series(*self._labels, name[:_UNKNOWN_CHARS]).value += 1
+            self._metrics.unknown.series(*self._labels, dialect, name[:_UNKNOWN_CHARS]).value += 1
 
 
 _ROUTE = ("route", "operation")
@@ -120,7 +120,7 @@ class Metrics:
             Counter,
             "pilothouse_unknown",
             "Things in providers' answers that the caller's format has no word for and that were left out, by name.",
-            (*_TARGET, "name"),
+            (*_TARGET, "dialect", "what"),
         )
         self.quota_rejections = Family(
             Counter, "pilothouse_quota_rejections", "Requests refused by a limit.", ("quota", "resource")

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from pilothouse_proxy.errors import Failure, Kind
+from pilothouse_proxy.errors import Failure, Kind, Shape
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.observe.metrics import RouteMeters
 
@@ -42,10 +42,13 @@ class Outcome:
         self.team: str | None = None
         self.tier: str | None = None
         self.usage: Usage | None = None
+        self.search_units = 0
         self.finish_reason = ""
         self.error = ""
         self.param = ""
         self.note = ""
+        self.shape = Shape.OPENAI
+        """How the client is told of errors."""
 
     def called_by(self, caller: Caller) -> None:
         """Note who calls."""

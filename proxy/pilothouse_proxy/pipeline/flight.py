@@ -12,7 +12,7 @@ from typing import Final
 
 from pilothouse_api.names import ProviderKey
 from pilothouse_proxy import errors, ports, runtime
-from pilothouse_proxy.errors import Failure, GatewayError, Kind, UpstreamBroken
+from pilothouse_proxy.errors import Failure, GatewayError, Kind, Shape, UpstreamBroken
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http import heads, messages
 from pilothouse_proxy.http.client import Transfer
@@ -21,11 +21,12 @@ from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.http.upstream import Stale
 from pilothouse_proxy.observe.metrics import CLIENT_CLOSED
 from pilothouse_proxy.observe.outcome import Outcome
-from pilothouse_proxy.pipeline.refusal import refuse, unserved, unsigned
+from pilothouse_proxy.pipeline import fan
+from pilothouse_proxy.pipeline.refusal import refuse, unanswered, unserved, unsigned
 from pilothouse_proxy.pipeline.renewals import Wait
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.pipeline.stream import Stream
-from pilothouse_proxy.ports import WRITING
+from pilothouse_proxy.ports import FREE, WRITING
 from pilothouse_proxy.quota.estimate import TOKENS_A_BYTE, Measured
 from pilothouse_proxy.quota.reserve import Reservation
 from pilothouse_proxy.routing import fit, retry, table
@@ -108,6 +109,8 @@ class Flight:
         self._tried = self._untried = self._tries = 0
         self._signed_anew = False
         """Whether the target at hand was tried once more because its credential was refused."""
+        self._clock_set = False
+        """The same, because the signature was made by another time than the target's."""
         self._target: runtime.Target | None = None
         self._sign_in: ports.SignIn | None = None
         self._option: runtime.Served | None = None
@@ -125,6 +128,8 @@ class Flight:
         self._parts: list[bytes] = []
         self._size = self._counted_bytes = 0
         self._stream: Stream | None = None
+        self._fan: fan.Fan | None = None
+        """The parts of an attempt that asks its target several times."""
         self._sent = self._slow = False
         # Only who waits for a stream is told that there is somebody at work.
         self.beat_s = services.beat_s if call.peek.stream else math.inf
@@ -173,7 +178,10 @@ class Flight:
         if self._pause is None and self._request is not None and self._request.sent:
             self._sent = True
             self._take_note()
-            self._estimate(0 if self._stream is None else self._stream.events)
+            if self._fan is not None:
+                self._estimate(0, self._fan.share_sent())
+            else:
+                self._estimate(0 if self._stream is None else self._stream.events)
 
     # The upstream's connection calls.
 
@@ -242,7 +250,7 @@ class Flight:
             self._untried = len(options) - self._tried.bit_count()
             self._tried |= 1 << chosen
             self._target, self._option, self._tries = route.targets[chosen], option, 0
-            self._signed_anew = False
+            self._signed_anew = self._clock_set = False
             try:
                 failure = self._attempt(self._target, option)
             except GatewayError as error:
@@ -266,20 +274,25 @@ class Flight:
 
     def _repeat_later(self, failure: Failure) -> bool:
         """The same target again after a pause, as often as the route's retry policy allows."""
-        route, now = self._route, self._now()
         self._tries += 1
-        pause = retry.pause_s(
-            route.retry,
-            failure,
-            attempts=self._tries,
-            remaining_s=self._deadline - now,
-            point=self._services.rng.random(),
-        )
-        if pause is None or not route.budget.withdraw(now=now):
+        pause = self._pause_s(failure, self._tries)
+        if pause is None:
             return False
         self._failure = failure
         self._pause = asyncio.get_running_loop().call_later(pause, self._repeat)
         return True
+
+    def _pause_s(self, failure: Failure, tries: int) -> float | None:
+        """Before the same is tried again; None: it is not."""
+        route, now = self._route, self._now()
+        pause = retry.pause_s(
+            route.retry,
+            failure,
+            attempts=tries,
+            remaining_s=self._deadline - now,
+            point=self._services.rng.random(),
+        )
+        return pause if pause is not None and route.budget.withdraw(now=now) else None
 
     def _repeat(self) -> None:
         self._pause = None
@@ -300,6 +313,18 @@ class Flight:
             self._finish()
         except Exception:
             self._fault()
+
+    def _set_clock(self, target: runtime.Target, failure: Failure) -> bool:
+        """Whether the same target is tried once more, by the time that it has told. As with another credential, that is
+        no repetition in the sense of the route's policy.
+        """
+        if failure.skew_s is None or self._clock_set:
+            return False
+        self._clock_set = True
+        target.skew.offset_s = failure.skew_s
+        self._failure = failure
+        self._repeat()
+        return True
 
     def _sign_in_anew(self, failure: Failure) -> bool:
         """Whether the same target is tried once more, now or soon, because there is another credential for it.
@@ -352,14 +377,14 @@ class Flight:
             raise unsigned(target.label, ended=sign_in is not None)
         self._sign_in = sign_in
         try:
-            way, body = _translated(call, served, self._measured)
+            way, body = _translated(call, served, target.provider, self._measured)
             request = target.provider.prepare(
                 endpoint=target.endpoint,
                 base=way.base,
                 credential=sign_in.credential,
                 call=call,
                 body=body,
-                now=wall,
+                now=wall + target.skew.offset_s,
             )
         except GatewayError as error:
             unsent = Failure(kind=error.kind, message=error.message, param=error.param)
@@ -371,6 +396,7 @@ class Flight:
         outcome.attempts += 1
         outcome.provider = target.label
         outcome.upstream_model = served.model.upstream
+        call.invoked = ""
         if served.health.failures:
             served.health.attempted(now=now)
         share_s = retry.share_s(remaining_s=self._deadline - now, untried=self._untried)
@@ -378,12 +404,40 @@ class Flight:
         self._pair, self._request, self._stream = way.translation, request, None
         self._stage = _HEAD
         try:
+            if way.parted is not None and call.further:
+                self._ask_in_parts(way.parted, way, sign_in, request)
+                return None
             self._transfer = services.client.begin(
                 request, self, first_byte_timeout_s=min(self._route.first_token_s, share_s)
             )
         except messages.HTTPError as error:
-            return self._failed(_unanswered(error, target.label), target, served)
+            return self._failed(unanswered(error, target.label), target, served)
         return None
+
+    def _ask_in_parts(
+        self, parted: ports.Parted, way: ports.Way, sign_in: ports.SignIn, first: messages.UpstreamRequest
+    ) -> None:
+        """As many requests as it takes, instead of one.
+
+        Raises:
+            HTTPError: there is no way to the target.
+        """
+        call, target, budget = self._call, self._target, self._route.budget
+        if target is None:
+            return
+        self._transfer = None
+        for _ in call.further:
+            budget.deposit()
+        parts = fan.Fan(
+            self._services,
+            self,
+            fan.Asking(target, parted, way.base, sign_in.credential, call),
+            [first.body, *call.further],
+            first_byte_s=self._route.first_token_s,
+            ends=self._ends,
+        )
+        parts.begin(first)
+        self._fan = parts
 
     def _failed(self, failure: Failure, target: runtime.Target, served: runtime.Served) -> Failure:
         """Take note of a failed attempt."""
@@ -391,6 +445,40 @@ class Flight:
         served.meters.attempt(failure.kind)
         self._outcome.failed(target.label, failure)
         return errors.model_chosen_by_client(failure) if served.passed else failure
+
+    # The parts of an attempt call (`fan.Owner`).
+
+    def part_failed(self, failure: Failure) -> Failure:
+        target, served = self._target, self._option
+        return failure if target is None or served is None else self._failed(failure, target, served)
+
+    def pause_s(self, failure: Failure, tries: int) -> float | None:
+        pause = self._pause_s(failure, tries)
+        if pause is not None:
+            self._outcome.attempts += 1
+        return pause
+
+    def parts_answered(self) -> None:
+        self._sent = True
+        self._stage, self._status = _WHOLE, 200
+        self._conclude(None)
+
+    def parts_failed(self, failure: Failure, *, tries: float, share: float) -> None:
+        self._fan = None
+        self._sent = True
+        # Its part has been tried as often as may be: the whole is not tried again for it.
+        self._tries = int(min(tries, self._route.retry.attempts)) - 1
+        if share:
+            # What was answered is billed, though nobody gets it.
+            self._estimate(0, share)
+        if not self._sign_in_anew(failure):
+            self._go_on_after(failure)
+
+    def no_room(self) -> None:
+        self._give_up()
+
+    def fault(self) -> None:
+        self._fault()
 
     # An answer.
 
@@ -486,7 +574,7 @@ class Flight:
             failure = target.provider.classify(status=self._status, headers=self._headers, body=body, now=now)
         elif broken is not None:
             self._sent = self._sent or (request is not None and request.sent)
-            failure = _unanswered(broken, target.label)
+            failure = unanswered(broken, target.label)
         if self._transfer is not None:
             self._transfer.abort()
         if failure is None:
@@ -499,7 +587,7 @@ class Flight:
         if self._responder.finished:
             self._outcome.error = failure.kind
             self._finish()
-        elif not self._sign_in_anew(failure):
+        elif not self._set_clock(target, failure) and not self._sign_in_anew(failure):
             self._go_on_after(failure)
 
     def _whole(self) -> bytes:
@@ -511,14 +599,22 @@ class Flight:
         pair, outcome = self._pair, self._outcome
         if pair is None:
             return None
+        parts = self._fan
         try:
-            answer = pair.reply(self._call, self._headers, body)
+            if parts is None:
+                answer = pair.reply(self._call, self._headers, body)
+            else:
+                answer = parts.answer()
+                parts.abort()
+                self._fan = None
         except UpstreamBroken as error:
             return Failure(kind=Kind.PROVIDER_ERROR, message=str(error), status=self._status, note=str(error))
         outcome.finish_reason = answer.finish_reason
         outcome.usage = answer.usage
+        outcome.upstream_model = self._call.invoked or outcome.upstream_model
+        outcome.search_units = answer.search_units
         if answer.unknown and self._served is not None:
-            self._served.meters.unknown(answer.unknown)
+            self._served.meters.unknown(self._call.dialect, answer.unknown)
         if answer.usage is None:
             self._estimate(int(len(answer.body) * TOKENS_A_BYTE) if self._call.operation in WRITING else 0)
         self.settle()
@@ -548,7 +644,7 @@ class Flight:
             # The dialect decides whether what has come is whole: behind its last word a break does no harm.
             failure = stream.end()
             if failure is not None and broken is not None:
-                failure = _unanswered(broken, target.label)
+                failure = unanswered(broken, target.label)
         if stream.shown:
             self._end_stream(stream, failure)
         else:
@@ -572,8 +668,9 @@ class Flight:
         relay = stream.relay
         outcome.usage = relay.usage
         outcome.finish_reason = relay.finish_reason
+        outcome.upstream_model = self._call.invoked or outcome.upstream_model
         if relay.unknown and self._served is not None:
-            self._served.meters.unknown(relay.unknown)
+            self._served.meters.unknown(self._call.dialect, relay.unknown)
 
     def _answer_failure(self, failure: Failure) -> None:
         """Nothing is left to try."""
@@ -586,7 +683,7 @@ class Flight:
             responder.finish()
         else:
             retries = errors.Retries.LEFT if failure.retry_after_s is not None else errors.Retries.SPENT
-            answer = errors.from_failure(failure, retries=retries)
+            answer = errors.from_failure(failure, retries=retries, shape=outcome.shape, request_id=outcome.request_id)
             outcome.status = answer.status
             self.settle()
             responder.respond(answer.status, self.lines(heads.header_lines(answer.headers)), answer.body)
@@ -618,6 +715,9 @@ class Flight:
             self._pause.cancel()
         if self._transfer is not None:
             self._transfer.abort()
+        if self._fan is not None:
+            self._fan.abort()
+            self._fan = None
         # Bodies and the way back here are let go now, not when the collector comes by.
         self._transfer = self._stream = self._request = None
         self._forget_parts()
@@ -631,12 +731,20 @@ class Flight:
     def lines(self, first: Lines) -> Lines:
         """The headers of every answer of this request, a failed one too; after the `first` ones."""
         outcome, served, limits = self._outcome, self._served, self._limits
-        limited = _UNLIMITED if limits is None else limits.lines(now=self._services.clock.monotonic())
+        clock = self._services.clock
+        limited = _UNLIMITED if limits is None else limits.lines(now=clock.monotonic())
         # The request id is fit for a line: `serve` has seen to that.
         request_id = outcome.request_id.encode("ascii")
         written = [first, b"x-request-id: ", request_id, b"\r\n"]
+        if outcome.shape is Shape.ANTHROPIC:
+            written += (b"request-id: ", request_id, b"\r\n")
+            if limits is not None:
+                written.append(limits.anthropic_lines(now=clock.monotonic(), wall=clock.wall()))
         if served is not None:
             written += (served.lines, b"x-pilothouse-attempts: ", str(outcome.attempts).encode(), b"\r\n")
+            invoked = self._call.invoked
+            if invoked and invoked.isascii() and invoked.isprintable():
+                written += (b"x-pilothouse-invoked-model: ", invoked.encode(), b"\r\n")
         written.append(limited)
         return Lines(b"".join(written))
 
@@ -655,10 +763,11 @@ class Flight:
             if reservation.limited:
                 self._route.estimator.learn(self._measured, usage)
 
-    def _estimate(self, output_tokens: int) -> None:
-        """Nobody has reported what this cost: by what went in and what came out until now."""
+    def _estimate(self, output_tokens: int, share: float = 1.0) -> None:
+        """Nobody has reported what this cost: by what went in (or a share of it) and what came out until now."""
         if self._outcome.usage is None:
-            spent = self._route.estimator.input_tokens(self._measured)
+            free = self._call.operation in FREE
+            spent = 0 if free else int(self._route.estimator.input_tokens(self._measured) * share)
             self._outcome.usage = Usage(input_tokens=spent, output_tokens=output_tokens, estimated=True)
 
     def _left_s(self) -> float:
@@ -673,7 +782,9 @@ def _shunned(served: list[runtime.Served | None], now: float) -> int:
     return mask
 
 
-def _translated(call: ports.Call, served: runtime.Served, measured: Measured) -> tuple[ports.Way, bytes]:
+def _translated(
+    call: ports.Call, served: runtime.Served, provider: ports.Provider, measured: Measured
+) -> tuple[ports.Way, bytes]:
     """The first way that can say all of the request, and the request in it.
 
     Raises:
@@ -692,6 +803,7 @@ def _translated(call: ports.Call, served: runtime.Served, measured: Measured) ->
         try:
             if streams is not call.peek.stream and not isinstance(way.translation, Hub):
                 raise fit.unstreamed()
+            provider.check(call)
             return way, way.translation.request(call)
         except GatewayError as error:
             if error.kind is not Kind.UNSUPPORTED:
@@ -700,15 +812,3 @@ def _translated(call: ports.Call, served: runtime.Served, measured: Measured) ->
     raise refusal or GatewayError(
         Kind.UNSUPPORTED, f"{call.operation.value} is not offered by the provider of this model"
     )
-
-
-def _unanswered(error: messages.HTTPError, label: str) -> Failure:
-    """What it means that no answer came, or not all of one."""
-    kind = Kind.UNAVAILABLE
-    if isinstance(error, messages.ConnectError):
-        kind = Kind.CONNECT
-    elif isinstance(error, messages.TimedOut):
-        kind = Kind.CONNECT if error.phase is messages.Phase.CONNECT else Kind.TIMEOUT
-    elif isinstance(error, messages.ProtocolError | messages.TooLarge):
-        kind = Kind.PROVIDER_ERROR
-    return Failure(kind=kind, message=f'provider "{label}": {error}', note=str(error))

@@ -8,6 +8,7 @@ from pilothouse_api.snapshot.providers import Endpoint
 from pilothouse_proxy.ports import Provider
 
 PROVIDERS: Mapping[str, str] = {
+    "anthropic": "pilothouse_proxy.providers.anthropic.provider:PROVIDER",
     "azureOpenAI": "pilothouse_proxy.providers.azure_openai.provider:PROVIDER",
     "bedrock": "pilothouse_proxy.providers.bedrock.provider:PROVIDER",
     "openAI": "pilothouse_proxy.providers.openai.provider:PROVIDER",

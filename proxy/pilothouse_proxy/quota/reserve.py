@@ -1,8 +1,9 @@
 """Which limits a request meets, whether it fits under all of them, and what it has used in the end."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from heapq import nlargest
 from typing import Final, NamedTuple, Protocol
@@ -54,6 +55,13 @@ class _Bound:
         told = (self._before, str(remaining).encode(), self._between, span(resets_in_s), b"\r\n")
         return b"".join(told)
 
+    def anthropic_lines(self, remaining: int, resets_at: float) -> bytes:
+        """The same in the words of Anthropic's API; `resets_at` in Unix seconds."""
+        moment = datetime.fromtimestamp(math.ceil(resets_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+        name = b"anthropic-ratelimit-tokens-" if self.is_tokens else b"anthropic-ratelimit-requests-"
+        limit_, left = str(self.amount).encode(), str(remaining).encode()
+        return b"%blimit: %b\r\n%bremaining: %b\r\n%breset: %b\r\n" % (name, limit_, name, left, name, moment)
+
 
 class _Applied(NamedTuple):
     """A limit that one caller meets, and the name of its counter."""
@@ -102,6 +110,10 @@ class Reservation:
         """`x-ratelimit-*` as OpenAI sends them: the tightest limit of each resource."""
         return _lines(self._asked, now)
 
+    def anthropic_lines(self, *, now: float, wall: float) -> Lines:
+        """`anthropic-ratelimit-*`, of the same limits. `wall` is the same moment in Unix seconds."""
+        return _anthropic_lines(self._asked, now, wall)
+
 
 @dataclass(frozen=True, kw_only=True)
 class QuotaExceeded:
@@ -112,6 +124,11 @@ class QuotaExceeded:
     message: str
     retry_after_s: float | None
     lines: Lines
+    asked: tuple[_Asked, ...]
+
+    def anthropic_lines(self, *, now: float, wall: float) -> Lines:
+        """As those of a reservation."""
+        return _anthropic_lines(self.asked, now, wall)
 
 
 class Quotas:
@@ -224,16 +241,41 @@ def _exceeded(asked: list[_Asked], refused: list[_Asked], caller: Caller, now: f
     if wait_s is None:
         message = f"{allows}; this request alone asks for about {amount}: shorten it or lower its output limit"
         return QuotaExceeded(
-            quota=bound.key, resource=limit.resource.value, message=message, retry_after_s=None, lines=lines
+            quota=bound.key,
+            resource=limit.resource.value,
+            message=message,
+            retry_after_s=None,
+            lines=lines,
+            asked=tuple(asked),
         )
     needs = f" and this request needs about {amount}" if limit.resource is Resource.TOKENS else ""
     message = f"{allows}; too much of that is used{needs}. Try again in {math.ceil(wait_s)} s"
     return QuotaExceeded(
-        quota=bound.key, resource=limit.resource.value, message=message, retry_after_s=wait_s, lines=lines
+        quota=bound.key,
+        resource=limit.resource.value,
+        message=message,
+        retry_after_s=wait_s,
+        lines=lines,
+        asked=tuple(asked),
     )
 
 
-def _lines(asked: list[_Asked], now: float) -> Lines:
+def _lines(asked: Sequence[_Asked], now: float) -> Lines:
+    written = b""
+    for one, remaining in _tightest(asked, now):
+        written += one.bound.lines(remaining, one.window.empty_in_s(now=now))
+    return Lines(written)
+
+
+def _anthropic_lines(asked: Sequence[_Asked], now: float, wall: float) -> Lines:
+    written = b""
+    for one, remaining in _tightest(asked, now):
+        written += one.bound.anthropic_lines(remaining, wall + one.window.empty_in_s(now=now))
+    return Lines(written)
+
+
+def _tightest(asked: Sequence[_Asked], now: float) -> list[tuple[_Asked, int]]:
+    """Of requests and of tokens the limit with the least left, and how much that is."""
     requests: _Asked | None = None
     tokens: _Asked | None = None
     fewest_requests = fewest_tokens = -1
@@ -245,12 +287,12 @@ def _lines(asked: list[_Asked], now: float) -> Lines:
                 tokens, fewest_tokens = one, remaining
         elif requests is None or remaining < fewest_requests:
             requests, fewest_requests = one, remaining
-    written = b""
+    found: list[tuple[_Asked, int]] = []
     if requests is not None:
-        written = requests.bound.lines(fewest_requests, requests.window.empty_in_s(now=now))
+        found.append((requests, fewest_requests))
     if tokens is not None:
-        written += tokens.bound.lines(fewest_tokens, tokens.window.empty_in_s(now=now))
-    return Lines(written)
+        found.append((tokens, fewest_tokens))
+    return found
 
 
 def span(seconds: float) -> bytes:

@@ -82,5 +82,6 @@ def test_every_target_has_its_provider_and_credential_in_the_snapshot(case: str)
     compiled = compile_world(inputs(case))
     for scope, snapshot in compiled.snapshots.items():
         used = {target.provider for route in snapshot.routes.values() for target in route.targets}
+        used |= {key for key, provider in snapshot.providers.items() if provider.native is not None}
         assert snapshot.providers.keys() == used
         assert snapshot.credentials.keys() == used - compiled.renewed[scope]

@@ -11,7 +11,7 @@ from pilothouse_proxy.providers import registry
 from tests.goldens import Goldens
 
 FOLDER = Path(__file__).parent
-KINDS = {"azure_openai": "azureOpenAI", "bedrock": "bedrock", "openai": "openAI"}
+KINDS = {"anthropic": "anthropic", "azure_openai": "azureOpenAI", "bedrock": "bedrock", "openai": "openAI"}
 CASES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("*/*.http"))
 NOW = 1_793_534_400.0
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pilothouse_operator.clouds import aws_session_policy
-from pilothouse_operator.compile.identities import BedrockForm
+from pilothouse_operator.compile.identities import BedrockForm, BedrockHost
 from tests.goldens import Goldens
 
 ACCOUNT = "123456789012"
@@ -47,5 +47,16 @@ def test_api_keys_need_to_be_allowed_to_call(goldens: Goldens) -> None:
     goldens.check_json("api-key-elsewhere.json", [json.loads(policy.text) for policy in found])
 
 
+def test_mantle_has_actions_of_its_own(goldens: Goldens) -> None:
+    found = aws_session_policy.policies(
+        CASES["a-base-model"],
+        region="eu-central-1",
+        account=ACCOUNT,
+        form=BedrockForm.API_KEY,
+        hosts=(BedrockHost.RUNTIME, BedrockHost.MANTLE),
+    )
+    goldens.check_json("mantle.json", [json.loads(policy.text) for policy in found])
+
+
 def test_every_golden_file_has_its_case(goldens: Goldens) -> None:
-    goldens.check_complete("*.json", {"api-key-elsewhere.json", *(f"{case}.json" for case in CASES)})
+    goldens.check_complete("*.json", {"api-key-elsewhere.json", "mantle.json", *(f"{case}.json" for case in CASES)})

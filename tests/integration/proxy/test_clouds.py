@@ -12,10 +12,13 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import openai
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 
-from tests.integration.proxy.clouds import DATED, configuration
+from tests.integration.proxy.clouds import CLAUDE, DATED, NOVA, configuration
 from tests.integration.proxy.configurations import KEY
 from tests.integration.proxy.control import ControlServer
 from tests.integration.proxy.process import Process, process
@@ -411,3 +414,52 @@ def test_curl_with_a_large_body_and_expect_continue(proxy: Process, simulators: 
         input=json.dumps(body), capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert json.loads(answer.stdout)["object"] == "chat.completion"
+
+
+def native(proxy: Process, provider: str) -> str:
+    return f"http://127.0.0.1:{proxy.port}/providers/clouds:{provider}"
+
+
+def test_the_sdk_of_azure_calls_its_own_api_through_the_gateway(
+    proxy: Process, simulators: Simulators, straight: dict[str, openai.OpenAI]
+) -> None:
+    request: Any = {"model": "gpt-4o", "messages": HELLO, "max_tokens": 50}
+    with openai.AzureOpenAI(
+        azure_endpoint=native(proxy, "azure"), api_version=DATED, api_key=KEY, max_retries=0
+    ) as client:
+        assert stable(client.chat.completions.create(**request)) == stable(
+            straight["gpt-dated"].chat.completions.create(**request)
+        )
+
+
+def test_an_openai_compatible_server_is_called_below_its_base_url(proxy: Process, simulators: Simulators) -> None:
+    with openai.OpenAI(base_url=native(proxy, "plain"), api_key=KEY, max_retries=0) as client:
+        assert client.models.list().data
+
+
+@pytest.fixture
+def bedrock(proxy: Process) -> Any:
+    """boto3 as docs/clients.md has it: unsigned, with the gateway's key."""
+    client = boto3.client(
+        "bedrock-runtime",
+        region_name="us-east-1",
+        endpoint_url=native(proxy, "bedrock"),
+        config=Config(signature_version=UNSIGNED, retries={"max_attempts": 0}),
+    )
+    client.meta.events.register(
+        "before-send.bedrock-runtime", lambda request, **_: request.headers.update(Authorization=f"Bearer {KEY}")
+    )
+    yield client
+    client.close()
+
+
+def test_boto3_calls_bedrock_through_the_gateway_which_signs(bedrock: Any, simulators: Simulators) -> None:
+    answer = bedrock.converse(modelId=CLAUDE, messages=[{"role": "user", "content": [{"text": "Hello there"}]}])
+    assert "Hello there" in answer["output"]["message"]["content"][0]["text"]
+    assert answer["usage"]["totalTokens"] > 0
+
+
+def test_boto3_streams_through_the_gateway(bedrock: Any, simulators: Simulators) -> None:
+    answer = bedrock.converse_stream(modelId=NOVA, messages=[{"role": "user", "content": [{"text": "Hello there"}]}])
+    events = list(answer["stream"])
+    assert "metadata" in events[-1]

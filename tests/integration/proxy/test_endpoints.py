@@ -53,7 +53,7 @@ async def test_a_model_is_found_by_its_name_however_it_is_written(path: str) -> 
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/v1", "/v1/", "/chat/completions", "/v1/chat/completions/", "/v1/completions", "/v2/models", "/metrics"],
+    ["/", "/v1", "/v1/", "/chat/completions", "/v1/chat/completions/", "/v1/moderations", "/v2/models", "/metrics"],
 )
 async def test_what_is_not_there_is_not_found_and_told_what_is(path: str) -> None:
     async with gateway(CONFIGURED) as proxy:
@@ -66,6 +66,7 @@ async def test_what_is_not_there_is_not_found_and_told_what_is(path: str) -> Non
     ("method", "path", "allow"),
     [
         ("GET", "/v1/chat/completions", "POST, OPTIONS"),
+        ("GET", "/v1/completions", "POST, OPTIONS"),
         ("PUT", "/v1/embeddings", "POST, OPTIONS"),
         ("DELETE", "/v1/models/chat", "GET, HEAD, OPTIONS"),
         ("POST", "/v1/models", "GET, HEAD, OPTIONS"),

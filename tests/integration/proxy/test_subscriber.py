@@ -14,6 +14,7 @@ from pilothouse_api.names import ProviderKey, SnapshotVersion
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import BearerToken
 from pilothouse_api.snapshot.snapshot import Snapshot
+from pilothouse_api.snapshot.stream import Unknown
 from pilothouse_proxy.config import lastgood, subscriber
 from pilothouse_proxy.config.applier import Applier
 from pilothouse_proxy.config.operator import Address
@@ -23,7 +24,7 @@ from pilothouse_proxy.config.role import Role
 from pilothouse_proxy.http import client, limits
 from pilothouse_proxy.observe.log import Format, Log
 from pilothouse_proxy.observe.meters import Counter
-from pilothouse_proxy.observe.metrics import Metrics
+from pilothouse_proxy.observe.metrics import Metrics, TargetMeters
 from pilothouse_proxy.pipeline import serve
 from pilothouse_proxy.pipeline.renewals import Renewals
 from pilothouse_proxy.pipeline.services import Services
@@ -61,6 +62,7 @@ class Listening:
             renewals=Renewals(metrics),
             access_log=None,
         )
+        self.metrics = metrics
         self.pipeline = serve.Pipeline(services, elsewhere={})
         self.log = log
         self.applier = Applier(pipeline=self.pipeline, services=services, store=Store(), log=log, role=Role.GATEWAY)
@@ -69,7 +71,7 @@ class Listening:
                 url=control.url, ca_file=control.directory / "ca.pem", token_file=control.directory / "token"
             ),
             applier=self.applier,
-            reporter=Reporter(applier=self.applier, clock=self.clock, rng=Random(1)),
+            reporter=Reporter(applier=self.applier, metrics=metrics, clock=self.clock, rng=Random(1)),
             refuser=Refuser(renewals=services.renewals, rng=Random(1)),
             state_dir=state_dir,
             clock=self.clock,
@@ -285,6 +287,18 @@ async def test_a_report_tells_what_runs_and_is_not_repeated_while_nothing_change
     assert len({report.boot for report in control.reports}) == 1
     sequences = [report.sequence for report in control.reports]
     assert sequences == sorted(set(sequences))
+
+
+async def test_a_report_names_what_could_not_be_translated_once_for_all_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pilothouse_proxy.config.reporter.REPORT_S", 0.01)
+    with ControlServer(None) as control:
+        first = control.publish(weighing(1))
+        async with listening(control) as proxy:
+            await proxy.runs(first)
+            for model in ("x", "y"):
+                TargetMeters(proxy.metrics, provider="clouds/a", model=model).unknown("bedrock.converse", ("video",))
+            await until(lambda: any(report.unknown for report in control.reports))
+            assert control.reports[-1].unknown == {A: (Unknown(dialect="bedrock.converse", what="video"),)}
 
 
 A = ProviderKey("clouds/a")

@@ -317,7 +317,9 @@ def test_problems_are_counted(simulators: Simulators) -> None:
     assert answer.json()["message"].startswith("2 validation errors detected: ")
 
 
-@pytest.mark.parametrize("target", ["/", f"/model/{CLAUDE}/invoke", f"/model/{CLAUDE}/x/converse", "/guardrail/x"])
+@pytest.mark.parametrize(
+    "target", ["/", f"/model/{CLAUDE}/invoke-with-bidirectional-stream", f"/model/{CLAUDE}/x/converse", "/guardrail/x"]
+)
 def test_an_unknown_operation_is_refused(simulators: Simulators, target: str) -> None:
     answer = post(simulators.bedrock_url, target, {}, b"{}")
     assert (answer.status, answer.headers["x-amzn-errortype"]) == (404, "UnknownOperationException")

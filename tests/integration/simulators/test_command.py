@@ -51,7 +51,7 @@ def hello(base_url: str) -> Any:
 
 
 def test_it_says_where_it_serves(simulator_process: dict[str, str]) -> None:
-    assert set(simulator_process) == {"bedrock", "azure", "openai", "admin"}
+    assert set(simulator_process) == {"bedrock", "azure", "openai", "anthropic", "admin"}
     assert hello(simulator_process["openai"]).choices
     assert call("GET", simulator_process["admin"], "/healthz", {}, None).json() == {"ok": True}
 

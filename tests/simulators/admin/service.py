@@ -12,7 +12,7 @@ from tests.simulators.controls import Controls, Settings
 from tests.simulators.credentials import AccessKey
 from tests.simulators.faults import Fault
 from tests.simulators.limits import Limit
-from tests.simulators.models import BedrockModel, OpenAIModel
+from tests.simulators.models import AnthropicModel, BedrockModel, OpenAIModel
 from tests.simulators.pacing import Pace
 from tests.simulators.wire import replies
 from tests.simulators.wire.replies import Reply
@@ -33,6 +33,7 @@ class _Credentials(msgspec.Struct, rename="camel", forbid_unknown_fields=True, k
     bedrock: dict[str, str] | None = None
     entra: dict[str, str] | None = None
     openai: dict[str, str] | None = None
+    anthropic: dict[str, str] | None = None
 
 
 class _Models(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -42,6 +43,7 @@ class _Models(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_onl
     bedrock_arns: dict[str, str] = {}
     azure: list[OpenAIModel] = []
     openai: list[OpenAIModel] = []
+    anthropic: list[AnthropicModel] = []
 
 
 class AdminService:
@@ -97,6 +99,8 @@ class AdminService:
             keys.entra = given.entra
         if given.openai is not None:
             keys.openai = given.openai
+        if given.anthropic is not None:
+            keys.anthropic = given.anthropic
 
     def _add_models(self, request: Request) -> None:
         given, models = _decoded(request, _Models), self._controls.models
@@ -104,6 +108,7 @@ class AdminService:
         models.bedrock_arns.update(given.bedrock_arns)
         models.azure.update({row.id: row for row in given.azure})
         models.openai.update({row.id: row for row in given.openai})
+        models.anthropic.update({row.id: row for row in given.anthropic})
         self._controls.generation += 1
 
     def _list_models(self, request: Request) -> Any:
@@ -113,6 +118,7 @@ class AdminService:
             "bedrockArns": models.bedrock_arns,
             "azure": list(models.azure.values()),
             "openai": list(models.openai.values()),
+            "anthropic": list(models.anthropic.values()),
         }
 
     def _set_settings(self, request: Request) -> None:

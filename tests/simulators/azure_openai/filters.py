@@ -60,6 +60,9 @@ def completion(payload: dict[str, Any], *, blocked: str | None) -> dict[str, Any
         choice["content_filter_results"] = results(blocked)
         if blocked is not None:
             choice["finish_reason"] = "content_filter"
+            if "text" in choice:
+                choice["text"] = ""
+                continue
             choice["message"].pop("content", None)
             choice["message"].pop("tool_calls", None)
     payload["prompt_filter_results"] = prompt_results()
@@ -93,7 +96,8 @@ def synchronous(chunks: Sequence[Chunk], *, blocked: str | None) -> list[Chunk]:
         choice["content_filter_results"] = results() if name == "content" else {}
         content += name == "content"
         if blocked is not None and (name == "finish" or content > 3):
-            choice |= {"delta": {}, "finish_reason": "content_filter", "content_filter_results": results(blocked)}
+            choice |= {"text": ""} if "text" in choice else {"delta": {}}
+            choice |= {"finish_reason": "content_filter", "content_filter_results": results(blocked)}
             closed.add(choice["index"])
             content = 0
             annotated.append(("finish", payload))

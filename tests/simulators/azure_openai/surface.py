@@ -21,9 +21,9 @@ from tests.simulators.entra.tokens import TokenRefused, verified
 from tests.simulators.faults import Kind, Voice
 from tests.simulators.limits import Admission
 from tests.simulators.models import FilterMode, OpenAIModel
-from tests.simulators.openai_chat import chat, checks, errors
+from tests.simulators.openai_chat import chat, checks, completions, errors
 from tests.simulators.openai_chat.errors import BadRequest
-from tests.simulators.openai_chat.service import CHAT, EMBEDDINGS, MODELS, Asked, Located
+from tests.simulators.openai_chat.service import CHAT, COMPLETIONS, EMBEDDINGS, MODELS, Asked, Located
 from tests.simulators.openai_chat.voice import OpenAIVoice
 from tests.simulators.speech import Speech
 from tests.simulators.wire.server import Request
@@ -57,8 +57,12 @@ _SINCE: Final[Mapping[str, str]] = {
     "modalities": "2025-01-01",
 }
 _V1_ONLY: Final = frozenset({"prompt_cache_key", "prompt_cache_retention", "safety_identifier", "verbosity"})
-_OPERATIONS: Final = {b"chat/completions": CHAT, b"embeddings": EMBEDDINGS}
-_OPERATION_NAMES: Final = {CHAT: "ChatCompletions_Create", EMBEDDINGS: "Embeddings_Create"}
+_OPERATIONS: Final = {b"chat/completions": CHAT, b"completions": COMPLETIONS, b"embeddings": EMBEDDINGS}
+_OPERATION_NAMES: Final = {
+    CHAT: "ChatCompletions_Create",
+    COMPLETIONS: "Completions_Create",
+    EMBEDDINGS: "Embeddings_Create",
+}
 _HEADERS: Final = [
     ("apim-request-id", answers.REQUEST_ID),
     ("x-request-id", answers.REQUEST_ID),
@@ -163,16 +167,7 @@ class AzureSurface:
                 raise BadRequest(f"Unrecognized request argument supplied: {name}")
 
     def completion(self, asked: Asked, spoken: list[Speech], counts: Mapping[str, Any]) -> Answer:
-        wishes = spoken[0].wishes
-        fault = asked.fault
-        at_prompt = fault.category if fault is not None and fault.kind is Kind.PROMPT_FILTER else None
-        if "prompt-filter" in wishes:
-            at_prompt = wishes["prompt-filter"] or "hate"
-        if at_prompt is not None:
-            raise BadRequest(filters.PROMPT_BLOCKED, param=at_prompt, code="content_filter")
-        blocked = fault.category if fault is not None and fault.kind is Kind.COMPLETION_FILTER else None
-        if "completion-filter" in wishes:
-            blocked = wishes["completion-filter"] or "hate"
+        blocked = _blocked(asked, spoken[0].wishes)
         headers = self.headers(asked.model)
         if not asked.body.get("stream"):
             payload = filters.completion(
@@ -183,6 +178,26 @@ class AzureSurface:
         mode = self._controls.settings.filter_mode or asked.model.filter
         annotate = filters.asynchronous if mode is FilterMode.ASYNCHRONOUS else filters.synchronous
         events = chat.sse(annotate(chunks, blocked=blocked))
+        return answers.stream(200, [("content-type", "text/event-stream; charset=utf-8"), *headers], events)
+
+    def unfit(self, model: OpenAIModel, operation: str) -> BadRequest:
+        name = "chatCompletion" if operation == CHAT else "completion"
+        return BadRequest(
+            f"The {name} operation does not work with the specified model, {model.reported}. Please choose different "
+            "model and try again. You can learn more about which models can be used with each operation here: "
+            "https://go.microsoft.com/fwlink/?linkid=2197993.",
+            code="OperationNotSupported",
+        )
+
+    def text(self, asked: Asked, spoken: list[list[Speech]], counts: Mapping[str, Any]) -> Answer:
+        headers = self.headers(asked.model)
+        blocked = _blocked(asked, spoken[0][0].wishes)
+        if not asked.body.get("stream"):
+            payload = completions.completion(asked.body, spoken, counts, model=asked.model)
+            payload = filters.completion(payload, blocked=blocked)
+            return answers.whole(200, [("content-type", "application/json"), *headers], msgspec.json.encode(payload))
+        chunks = completions.chunks(asked.body, spoken, counts, model=asked.model)
+        events = chat.sse(filters.synchronous(chunks, blocked=blocked))
         return answers.stream(200, [("content-type", "text/event-stream; charset=utf-8"), *headers], events)
 
     def headers(self, model: OpenAIModel) -> list[tuple[str, str]]:
@@ -204,6 +219,19 @@ class AzureSurface:
             admission.remaining_tokens,
             admission.reset_s,
         )
+
+
+def _blocked(asked: Asked, wishes: Mapping[str, str]) -> str | None:
+    """The category that the completion is blocked for. Raises BadRequest where the prompt is."""
+    fault = asked.fault
+    at_prompt = fault.category if fault is not None and fault.kind is Kind.PROMPT_FILTER else None
+    if "prompt-filter" in wishes:
+        at_prompt = wishes["prompt-filter"] or "hate"
+    if at_prompt is not None:
+        raise BadRequest(filters.PROMPT_BLOCKED, param=at_prompt, code="content_filter")
+    if "completion-filter" in wishes:
+        return wishes["completion-filter"] or "hate"
+    return fault.category if fault is not None and fault.kind is Kind.COMPLETION_FILTER else None
 
 
 @lru_cache(maxsize=4096)

@@ -141,18 +141,11 @@ def _settings(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: body[name] for name in ("performanceConfig", "serviceTier") if body.get(name) is not None}
 
 
-def _trace(body: Mapping[str, Any], spoken: Speech) -> dict[str, Any]:
-    config = body.get("guardrailConfig") or {}
-    if config.get("trace") not in ("enabled", "enabled_full"):
-        return {}
-    trace: dict[str, Any] = {"inputAssessment": {}}
-    if _stop_reason(spoken) == "guardrail_intervened":
-        topic = {"name": "simulated", "type": "DENY", "action": "BLOCKED"}
-        trace["inputAssessment"] = {config["guardrailIdentifier"]: {"topicPolicy": {"topics": [topic]}}}
-    return {"trace": {"guardrail": trace}}
+def _trace(trace: Mapping[str, Any]) -> dict[str, Any]:
+    return {"trace": trace} if trace else {}
 
 
-def whole(body: Mapping[str, Any], spoken: Speech, counts: dict[str, Any]) -> Whole:
+def whole(body: Mapping[str, Any], spoken: Speech, counts: dict[str, Any], trace: Mapping[str, Any]) -> Whole:
     """The answer of Converse."""
     payload = {
         "metrics": {"latencyMs": _LATENCY_MS},
@@ -161,13 +154,13 @@ def whole(body: Mapping[str, Any], spoken: Speech, counts: dict[str, Any]) -> Wh
         "usage": counts,
         **_response_fields(body, spoken),
         **_settings(body),
-        **_trace(body, spoken),
+        **_trace(trace),
     }
     headers = [("content-type", "application/json"), ("x-amzn-requestid", answers.REQUEST_ID)]
     return answers.whole(200, headers, msgspec.json.encode(payload))
 
 
-def stream(body: Mapping[str, Any], spoken: Speech, counts: dict[str, Any]) -> Stream:
+def stream(body: Mapping[str, Any], spoken: Speech, counts: dict[str, Any], trace: Mapping[str, Any]) -> Stream:
     """The answer of ConverseStream. Text and reasoning blocks have no start event; metadata comes last."""
     events = _Events()
     events.add("messageStart", {"role": "assistant"})
@@ -183,7 +176,7 @@ def stream(body: Mapping[str, Any], spoken: Speech, counts: dict[str, Any]) -> S
         start = {"toolUse": {"toolUseId": _tool_use_id(number), "name": name}}
         events.block(start, [{"toolUse": {"input": piece}} for piece in _argument_pieces(arguments)])
     events.add("messageStop", {"stopReason": _stop_reason(spoken), **_response_fields(body, spoken)})
-    metadata = {"metrics": {"latencyMs": _LATENCY_MS}, "usage": counts, **_settings(body), **_trace(body, spoken)}
+    metadata = {"metrics": {"latencyMs": _LATENCY_MS}, "usage": counts, **_settings(body), **_trace(trace)}
     events.add("metadata", metadata)
     headers = [("content-type", eventstream.CONTENT_TYPE), ("x-amzn-requestid", answers.REQUEST_ID)]
     return answers.stream(200, headers, events.frames)

@@ -16,15 +16,26 @@ from tests.simulators.bedrock.sigv4 import Refusal
 from tests.simulators.credentials import AccessKey
 
 DENIED_TO_OLDER = "with an explicit deny in an identity-based policy"
-ACTIONS = {"Converse": "bedrock:InvokeModel", "ConverseStream": "bedrock:InvokeModelWithResponseStream"}
+ACTIONS = {
+    "Converse": "bedrock:InvokeModel",
+    "ConverseStream": "bedrock:InvokeModelWithResponseStream",
+    "CountTokens": "bedrock:CountTokens",
+    "InvokeModel": "bedrock:InvokeModel",
+    "InvokeModelWithResponseStream": "bedrock:InvokeModelWithResponseStream",
+}
 
 
-def refusal(key: AccessKey, *, model_id: str, operation: str, region: str, by_api_key: bool) -> Refusal | None:
-    """Why whoever has this key may not call a model, or None."""
-    action, resource = ACTIONS[operation], _arn(model_id, region)
+def refusal(
+    key: AccessKey, *, model_id: str, operation: str, region: str, by_api_key: bool, service: str = "bedrock"
+) -> Refusal | None:
+    """Why whoever has this key may not call a model, or None. On `bedrock-mantle` projects are called, not models."""
+    if service == "bedrock":
+        action, resource = ACTIONS[operation], _arn(model_id, region)
+    else:
+        action, resource = f"{service}:CreateInference", f"arn:aws:{service}:{region}:111111111111:project/default"
     if key.denied:
         return _denied(key, action, resource, DENIED_TO_OLDER)
-    asked = [(action, resource), *([("bedrock:CallWithBearerToken", "*")] if by_api_key else [])]
+    asked = [(action, resource), *([(f"{service}:CallWithBearerToken", "*")] if by_api_key else [])]
     for wanted, at in asked:
         if key.policy and not _allows(key.policy, wanted, at):
             return _denied(key, wanted, at, f"because no session policy allows the {wanted} action")

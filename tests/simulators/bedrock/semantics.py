@@ -159,6 +159,9 @@ def _blank(case: Case) -> str | None:
 
 def _abilities(case: Case) -> str | None:
     model = case.model
+    latency = (case.body.get("performanceConfig") or {}).get("latency")
+    if latency == "optimized" and not model.optimized:
+        return "Latency performance configuration is not supported for this model."
     if case.body.get("system") and not model.system:
         return "This model doesn't support the system field. Remove it, and try again."
     if case.tool_config is not None and not model.tools:
@@ -348,7 +351,7 @@ _EXTRA: Final[Mapping[str, frozenset[str]]] = {
     "amazon": frozenset({"inferenceConfig", "reasoningConfig"}),
     "mistral": frozenset({"top_k", "random_seed"}),
     "deepseek": frozenset({"reasoning_effort"}),
-    "openai": frozenset({"reasoning_effort"}),
+    "openai": frozenset({"reasoning_effort", "reasoning"}),
 }
 
 

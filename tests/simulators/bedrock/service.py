@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -9,8 +10,9 @@ import msgspec
 
 from tests.simulators import answers, faults, speech
 from tests.simulators.answers import Answer, Memo, Whole
-from tests.simulators.bedrock import bearer, caching, converse, errors, policy, semantics, shapes, sigv4
+from tests.simulators.bedrock import caching, converse, errors, guardrails, semantics, shapes, sign_in, sigv4
 from tests.simulators.bedrock.caching import PromptCache
+from tests.simulators.bedrock.invoke import dispatch, generation
 from tests.simulators.bedrock.voice import VOICE
 from tests.simulators.controls import Controls
 from tests.simulators.models import BedrockModel, NotOnDemand
@@ -19,7 +21,13 @@ from tests.simulators.wire.replies import Reply
 from tests.simulators.wire.server import Request
 
 NAME: Final = "bedrock"
-_OPERATIONS: Final = {b"converse": "Converse", b"converse-stream": "ConverseStream"}
+_OPERATIONS: Final = {
+    b"converse": "Converse",
+    b"converse-stream": "ConverseStream",
+    b"count-tokens": "CountTokens",
+    b"invoke": "InvokeModel",
+    b"invoke-with-response-stream": "InvokeModelWithResponseStream",
+}
 
 
 class BedrockService:
@@ -55,13 +63,15 @@ class BedrockService:
             )
         model_id = unquote(parts[2].decode("latin-1"))
         record.model, record.operation = model_id, operation
-        credential = self._credential(request, model_id, operation, now)
+        credential = sign_in.credential(controls, request, model_id=model_id, operation=operation, now=now)
         if isinstance(credential, sigv4.Refusal):
             return faults.sent(errors.answer(credential.name, credential.message, status=403), extra=date)
         record.credential = credential
-        model = self._model(model_id)
+        model = self._countable(model_id) if operation == "CountTokens" else self._model(model_id)
         if isinstance(model, Whole):
             return faults.sent(model, extra=date)
+        if operation == "CountTokens":
+            return faults.sent(_counted(request.body, model=model), extra=date)
         streamed = operation == "ConverseStream"
         fault = None
         if controls.faults.rules:
@@ -85,22 +95,10 @@ class BedrockService:
             return faults.spoiled(fault, answer, voice=VOICE, pace=pace, extra=date), answer.status
         return faults.paced(answer, pace=pace, extra=date), answer.status
 
-    def _credential(self, request: Request, model_id: str, operation: str, now: float) -> str | sigv4.Refusal:
-        keys, region = self._controls.keys, self._controls.settings.region
-        scheme, _, key = (request.header(b"authorization") or b"").decode("latin-1").partition(" ")
-        by_api_key = scheme == "Bearer"
-        if by_api_key:
-            found = bearer.verify(key, long_term=keys.bedrock, keys=keys.signing, now=now, region=region)
-            if isinstance(found, sigv4.Refusal) or not found.startswith(bearer.SHORT_TERM):
-                return found
-            signer = keys.signing[found.removeprefix(bearer.SHORT_TERM)]
-        else:
-            verified = sigv4.verify(request, keys=keys.signing, now=now, region=region)
-            if isinstance(verified, sigv4.Refusal):
-                return verified
-            found, signer = verified.access_key_id, verified
-        refused = policy.refusal(signer, model_id=model_id, operation=operation, region=region, by_api_key=by_api_key)
-        return refused or found
+    def _countable(self, model_id: str) -> BedrockModel | Whole:
+        """By the model's own id alone, whether or not it can be called by it."""
+        found = self._controls.models.bedrock.get(model_id)
+        return found or errors.answer("ValidationException", "The provided model identifier is invalid.")
 
     def _model(self, model_id: str) -> BedrockModel | Whole:
         try:
@@ -124,6 +122,20 @@ class BedrockService:
         known = self._memo.get(request.target, request.body)
         if known is not None:
             return known
+        if operation in generation.OPERATIONS:
+            if operation == "InvokeModel" and model.invoke in dispatch.FAMILIES:
+                invoked = dispatch.prepared(request.body, model=model)
+            else:
+                invoked = generation.prepared(request.body, model=model, model_id=model_id, operation=operation)
+            if not isinstance(invoked, Whole):
+                self._memo.put(request.target, request.body, invoked)
+            return invoked
+        if not model.converse or not model.max_output_tokens:
+            return errors.answer(
+                "ValidationException",
+                "This action doesn't support the model that you provided. Try again with a supported text or chat "
+                "model.",
+            )
         body = _checked(request.body, model=model, operation=operation)
         if isinstance(body, Whole):
             return body
@@ -132,7 +144,8 @@ class BedrockService:
             return errors.answer("ValidationException", "Input is too long for requested model.")
         streamed = operation == "ConverseStream"
         asked = converse.prompt(body, model=model, model_id=model_id, streamed=streamed)
-        spoken = speech.speak(asked)
+        judged = guardrails.judge(body, speech.speak(asked))
+        spoken = judged.spoken
         cacheable = any(True for _ in semantics.cache_points(body))
         cached = caching.Caching()
         if cacheable and model.cache_min_tokens is not None:
@@ -140,9 +153,15 @@ class BedrockService:
                 body, model=model_id, min_tokens=model.cache_min_tokens, now=self._controls.now()
             )
         counts = converse.usage(body, spoken, model=model, cached=cached)
+        if judged.input_blocked:
+            # The model has not been asked.
+            counts = {"inputTokens": 0, "outputTokens": 0, "totalTokens": 0}
+        trace: dict[str, Any] = {"guardrail": judged.trace} if judged.trace else {}
+        if ":default-prompt-router/" in model_id:
+            trace["promptRouter"] = {"invokedModelId": _foundation(model, self._controls.settings.region)}
         make = converse.stream if streamed else converse.whole
         used = counts["inputTokens"] + cached.written + counts["outputTokens"] * model.burndown
-        prepared = (make(body, spoken, counts), total + asked.max_tokens, used)
+        prepared = (make(body, spoken, counts, trace), total + asked.max_tokens, used)
         if not cacheable:
             self._memo.put(request.target, request.body, prepared)
         return prepared
@@ -177,5 +196,32 @@ def _checked(raw: bytes, *, model: BedrockModel, operation: str) -> dict[str, An
         number = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected: "
         return errors.answer("ValidationException", number + "; ".join(problems))
     assert isinstance(body, dict)
-    message = semantics.refusal(body, model=model, streamed=operation == "ConverseStream")
+    message = guardrails.refusal(body) or semantics.refusal(body, model=model, streamed=operation == "ConverseStream")
     return body if message is None else errors.answer("ValidationException", message)
+
+
+def _counted(raw: bytes, *, model: BedrockModel) -> Whole:
+    """CountTokens: of a body of Converse, or of InvokeModel as it is."""
+    try:
+        body = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return errors.answer("SerializationException", "Could not parse the request body into JSON.")
+    problems = shapes.check("CountTokens", body)
+    if problems:
+        return errors.answer("ValidationException", "; ".join(problems))
+    if not model.counts_tokens:
+        return errors.answer("ValidationException", "The provided model doesn't support counting tokens.")
+    asked = body["input"]
+    if "converse" in asked:
+        message = semantics.refusal(asked["converse"], model=model, streamed=False)
+        if message is not None:
+            return errors.answer("ValidationException", message)
+        tokens = caching.input_tokens(asked["converse"])
+    else:
+        tokens = speech.count_tokens(base64.b64decode(asked["invokeModel"]["body"]))
+    headers = [("content-type", "application/json"), ("x-amzn-requestid", answers.REQUEST_ID)]
+    return answers.whole(200, headers, msgspec.json.encode({"inputTokens": tokens}))
+
+
+def _foundation(model: BedrockModel, region: str) -> str:
+    return f"arn:aws:bedrock:{region}::foundation-model/{model.id}"

@@ -55,7 +55,9 @@ class _Authorization:
     signature: str
 
 
-def verify(request: Request, *, keys: Mapping[str, AccessKey], now: float, region: str) -> AccessKey | Refusal:
+def verify(
+    request: Request, *, keys: Mapping[str, AccessKey], now: float, region: str, service: str = SERVICE
+) -> AccessKey | Refusal:
     """Whose request this is. `now` is in Unix seconds."""
     header = request.header(b"authorization")
     if header is None:
@@ -65,7 +67,9 @@ def verify(request: Request, *, keys: Mapping[str, AccessKey], now: float, regio
         return parsed
     stamp = (request.header(b"x-amz-date") or b"").decode("latin-1")
     sent_token = request.header(b"x-amz-security-token")
-    refusal = _scope(parsed, stamp=stamp, region=region) or _signed(parsed, with_token=sent_token is not None)
+    refusal = _scope(parsed, stamp=stamp, region=region, service=service) or _signed(
+        parsed, with_token=sent_token is not None
+    )
     if refusal is not None:
         return refusal
     key = keys.get(parsed.access_key_id)
@@ -74,6 +78,9 @@ def verify(request: Request, *, keys: Mapping[str, AccessKey], now: float, regio
     refusal = _clock(stamp, now)
     if refusal is not None:
         return refusal
+    told = request.header(b"x-amz-content-sha256")
+    if told is not None and told.decode("latin-1") != hashlib.sha256(request.body).hexdigest():
+        return _MISMATCH
     expected = _signature(request, parsed, stamp=stamp, secret=key.secret_access_key)
     if expected is None or not hmac.compare_digest(expected, parsed.signature):
         return _MISMATCH
@@ -104,13 +111,13 @@ def _parse(header: str) -> _Authorization | Refusal:
     return _Authorization(access_key_id, date, region, service, signed_headers, fields["Signature"])
 
 
-def _scope(parsed: _Authorization, *, stamp: str, region: str) -> Refusal | None:
+def _scope(parsed: _Authorization, *, stamp: str, region: str, service: str) -> Refusal | None:
     if parsed.region != region:
         return Refusal(
             "InvalidSignatureException", f"Credential should be scoped to a valid region, not '{parsed.region}'."
         )
-    if parsed.service != SERVICE:
-        return Refusal("InvalidSignatureException", f"Credential should be scoped to correct service: '{SERVICE}'.")
+    if parsed.service != service:
+        return Refusal("InvalidSignatureException", f"Credential should be scoped to correct service: '{service}'.")
     if _epoch(stamp) is None:
         return Refusal(
             "IncompleteSignatureException",

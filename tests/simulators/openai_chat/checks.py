@@ -124,12 +124,40 @@ _REASONING_FIXED: Final[Mapping[str, Any]] = {
     "frequency_penalty": 0,
 }
 _REASONING_UNSUPPORTED: Final = ("logprobs", "top_logprobs", "logit_bias")
+_COMPLETIONS: Final[Mapping[str, Rule]] = {
+    "model": _of(str),
+    "prompt": _of(str, list),
+    "best_of": _integer(1, 20),
+    "echo": _of(bool),
+    "frequency_penalty": _number(-2, 2),
+    "logit_bias": _of(dict),
+    "logprobs": _integer(0, 5),
+    "max_tokens": _integer(0, 10_000_000),
+    "n": _integer(1, 128),
+    "presence_penalty": _number(-2, 2),
+    "seed": _integer(-(2**63), 2**63 - 1),
+    "stop": _of(str, list),
+    "stream": _of(bool),
+    "stream_options": _of(dict),
+    "suffix": _of(str),
+    "temperature": _number(0, 2),
+    "top_p": _number(0, 1),
+    "user": _of(str),
+}
 _EMBEDDINGS: Final[Mapping[str, Rule]] = {
     "model": _of(str),
     "input": _of(str, list),
     "dimensions": _integer(1, 1_000_000),
     "encoding_format": _one_of("float", "base64"),
     "user": _of(str),
+}
+_RERANK: Final[Mapping[str, Rule]] = {
+    "model": _of(str),
+    "query": _of(str),
+    "documents": _of(list),
+    "top_n": _integer(1, 1_000_000),
+    "return_documents": _of(bool),
+    "max_tokens_per_doc": _integer(1, 1_000_000),
 }
 
 
@@ -156,6 +184,33 @@ def chat(body: Any, *, model: OpenAIModel, extras: frozenset[str] = frozenset())
     return checked
 
 
+def completions(body: Any, *, model: OpenAIModel) -> dict[str, Any]:
+    """The body, if it is a right legacy completion request for this model. Raises BadRequest."""
+    checked = _table(body, _COMPLETIONS, frozenset())
+    prompt = checked.get("prompt")
+    if isinstance(prompt, list) and (not prompt or not _inputs_agree(prompt)):
+        raise BadRequest("'$.prompt' is invalid. Please check the API reference.", param="prompt")
+    if checked.get("stream_options") is not None and not checked.get("stream"):
+        raise BadRequest(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
+        )
+    n, best_of = checked.get("n") or 1, checked.get("best_of")
+    if best_of is not None and best_of < n:
+        raise BadRequest(
+            f"You requested that the server return more choices than it will generate (best_of must be "
+            f"greater than or equal to n): n={n}, best_of={best_of}.",
+            param="best_of",
+        )
+    if best_of is not None and best_of > 1 and checked.get("stream"):
+        raise BadRequest("You cannot stream results with best_of > n.", param="best_of")
+    if checked.get("suffix") is not None:
+        raise BadRequest("Unrecognized request argument supplied: suffix")
+    asked = checked.get("max_tokens")
+    if asked is not None and asked > model.max_output_tokens:
+        raise BadRequest(f"max_tokens is too large: {asked}.", param="max_tokens", code="invalid_value")
+    return checked
+
+
 def embeddings(body: Any, *, model: OpenAIModel) -> dict[str, Any]:
     """The body, if it is a right embeddings request for this model. Raises BadRequest."""
     checked = _table(body, _EMBEDDINGS, frozenset())
@@ -178,6 +233,20 @@ def embeddings(body: Any, *, model: OpenAIModel) -> dict[str, Any]:
         )
     if not inputs or (isinstance(inputs, list) and (len(inputs) > _MAX_INPUTS or not _inputs_agree(inputs))):
         raise BadRequest("'$.input' is invalid. Please check the API reference.", param="input")
+    return checked
+
+
+def rerank(body: Any, *, model: OpenAIModel) -> dict[str, Any]:
+    """The body, if it is a right rerank request for this model. Raises BadRequest."""
+    checked = _table(body, _RERANK, frozenset())
+    if model.kind is not Kind.RERANK:
+        raise BadRequest(f"The model {model.reported} does not support reranking.", code="OperationNotSupported")
+    for name in ("query", "documents"):
+        if not checked.get(name):
+            raise BadRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+    for document in checked["documents"]:
+        if not isinstance(document, str) and not (isinstance(document, dict) and isinstance(document.get("text"), str)):
+            raise BadRequest("A document is a string, or an object with a text.", param="documents")
     return checked
 
 

@@ -12,10 +12,11 @@ from tests.simulators.wire.replies import Headers
 
 
 class BadRequest(Exception):
-    """A request that earns a 400. `code` and `param` as the service names them."""
+    """A request that earns a 400, or another `status`. `code` and `param` as the service names them."""
 
-    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None, status: int = 400) -> None:
         super().__init__(message)
+        self.status = status
         self.message = message
         self.param = param
         self.code = code

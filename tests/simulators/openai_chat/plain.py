@@ -13,9 +13,9 @@ from tests.simulators.controls import Controls
 from tests.simulators.faults import Voice
 from tests.simulators.limits import Admission
 from tests.simulators.models import OpenAIModel
-from tests.simulators.openai_chat import chat, errors
+from tests.simulators.openai_chat import chat, completions, errors
 from tests.simulators.openai_chat.errors import BadRequest
-from tests.simulators.openai_chat.service import CHAT, EMBEDDINGS, MODELS, Asked, Located
+from tests.simulators.openai_chat.service import CHAT, COMPLETIONS, EMBEDDINGS, MODELS, RERANK, Asked, Located
 from tests.simulators.openai_chat.voice import OpenAIVoice
 from tests.simulators.speech import Speech
 from tests.simulators.wire.server import Request
@@ -23,7 +23,9 @@ from tests.simulators.wire.server import Request
 _HEADERS: Final = [("x-request-id", f"req_{answers.RUN}{answers.SLOT}"), ("openai-version", "2020-10-01")]
 _OPERATIONS: Final = {
     b"/v1/chat/completions": (b"POST", CHAT),
+    b"/v1/completions": (b"POST", COMPLETIONS),
     b"/v1/embeddings": (b"POST", EMBEDDINGS),
+    b"/v1/rerank": (b"POST", RERANK),
     b"/v1/models": (b"GET", MODELS),
 }
 
@@ -69,7 +71,7 @@ class PlainSurface:
         return errors.answer(404, payload, _HEADERS)
 
     def refused(self, problem: BadRequest) -> Whole:
-        return errors.answer(400, errors.bad_request(problem), _HEADERS)
+        return errors.answer(problem.status, errors.bad_request(problem), _HEADERS)
 
     def throttled(self, admission: Admission, *, model: OpenAIModel, located: Located) -> Whole:
         resource = admission.refused
@@ -87,6 +89,23 @@ class PlainSurface:
             events = chat.chunks(asked.body, spoken, counts, model=asked.model)
             return answers.stream(200, [("content-type", "text/event-stream"), *_HEADERS], chat.sse(events))
         payload = chat.completion(asked.body, spoken, counts, model=asked.model)
+        return answers.whole(200, [("content-type", "application/json"), *_HEADERS], msgspec.json.encode(payload))
+
+    def unfit(self, model: OpenAIModel, operation: str) -> BadRequest:
+        """As OpenAI's servers answer for a model of the other API."""
+        here, there = ("chat/completions", "completions") if operation == CHAT else ("completions", "chat/completions")
+        what = "not a chat model and thus not" if operation == CHAT else "a chat model and not"
+        return BadRequest(
+            f"This is {what} supported in the v1/{here} endpoint. Did you mean to use v1/{there}?",
+            param="model",
+            status=404,
+        )
+
+    def text(self, asked: Asked, spoken: list[list[Speech]], counts: Mapping[str, Any]) -> Answer:
+        if asked.body.get("stream"):
+            events = completions.chunks(asked.body, spoken, counts, model=asked.model)
+            return answers.stream(200, [("content-type", "text/event-stream"), *_HEADERS], chat.sse(events))
+        payload = completions.completion(asked.body, spoken, counts, model=asked.model)
         return answers.whole(200, [("content-type", "application/json"), *_HEADERS], msgspec.json.encode(payload))
 
     def headers(self, model: OpenAIModel) -> list[tuple[str, str]]:

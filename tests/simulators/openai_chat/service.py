@@ -1,4 +1,4 @@
-"""One chat or embeddings request, top to bottom, for any surface that speaks OpenAI's format."""
+"""One chat, embeddings or rerank request, top to bottom, for any surface that speaks OpenAI's format."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.simulators.answers import Answer, Memo, Whole
 from tests.simulators.controls import Controls
 from tests.simulators.faults import Fault, Voice
 from tests.simulators.limits import Admission
-from tests.simulators.models import OpenAIModel
-from tests.simulators.openai_chat import chat, checks, embeddings
+from tests.simulators.models import Kind, OpenAIModel
+from tests.simulators.openai_chat import chat, checks, completions, embeddings, rerank
 from tests.simulators.openai_chat.chat import PrefixCache
 from tests.simulators.openai_chat.errors import BadRequest
 from tests.simulators.recorder import Record
@@ -23,7 +23,9 @@ from tests.simulators.wire.replies import Reply
 from tests.simulators.wire.server import Request
 
 CHAT: Final = "chat"
+COMPLETIONS: Final = "completions"
 EMBEDDINGS: Final = "embeddings"
+RERANK: Final = "rerank"
 MODELS: Final = "models"
 
 
@@ -68,6 +70,14 @@ class Surface(Protocol):
         ...
 
     def completion(self, asked: Asked, spoken: list[Speech], counts: Mapping[str, Any]) -> Answer: ...
+    def unfit(self, model: OpenAIModel, operation: str) -> BadRequest:
+        """What a model answers to an operation that is not its own."""
+        ...
+
+    def text(self, asked: Asked, spoken: list[list[Speech]], counts: Mapping[str, Any]) -> Answer:
+        """A legacy completion, by prompt and by choice."""
+        ...
+
     def headers(self, model: OpenAIModel) -> list[tuple[str, str]]: ...
     def limit_headers(self, admission: Admission, *, model: OpenAIModel) -> bytes: ...
 
@@ -170,6 +180,13 @@ class OpenAIService:
             surface.version_check(body, located)
             if located.operation == EMBEDDINGS:
                 prepared, keep = self._embeddings(body, model), True
+            elif located.operation == RERANK:
+                prepared, keep = self._rerank(body, model), True
+            elif (located.operation == COMPLETIONS) is not (model.kind is Kind.COMPLETION):
+                raise surface.unfit(model, located.operation)
+            elif located.operation == COMPLETIONS:
+                checked = checks.completions(body, model=model)
+                prepared, keep = self._text(Asked(checked, model, located, fault)), True
             else:
                 checked = checks.chat(body, model=model, extras=surface.extras)
                 prepared, keep = self._chat(Asked(checked, model, located, fault))
@@ -192,6 +209,12 @@ class OpenAIService:
         answer = answers.whole(200, headers, msgspec.json.encode(embeddings.answer(checked, model=model)))
         return _Prepared(answer, model, streamed=False, reserve=embeddings.tokens(checked))
 
+    def _rerank(self, body: Any, model: OpenAIModel) -> _Prepared:
+        checked = checks.rerank(body, model=model)
+        headers = [("content-type", "application/json"), *self._surface.headers(model)]
+        answer = answers.whole(200, headers, msgspec.json.encode(rerank.answer(checked, model=model)))
+        return _Prepared(answer, model, streamed=False, reserve=rerank.tokens(checked))
+
     def _chat(self, asked: Asked) -> tuple[_Prepared, bool]:
         """The answer, and whether the same request would earn the same again."""
         body, model = asked.body, asked.model
@@ -212,6 +235,23 @@ class OpenAIService:
         asked_output = body.get("max_completion_tokens") or body.get("max_tokens") or 16
         reserve = total + asked_output * len(spoken)
         return _Prepared(answer, model, streamed=bool(body.get("stream")), reserve=reserve), stable
+
+    def _text(self, asked: Asked) -> _Prepared:
+        body, model = asked.body, asked.model
+        wanted = completions.prompts(body, provider=self._surface.name, model=model)
+        counts = completions.usage(body, spoken := completions.speeches(body, wanted))
+        limit = model.context_window - (completions.limit(body))
+        if counts["prompt_tokens"] > limit:
+            raise BadRequest(
+                f"This model's maximum context length is {model.context_window} tokens, however you requested "
+                f"{counts['prompt_tokens'] + completions.limit(body)} tokens. Please reduce your prompt; or completion "
+                "length.",
+                code="context_length_exceeded",
+            )
+        answer = self._surface.text(asked, spoken, counts)
+        best_of = max(body.get("best_of") or 1, body.get("n") or 1)
+        reserve = counts["prompt_tokens"] + completions.limit(body) * best_of * len(wanted)
+        return _Prepared(answer, model, streamed=bool(body.get("stream")), reserve=reserve)
 
     def _sent(self, answer: Whole) -> tuple[Reply, int]:
         return faults.sent(answer, extra=answers.date(self._controls.now()))

@@ -178,6 +178,7 @@ PLACES: dict[str, Callable[[Spec], Spec]] = {
     "azureOpenAI.auth.servicePrincipal.certificate": lambda it: _azure(_principal(certificate=it)),
     "azureOpenAI.auth.servicePrincipal.password": lambda it: _azure(_principal(certificate=SECRET, password=it)),
     "openAI.auth.apiKey": _openai,
+    "anthropic.auth.apiKey": lambda it: {"openAI": None, "anthropic": {"auth": {"apiKey": it}}},
     "connection.proxy.auth.basic.username": lambda it: _proxied(username=it),
     "connection.proxy.auth.basic.password": lambda it: _proxied(password=it),
 }
@@ -255,6 +256,10 @@ def _bedrock_auth() -> Iterator[Case]:
         ".sessionDuration",
     )
     yield from _urls(".spec.bedrock.auth.stsEndpoint", lambda url: _bedrock({"default": {}, "stsEndpoint": url}))
+    yield from _urls(
+        ".spec.bedrock.mantleEndpoint",
+        lambda url: {**BEDROCK, "bedrock": {**BEDROCK["bedrock"], "mantleEndpoint": url}},
+    )
 
 
 def _urls(path: str, spec: Callable[[str], Spec]) -> Iterator[Case]:
@@ -378,7 +383,7 @@ CASES: tuple[Case, ...] = (
     Case(
         plural="llmproviders",
         path=".spec",
-        message="exactly one of bedrock, azureOpenAI, openAI must be set",
+        message="exactly one of bedrock, azureOpenAI, openAI, anthropic must be set",
         good=BEDROCK,
         bad={"bedrock": BEDROCK["bedrock"]},
     ),
@@ -389,6 +394,13 @@ CASES: tuple[Case, ...] = (
         former={},
         good={"openAI": {"baseURL": "http://other:8000/v1"}},
         bad=AZURE,
+    ),
+    Case(
+        plural="llmproviders",
+        path=".spec",
+        message="surface, guardrail, latency and serviceTier of a model are for Bedrock alone",
+        good={**BEDROCK, "models": [{"name": "claude", "surface": "Anthropic", "latency": "Optimized"}]},
+        bad={"models": [{"name": "claude", "surface": "Anthropic"}]},
     ),
     Case(
         plural="llmproviders",
@@ -425,6 +437,13 @@ CASES: tuple[Case, ...] = (
         message=IS_URL,
         good={"openAI": {"baseURL": "https://host.example:8443/v1"}},
         bad={"openAI": {"baseURL": "https://host:port/v1"}},
+    ),
+    Case(
+        plural="llmproviders",
+        path=".spec.anthropic.baseURL",
+        message=IS_URL,
+        good={"openAI": None, "anthropic": {"baseURL": "https://x.services.ai.azure.com/anthropic"}},
+        bad={"openAI": None, "anthropic": {"baseURL": "https://host:port"}},
     ),
     _duration("llmproviders", ".spec.connection.connectTimeout", "1ms", "5m"),
     _proxy(

@@ -16,7 +16,7 @@ from pilothouse_api.snapshot import canonical
 from pilothouse_api.snapshot.credentials import AccessKey
 from pilothouse_api.snapshot.identity import Identity, KeyHolder
 from pilothouse_api.snapshot.snapshot import Snapshot
-from pilothouse_api.snapshot.stream import Refusal, Renewal, Report, Subject
+from pilothouse_api.snapshot.stream import Refusal, Renewal, Report, Subject, Unknown
 from pilothouse_operator.compile.discovered import FoundModel
 from pilothouse_operator.compile.world import IdentityAccess, Kind, Resource, ResourceKey, World
 from pilothouse_operator.distribution import hub
@@ -240,6 +240,23 @@ async def test_proxies_that_only_another_replica_serves_are_counted() -> None:
         route = ResourceKey(Kind.ROUTE, "default", "chat")
         counted = Rollout(applied=1, total=1)
         await it.until(lambda: any(each.rollouts.get(route) == counted for each in outside.observations))
+
+
+async def test_what_proxies_could_not_translate_is_in_the_status_of_the_provider() -> None:
+    outside = Outside()
+    async with running(outside) as it:
+        scope = sidecar_scope("default")
+        who = Subject(namespace="default", service_account="app")
+        proxy = ProxyIdentity(scope=scope, subject=who, pod="app", pod_uid="app", expires=1e9)
+        it.hub.attach(proxy, wake=lambda: None, now=0)
+        await it.until(lambda: it.hub.histories.get(scope) and it.hub.histories[scope].current)
+        provider = ProviderKey(f"{PROVIDER_KEY.namespace}/{PROVIDER_KEY.name}")
+        met = {provider: (Unknown(dialect="bedrock.converse", what="video"),)}
+        it.hub.report(proxy, Report(boot="1", sequence=1, unknown=met), now=0)
+        told = [{"dialect": "bedrock.converse", "what": "video"}]
+        await it.until(
+            lambda: any(each.verdicts[PROVIDER_KEY].facts.get("unknown") == told for each in outside.observations)
+        )
 
 
 async def test_what_is_awaited_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:

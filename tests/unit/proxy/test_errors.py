@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pilothouse_api.snapshot.routes import DEFAULT_FALLBACK_ON, DEFAULT_RETRY_ON, FailureClass
 from pilothouse_proxy import errors
-from pilothouse_proxy.errors import Blame, Breaker, Failure, GatewayError, Kind, Retries, Retry
+from pilothouse_proxy.errors import Blame, Breaker, Failure, GatewayError, Kind, Retries, Retry, Shape
 
 NOW = 1_700_000_000.0
 
@@ -230,3 +230,55 @@ def test_no_value_of_the_header_does_harm(value: bytes) -> None:
 @pytest.mark.parametrize("value", [None, b"", b"a b", b"a\r\nx-evil: 1", b"\xff", b"x" * 129])
 def test_an_id_that_does_not_belong_in_a_header_is_dropped(value: bytes | None) -> None:
     assert errors.visible_id(value) is None
+
+
+ANTHROPIC_TYPES = {
+    "invalid_request_error", "authentication_error", "billing_error", "permission_error", "not_found_error",
+    "request_too_large", "rate_limit_error", "timeout_error", "overloaded_error", "api_error",
+}  # fmt: skip
+"""https://platform.claude.com/docs/en/api/errors."""
+
+
+def test_every_kind_has_its_line_among_anthropics() -> None:
+    assert set(errors.ANTHROPIC) == set(Kind)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_anthropics_words_fit_those_of_the_table(kind: Kind) -> None:
+    status, type_ = errors.ANTHROPIC[kind]
+    ours = errors.TABLE[kind].status
+    assert type_ in ANTHROPIC_TYPES
+    assert status in ({529} if type_ == "overloaded_error" else {402} if type_ == "billing_error" else {ours})
+    assert (status >= 500) == (ours >= 500)
+
+
+def test_the_shape_of_anthropic_has_the_members_that_its_sdk_reads() -> None:
+    error = GatewayError(Kind.UNSUPPORTED, "it is not offered", param="thinking")
+    answer = errors.from_error(error, shape=Shape.ANTHROPIC, request_id="r1")
+    assert answer.status == 400
+    assert json.loads(answer.body) == {
+        "type": "error",
+        "error": {"type": "invalid_request_error", "message": "thinking: it is not offered"},
+        "request_id": "r1",
+    }
+
+
+def test_a_message_that_names_the_parameter_is_left_as_it_is() -> None:
+    body = errors.anthropic_body(Kind.INVALID_REQUEST, "`top_k` is odd", param="top_k", request_id="r1")
+    assert json.loads(body)["error"]["message"] == "`top_k` is odd"
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_headers_are_those_of_every_shape(kind: Kind) -> None:
+    failure = Failure(kind=kind, message="x", retry_after_s=3, request_id="up-1")
+    for retries in Retries:
+        openai = errors.from_failure(failure, retries=retries)
+        anthropic = errors.from_failure(failure, retries=retries, shape=Shape.ANTHROPIC, request_id="r1")
+        assert openai.headers == anthropic.headers
+    error = GatewayError(kind, "x", retry_after_s=90)
+    assert errors.from_error(error).headers == errors.from_error(error, shape=Shape.ANTHROPIC).headers
+
+
+def test_an_internal_error_tells_nothing_in_any_shape() -> None:
+    error = GatewayError(Kind.INTERNAL, "KeyError: secret", param="secret")
+    assert b"secret" not in errors.from_error(error, shape=Shape.ANTHROPIC, request_id="r1").body

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from pilothouse_api.resources.aws import Region, RoleChain
 from pilothouse_api.resources.durations import SessionDuration, guarded, milliseconds
+from pilothouse_api.resources.providers.bedrock_models import GuardrailSpec, ServiceTier
 from pilothouse_api.resources.rules import Part, Rule
 from pilothouse_api.resources.secret_stores import OwnIdentity
 from pilothouse_api.resources.secret_values import SecretValue
@@ -138,10 +139,21 @@ class BedrockSpec(Part):
         description="URL to call instead of the region's public `bedrock` one when the account's models are listed "
         "(`discovery`): a VPC interface endpoint or a simulator.",
     )
+    mantle_endpoint: HostURL | None = Field(
+        default=None,
+        description="The same for models whose `surface` is `MantleOpenAI` or `MantleAnthropic`, instead of the "
+        "region's `bedrock-mantle.<region>…`.",
+    )
     fips: Fips = Field(
         default=Fips.DISABLED,
         description="`Enabled` calls `bedrock-runtime-fips.<region>…`, which AWS offers in some regions of the United "
         "States and Canada.",
+    )
+    guardrail: GuardrailSpec | None = Field(
+        default=None, description="A guardrail for every model that has none of its own."
+    )
+    service_tier: ServiceTier | None = Field(
+        default=None, description="Tier of requests that ask for none, where the model has none of its own."
     )
     auth: BedrockAuth = Field(description="How to sign in.")
 

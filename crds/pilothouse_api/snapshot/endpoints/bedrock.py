@@ -12,3 +12,5 @@ class BedrockEndpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     url: str
     region: str
     service: str = "bedrock"
+    mantle_url: str | None = None
+    """The base of the host `bedrock-mantle`; None where no model is asked there."""

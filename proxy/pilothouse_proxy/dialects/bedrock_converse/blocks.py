@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pilothouse_proxy.dialects.bedrock_converse import names, refusal
+from pilothouse_proxy.dialects.bedrock_converse import caching, names, refusal
 from pilothouse_proxy.dialects.bedrock_converse.tools import Rendering
-from pilothouse_proxy.exchange.capabilities import Caching, Capabilities, History
+from pilothouse_proxy.exchange.capabilities import Capabilities, History
 from pilothouse_proxy.exchange.parts import (
     Audio,
-    CacheMark,
     Document,
     Image,
     Part,
@@ -19,6 +18,7 @@ from pilothouse_proxy.exchange.parts import (
     Thinking,
     ToolCall,
     ToolResult,
+    ToolStatus,
 )
 from pilothouse_proxy.exchange.request import Role, Turn
 
@@ -29,6 +29,8 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NO_INPUT: dict[str, object] = {}
 _NO_OUTPUT: Block = {"text": "(no output)"}
 """Blank text is refused, and a result must say something."""
+_FAILED: Block = {"text": "The tool has failed:"}
+"""For models that are told in no other way."""
 
 
 class DocumentNames:
@@ -46,7 +48,7 @@ class DocumentNames:
 def text(part: Text, caps: Capabilities, path: str) -> list[Block]:
     """A text block and its cache point; blank text is refused by Bedrock and says nothing: no block."""
     shown: list[Block] = [{"text": part.text}] if part.text.strip() else []
-    return shown if part.cache is None else shown + _cache_point(part.cache, caps, path)
+    return shown if part.cache is None else shown + caching.point(part.cache, caps, path)
 
 
 @dataclass(kw_only=True)
@@ -66,13 +68,14 @@ class Encoder:
         if isinstance(part, Thinking | RedactedThinking):
             return self._thinking(part)
         if isinstance(part, ToolCall):
-            return [self._call(part)]
+            marks = [] if part.cache is None else caching.point(part.cache, self.caps, path)
+            return [self._call(part), *marks]
         if isinstance(part, ToolResult):
             return self._result(part)
         if self.turn.role is Role.ASSISTANT:
             raise refusal.invalid(path, f"`{path}`: only user messages hold images, files and audio")
         blocks = [self._audio(part, path)] if isinstance(part, Audio) else [self._media(part, path)]
-        return blocks if part.cache is None else blocks + _cache_point(part.cache, self.caps, path)
+        return blocks if part.cache is None else blocks + caching.point(part.cache, self.caps, path)
 
     def _thinking(self, part: Thinking | RedactedThinking) -> list[Block]:
         """What this model may not be shown is left out: it is no part of what was said."""
@@ -120,14 +123,17 @@ class Encoder:
             else:
                 (inside if self.caps.tool_images else beside).append(self._media(part, path))
             if part.cache is not None:
-                marks = _cache_point(part.cache, self.caps, path)
+                marks = caching.point(part.cache, self.caps, path)
         if self.rendering is Rendering.TEXT:
             media = [block for block in inside if "image" in block or "document" in block]
             return [_told(result), *marks, *media, *beside]
-        block: Block = {
-            "toolResult": {"toolUseId": names.call_id(result.call_id), "content": inside or [_NO_OUTPUT]},
-        }
-        return [block, *marks, *beside]
+        told: dict[str, object] = {"toolUseId": names.call_id(result.call_id), "content": inside or [_NO_OUTPUT]}
+        if result.status is ToolStatus.FAILED:
+            if self.caps.tool_status:
+                told["status"] = "error"
+            else:
+                told["content"] = [_FAILED, *inside]
+        return [{"toolResult": told}, *marks, *beside]
 
     def _media(self, part: Image | RemoteImage | Document, path: str) -> Block:
         if isinstance(part, Document):
@@ -165,16 +171,5 @@ def _output(said: str) -> Block:
 
 def _told(result: ToolResult) -> Block:
     said = "\n".join(part.text for part in result.content if isinstance(part, Text)).strip()
-    return {"text": f"[The tool answered ({result.call_id}): {said or _NO_OUTPUT['text']}]"}
-
-
-def _cache_point(mark: CacheMark, caps: Capabilities, path: str) -> list[Block]:
-    param = f"{path}.prompt_cache_breakpoint"
-    if caps.caching is Caching.NONE:
-        raise refusal.unsupported(caps, param)
-    if mark.ttl_minutes is None:
-        return [{"cachePoint": {"type": "default"}}]
-    if mark.ttl_minutes > 60 or (mark.ttl_minutes > 5 and caps.caching is not Caching.ONE_HOUR):
-        longest = "an hour" if caps.caching is Caching.ONE_HOUR else "5 minutes"
-        raise refusal.unsupported(caps, f"{param}.ttl", f"the longest is {longest}")
-    return [{"cachePoint": {"type": "default", "ttl": "5m" if mark.ttl_minutes <= 5 else "1h"}}]
+    did = "failed" if result.status is ToolStatus.FAILED else "answered"
+    return {"text": f"[The tool {did} ({result.call_id}): {said or _NO_OUTPUT['text']}]"}

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pilothouse_api.snapshot.providers import Model
-from pilothouse_proxy.dialects.bedrock_converse import capabilities, names, wire
+from pilothouse_proxy.capabilities import bedrock as capabilities
+from pilothouse_proxy.dialects.bedrock_converse import guarding, names, structured, wire
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange.parts import Citation, RedactedThinking, Text, Thinking, ToolCall
 from pilothouse_proxy.exchange.reply import Finish, Reply, ReplyPart
@@ -29,12 +30,14 @@ def reply(request: Request, model: Model, body: bytes) -> Reply:
         answer = _reply.decode(body)
         if answer.stopReason in wire.MALFORMED:
             raise UpstreamBroken(f"the model's answer was malformed ({answer.stopReason})")
-        gathered = _Gathered(originals=names.originals(request))
+        caps = capabilities.of(model)
+        gathered = _Gathered(originals=names.originals(request), stand_in=structured.stand_in(request, caps))
         for block in answer.output.message.content:
             for name, raw in block.items():
                 gathered.add(name, raw)
     except (ValueError, RecursionError) as error:
         raise UpstreamBroken(f"the provider's answer is not one of Converse: {error}") from None
+    gathered.settle()
     finish = finish_of(answer.stopReason, gathered.unknown)
     if finish is Finish.TOOL_CALLS and not any(isinstance(part, ToolCall) for part in gathered.parts):
         finish = Finish.STOP
@@ -42,8 +45,11 @@ def reply(request: Request, model: Model, body: bytes) -> Reply:
     return Reply(
         parts=tuple(gathered.parts),
         finish=finish,
-        usage=wire.tokens(answer.usage, capabilities.of(model), fields.reasoning_tokens if fields else 0),
+        stop_sequence=stopped_at(answer.stopReason, request, fields),
+        usage=wire.tokens(answer.usage, caps, fields.reasoning_tokens if fields else 0),
         citations=tuple(gathered.citations),
+        findings=guarding.findings(answer.trace),
+        invoked=wire.invoked(answer.trace),
         service_tier=answer.serviceTier.type if answer.serviceTier else None,
         unknown=tuple(gathered.unknown),
     )
@@ -58,9 +64,23 @@ def finish_of(reason: str, unknown: list[str]) -> Finish:
     return finish
 
 
+def stopped_at(reason: str, request: Request, fields: wire.ModelFields | None) -> str | None:
+    """Which of the request's sequences the model has stopped at; empty: at one, and nobody tells which."""
+    if reason != wire.STOP_SEQUENCE:
+        return None
+    if fields is not None and fields.stop_sequence:
+        return fields.stop_sequence
+    asked = {sequence for sequence in request.stop if sequence}
+    return asked.pop() if len(asked) == 1 else ""
+
+
 @dataclass(kw_only=True)
 class _Gathered:
     originals: Mapping[str, str]
+    stand_in: str | None
+    """The tool whose input is the answer."""
+    answer: Text | None = None
+    """That input."""
     parts: list[ReplyPart] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -77,6 +97,9 @@ class _Gathered:
                 self.unknown.append("toolUse.server")
                 return
             arguments = bytes(call.input).decode()
+            if call.name == self.stand_in:
+                self._add_answer(arguments)
+                return
             self.parts.append(
                 ToolCall(id=call.toolUseId, name=self.originals.get(call.name, call.name), arguments=arguments)
             )
@@ -86,6 +109,22 @@ class _Gathered:
             self._add_cited(_citations.decode(raw))
         else:
             self.unknown.append(name[:64])
+
+    def _add_answer(self, arguments: str) -> None:
+        if self.answer is None:
+            self.answer = Text(text=arguments)
+            self.parts.append(self.answer)
+        else:
+            self.unknown.append("toolUse.answer")
+
+    def settle(self) -> None:
+        """All blocks are there. Beside an answer that holds to the schema there must be no other text."""
+        if self.answer is None:
+            return
+        kept = [part for part in self.parts if part is self.answer or not isinstance(part, Text)]
+        if len(kept) < len(self.parts):
+            self.unknown.append("text.beside_answer")
+        self.parts, self.citations = kept, []
 
     def _add_text(self, text: str) -> None:
         self.parts.append(Text(text=text))

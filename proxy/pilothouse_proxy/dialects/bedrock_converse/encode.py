@@ -6,15 +6,21 @@ from collections.abc import Mapping
 import msgspec
 
 from pilothouse_api.snapshot.providers import Model
-from pilothouse_proxy.dialects.bedrock_converse import capabilities, reasoning, refusal, tools, turns
+from pilothouse_api.snapshot.settings import PLAIN, Settings
+from pilothouse_proxy.capabilities import bedrock as capabilities
+from pilothouse_proxy.dialects.bedrock_converse import guarding, media, reasoning, refusal, structured, tools, turns
 from pilothouse_proxy.exchange.capabilities import Capabilities, Sampling
 from pilothouse_proxy.exchange.request import Request
+from pilothouse_proxy.ports import Call
 
 MODEST_OUTPUT = 8_192
 """maxTokens where nobody has named one: without it Bedrock sets the model's maximum aside from the token quota."""
 
 UNKNOWN_OUTPUT = 4_096
 """The same for a model whose ceiling is not known; asking for more than the ceiling is refused."""
+
+STOP_SEQUENCE = "/stop_sequence"
+"""Where Anthropic's models name the sequence that they have stopped at."""
 
 _TIERS = frozenset({"default", "flex", "priority"})
 _METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{0,256}")
@@ -29,40 +35,78 @@ _HINTS: Mapping[str, str] = {
 }
 
 
-def body(request: Request, model: Model) -> bytes:
-    """The body; the model is in the path.
+def body(request: Request, call: Call) -> bytes:
+    """The body; the model is in the path. What the model cannot stream is not asked for as a stream: `call.streams`.
 
     Raises:
         GatewayError: UNSUPPORTED or INVALID_REQUEST that names the parameter.
     """
-    caps = capabilities.of(model)
+    model = call.model
+    caps, settings = capabilities.of(model), model.settings or PLAIN
     limit = model.max_output_tokens if request.max_output_tokens is None else request.max_output_tokens
     reasons = reasoning.ask(request, caps, limit)
-    tooling = tools.ask(request, caps, tools.Thinks.YES if reasons.active else tools.Thinks.NO)
-    system, messages = turns.encode(request.turns, caps, tooling.rendering)
-    document: dict[str, object] = {"messages": messages}
-    if system:
-        document["system"] = system
+    thinks = tools.Thinks.YES if reasons.active else tools.Thinks.NO
+    tooling = structured.offered(request, caps, tools.ask(request, caps, thinks), thinks)
+    if not caps.streaming or (tooling.config is not None and not caps.stream_tools):
+        call.streams = False
+    asked = _prompt(request, caps, tooling, reasons)
+    document: dict[str, object] = {name: asked.pop(name) for name in ("messages", "system") if name in asked}
     inference = _inference(request, caps, limit, reasons)
     if inference:
         document["inferenceConfig"] = inference
-    if tooling.config is not None:
-        document["toolConfig"] = tooling.config
-    fields = {**_extras(request, caps), **tooling.fields, **reasons.fields}
-    if fields:
-        document["additionalModelRequestFields"] = fields
-    if reasons.response_paths:
-        document["additionalModelResponseFieldPaths"] = reasons.response_paths
+    document.update(asked)
+    paths = [*reasons.response_paths, *_stop_paths(request, caps)]
+    if paths:
+        document["additionalModelResponseFieldPaths"] = paths
     output = _output(request, caps, reasons)
     if output:
         document["outputConfig"] = output
-    if request.service_tier is not None:
-        if request.service_tier not in _TIERS:
-            raise refusal.unsupported(caps, "service_tier", f"it takes {', '.join(sorted(_TIERS))}")
-        document["serviceTier"] = {"type": request.service_tier}
     if request.metadata:
         document["requestMetadata"] = _metadata(request.metadata)
+    document.update(_settings(request, caps, settings, call))
     return msgspec.json.encode(document)
+
+
+def prompt(request: Request, model: Model) -> dict[str, object]:
+    """What the model reads of a request: the members of Converse whose tokens can be counted.
+
+    Raises:
+        GatewayError: as `body`.
+    """
+    caps = capabilities.of(model)
+    reasons = reasoning.ask(request, caps, request.max_output_tokens)
+    thinks = tools.Thinks.YES if reasons.active else tools.Thinks.NO
+    tooling = structured.offered(request, caps, tools.ask(request, caps, thinks), thinks)
+    return _prompt(request, caps, tooling, reasons)
+
+
+def _prompt(request: Request, caps: Capabilities, tooling: tools.Asked, reasons: reasoning.Asked) -> dict[str, object]:
+    media.check(request.turns, caps)
+    system, messages = turns.encode(request.turns, caps, tooling.rendering)
+    turns.limit_cache_points(tooling.specs, system, messages)
+    asked: dict[str, object] = {"messages": messages}
+    if system:
+        asked["system"] = system
+    if tooling.config is not None:
+        asked["toolConfig"] = tooling.config
+    fields = {**_extras(request, caps), **tooling.fields, **reasons.fields}
+    if fields:
+        asked["additionalModelRequestFields"] = fields
+    return asked
+
+
+def _settings(request: Request, caps: Capabilities, settings: Settings, call: Call) -> dict[str, object]:
+    """What the manifest has set, as far as the client does not say it itself."""
+    if request.service_tier is not None and request.service_tier not in _TIERS:
+        raise refusal.unsupported(caps, "service_tier", f"it takes {', '.join(sorted(_TIERS))}")
+    tier = request.service_tier or settings.service_tier
+    found: dict[str, object] = {} if tier is None else {"serviceTier": {"type": tier}}
+    if settings.latency is not None:
+        found["performanceConfig"] = {"latency": settings.latency}
+    guardrail = settings.guardrail
+    if guardrail is not None:
+        found["guardrailConfig"] = guarding.stream_config(guardrail) if call.streams else guarding.config(guardrail)
+    return found
 
 
 def _inference(request: Request, caps: Capabilities, limit: int | None, reasons: reasoning.Asked) -> dict[str, object]:
@@ -84,6 +128,12 @@ def _inference(request: Request, caps: Capabilities, limit: int | None, reasons:
             raise refusal.unsupported(caps, "stop", "a sequence of blanks alone is refused")
         inference["stopSequences"] = stop
     return inference
+
+
+def _stop_paths(request: Request, caps: Capabilities) -> list[str]:
+    """Of several sequences, which one it was must be asked for."""
+    several = len({sequence for sequence in request.stop if sequence}) > 1
+    return [STOP_SEQUENCE] if several and caps.tells_stop else []
 
 
 def _modest(caps: Capabilities, reasons: reasoning.Asked) -> int:
@@ -127,9 +177,7 @@ def _extras(request: Request, caps: Capabilities) -> dict[str, object]:
 def _output(request: Request, caps: Capabilities, reasons: reasoning.Asked) -> dict[str, object]:
     output: dict[str, object] = {}
     schema = request.answer_schema
-    if schema is not None:
-        if not caps.answer_schema:
-            raise refusal.unsupported(caps, "response_format", "it has no structured output through Converse")
+    if schema is not None and caps.answer_schema:
         described: dict[str, object] = {"schema": bytes(schema.schema).decode(), "name": schema.name}
         if schema.description.strip():
             described["description"] = schema.description

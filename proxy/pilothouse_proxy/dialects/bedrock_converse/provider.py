@@ -11,9 +11,9 @@ from pilothouse_proxy.ports import Call, EventDecoder
 class Provider:
     """`ProviderDialect` of bedrock.converse."""
 
-    def encode_request(self, request: Request, model: Model) -> bytes:
+    def encode_request(self, request: Request, call: Call) -> bytes:
         """See `encode.body`."""
-        return encode.body(request, model)
+        return encode.body(request, call)
 
     def decode_reply(self, request: Request, model: Model, body: bytes) -> Reply:
         """See `decode.reply`."""

@@ -1,5 +1,6 @@
 """An effort to the words that each family has for it."""
 
+import itertools
 from dataclasses import dataclass, field
 
 from pilothouse_proxy.dialects.bedrock_converse import refusal
@@ -37,6 +38,9 @@ class Asked:
 
 _NOTHING = Asked()
 
+_WITH_BUDGET = frozenset({Reasoning.BUDGET, Reasoning.ADAPTIVE_UNTYPED})
+"""Families that take a number of tokens as it is."""
+
 
 def ask(request: Request, caps: Capabilities, limit: int | None) -> Asked:
     """What to send. `limit` is the output limit that the client or the manifest has set.
@@ -44,7 +48,12 @@ def ask(request: Request, caps: Capabilities, limit: int | None) -> Asked:
     Raises:
         GatewayError: UNSUPPORTED, the model does not have the effort; INVALID_REQUEST, it does not fit to the rest.
     """
-    effort = _effort(request.effort, caps)
+    if request.thinking_tokens is not None:
+        if caps.reasoning in _WITH_BUDGET:
+            return _budget(request, caps, limit, request.thinking_tokens)
+        effort = _effort(_nearest(request.thinking_tokens), caps)
+    else:
+        effort = _effort(request.effort, caps)
     if effort is None:
         return Asked(active=True, room=BUDGETS["medium"]) if caps.reasons_unasked else _NOTHING
     if effort == "none":
@@ -57,6 +66,13 @@ def ask(request: Request, caps: Capabilities, limit: int | None) -> Asked:
     if caps.reasoning is Reasoning.FIELD:
         return Asked(active=True, fields={"reasoning_effort": effort}, room=room)
     return _claude(request, effort, caps, limit)
+
+
+def _nearest(budget: int) -> str:
+    """The effort that is worth about as many tokens."""
+    efforts = list(BUDGETS)
+    bounds = itertools.pairwise(BUDGETS.values())
+    return efforts[sum(budget > (low + high) // 2 for low, high in bounds)]
 
 
 def _effort(effort: str | None, caps: Capabilities) -> str | None:
@@ -94,8 +110,7 @@ def _nova(request: Request, effort: str, caps: Capabilities) -> Asked:
 
 
 def _claude(request: Request, effort: str, caps: Capabilities, limit: int | None) -> Asked:
-    if request.temperature not in {None, 1}:
-        raise refusal.unsupported(caps, "temperature", "not together with `reasoning_effort`")
+    _refuse_temperature(request, caps)
     paths = (REASONING_TOKENS,)
     room = BUDGETS.get(effort, _MOST)
     adaptive: dict[str, object] = {"thinking": {"type": "adaptive"}}
@@ -104,19 +119,38 @@ def _claude(request: Request, effort: str, caps: Capabilities, limit: int | None
     if caps.reasoning is Reasoning.ADAPTIVE_UNTYPED:
         fields = adaptive | {"output_config": {"effort": effort}}
         return Asked(active=True, fields=fields, room=room, response_paths=paths)
-    _require_thinking_blocks(request, caps)
     budget = room if limit is None else min(room, limit - LEAST_BUDGET)
     if budget < LEAST_BUDGET:
         raise refusal.invalid(
             "max_completion_tokens",
             f"with {caps.family} models, `reasoning_effort` needs `max_completion_tokens` above {2 * LEAST_BUDGET - 1}",
         )
+    return _budget(request, caps, limit, budget)
+
+
+def _budget(request: Request, caps: Capabilities, limit: int | None, budget: int) -> Asked:
+    """With so many tokens to think. Of a budget that does not fit, Anthropic's API says the same."""
+    _refuse_temperature(request, caps)
+    _require_thinking_blocks(request, caps)
+    if budget < LEAST_BUDGET:
+        raise refusal.invalid(
+            "reasoning_effort", f"`reasoning_effort`: a budget for thinking has at least {LEAST_BUDGET} tokens"
+        )
+    if limit is not None and budget >= limit:
+        raise refusal.invalid(
+            "max_completion_tokens", f"`max_completion_tokens` must be greater than the budget for thinking, {budget}"
+        )
     return Asked(
         active=True,
         fields={"thinking": {"type": "enabled", "budget_tokens": budget}},
         room=budget,
-        response_paths=paths,
+        response_paths=(REASONING_TOKENS,),
     )
+
+
+def _refuse_temperature(request: Request, caps: Capabilities) -> None:
+    if request.temperature not in {None, 1}:
+        raise refusal.unsupported(caps, "temperature", "not together with `reasoning_effort`")
 
 
 def _require_thinking_blocks(request: Request, caps: Capabilities) -> None:

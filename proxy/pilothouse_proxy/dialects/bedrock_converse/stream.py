@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pilothouse_proxy import errors
-from pilothouse_proxy.dialects.bedrock_converse import capabilities, decode, names, wire
-from pilothouse_proxy.dialects.bedrock_converse import errors as exceptions
+from pilothouse_proxy.capabilities import bedrock as capabilities
+from pilothouse_proxy.dialects.bedrock_converse import decode, guarding, names, structured, wire
 from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange import estimate, events
 from pilothouse_proxy.exchange.parts import RedactedThinking, Thinking
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.exchange.usage import Usage
-from pilothouse_proxy.framing import eventstream
+from pilothouse_proxy.framing import eventstream, exceptions
 from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.ports import Call
 
@@ -34,11 +34,13 @@ _metadata = msgspec.json.Decoder(wire.Metadata)
 
 @dataclass
 class _Block:
-    """A content block that is open. `call` is the index of a tool call, None for reasoning."""
+    """A content block that is open. `call` is the index of a tool call, None for reasoning and for what stands in."""
 
     call: int | None = None
     empty: bool = True
     """No piece of the call's arguments has come yet."""
+    answer: bool = False
+    """Its arguments are the answer."""
     text: list[str] = field(default_factory=list)
     signature: list[str] = field(default_factory=list)
     redacted: list[str] = field(default_factory=list)
@@ -48,9 +50,14 @@ class Decoder:
     """One stream."""
 
     def __init__(self, request: Request, call: Call, headers: Headers) -> None:
+        self._request = request
         self._call = call
         self._caps = capabilities.of(call.model)
         self._originals = names.originals(request)
+        self._stand_in = structured.stand_in(request, self._caps)
+        self._answered = False
+        self._held: list[str] = []
+        """Text that comes out only if no answer that holds to the schema does."""
         self._request_id = errors.visible_id(
             next((value for key, value in headers if key == b"x-amzn-requestid"), None)
         )
@@ -119,18 +126,37 @@ class Decoder:
         if call is None or call.type == wire.SERVER_TOOL:
             told.append(events.Unknown("contentBlockStart" if call is None else "toolUse.server"))
             return
+        if call.name == self._stand_in:
+            self._answer_started(event.contentBlockIndex, told)
+            return
         self._blocks[event.contentBlockIndex] = _Block(call=self._calls)
         name = self._originals.get(call.name, call.name)
         told.append(events.ToolCallStarted(self._calls, call.toolUseId, name))
         self._calls += 1
+
+    def _answer_started(self, index: int, told: list[events.Event]) -> None:
+        if self._answered:
+            told.append(events.Unknown("toolUse.answer"))
+            return
+        self._answered = True
+        self._blocks[index] = _Block(answer=True)
+        if self._held:
+            self._held = []
+            told.append(events.Unknown("text.beside_answer"))
+
+    def _text_grew(self, text: str, told: list[events.Event]) -> None:
+        if self._stand_in is None:
+            self._shown_bytes += len(text)
+            told.append(events.TextDelta(text))
+        elif not self._answered:
+            self._held.append(text)
 
     def _block_grew(self, payload: bytes, told: list[events.Event]) -> None:
         event = _delta.decode(payload)
         delta = event.delta
         if delta.text is not None:
             if delta.text:
-                self._shown_bytes += len(delta.text)
-                told.append(events.TextDelta(delta.text))
+                self._text_grew(delta.text, told)
         elif delta.toolUse is not None:
             self._call_grew(event.contentBlockIndex, delta.toolUse.input, told)
         elif delta.reasoningContent is not None:
@@ -140,12 +166,16 @@ class Decoder:
 
     def _call_grew(self, index: int, piece: str, told: list[events.Event]) -> None:
         block = self._blocks.get(index)
-        if block is None or block.call is None:
+        if block is None or not piece:
             return  # of a call that Bedrock runs itself
-        if piece:
-            block.empty = False
-            self._shown_bytes += len(piece)
+        if block.answer:
+            told.append(events.TextDelta(piece))
+        elif block.call is not None:
             told.append(events.ToolCallDelta(block.call, piece))
+        else:
+            return
+        block.empty = False
+        self._shown_bytes += len(piece)
 
     def _thought_grew(self, index: int, piece: wire.ReasoningDelta, told: list[events.Event]) -> None:
         block = self._blocks.get(index)
@@ -170,6 +200,9 @@ class Decoder:
         if block.call is not None:
             if block.empty:
                 told.append(events.ToolCallDelta(block.call, "{}"))
+        elif block.answer:
+            if block.empty:
+                told.append(events.TextDelta("{}"))
         elif block.redacted:
             told.append(events.ThinkingEnded(RedactedThinking(base64=_joined(block.redacted))))
         elif block.signature:
@@ -184,6 +217,9 @@ class Decoder:
             return
         for index in list(self._blocks):
             self._close(index, told)
+        if self._held:
+            # The model has refused, or was cut short: better than nothing.
+            told.append(events.TextDelta("".join(self._held)))
         unknown: list[str] = []
         finish = decode.finish_of(event.stopReason, unknown)
         told += [events.Unknown(name) for name in unknown]
@@ -192,7 +228,8 @@ class Decoder:
         if event.additionalModelResponseFields is not None:
             self._reasoning_tokens = event.additionalModelResponseFields.reasoning_tokens
         self._stopped = True
-        told.append(events.Finished(finish))
+        stopped_at = decode.stopped_at(event.stopReason, self._request, event.additionalModelResponseFields)
+        told.append(events.Finished(finish, stopped_at))
         if self._metadata is not None:
             self._settle_by(self._metadata, told)
 
@@ -202,6 +239,10 @@ class Decoder:
             self._settle_by(self._metadata, told)
 
     def _settle_by(self, metadata: wire.Metadata, told: list[events.Event]) -> None:
+        self._call.invoked = wire.invoked(metadata.trace)
+        found = guarding.findings(metadata.trace)
+        if found:
+            told.append(events.Judged(found))
         usage = wire.tokens(metadata.usage, self._caps, self._reasoning_tokens)
         self._settle(told, usage, metadata.serviceTier.type if metadata.serviceTier else None)
 

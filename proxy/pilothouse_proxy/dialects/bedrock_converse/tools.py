@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pilothouse_proxy.dialects.bedrock_converse import names, refusal, wire
+from pilothouse_proxy.dialects.bedrock_converse import caching, names, refusal, wire
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.exchange.capabilities import Capabilities
 from pilothouse_proxy.exchange.request import ParallelCalls, Request, Strict, Tool, ToolMode
@@ -31,6 +31,8 @@ class Asked:
     rendering: Rendering
     config: dict[str, object] | None = None
     """toolConfig."""
+    specs: list[dict[str, object]] = field(default_factory=list)
+    """Its `tools`, cache points among them."""
     fields: dict[str, object] = field(default_factory=dict)
     """For additionalModelRequestFields."""
 
@@ -65,10 +67,11 @@ def ask(request: Request, caps: Capabilities, thinks: Thinks) -> Asked:
     if choice is not None and choice.mode is ToolMode.NAMED:
         # The others stay on offer: only where the choice cannot name a tool is the list cut down to it.
         offered = list(enumerate(request.tools)) if put is not None and "tool" in put else offered
-    config: dict[str, object] = {"tools": _specs(offered, caps)}
+    specs = _specs(offered, caps)
+    config: dict[str, object] = {"tools": specs}
     if put is not None:
         config["toolChoice"] = put
-    return Asked(rendering=Rendering.BLOCKS, config=config, fields=_serial(request, caps, put))
+    return Asked(rendering=Rendering.BLOCKS, config=config, specs=specs, fields=_serial(request, caps, put))
 
 
 def _choice(
@@ -109,17 +112,25 @@ def _specs(offered: list[tuple[int, Tool]], caps: Capabilities) -> list[dict[str
         spec: dict[str, object] = {"name": names.tool_name(tool.name)}
         if tool.description.strip():
             spec["description"] = tool.description
-        spec["inputSchema"] = {"json": _object_schema(tool.schema, f"tools[{at}].function.parameters")}
+        spec["inputSchema"] = {"json": object_schema(tool.schema, f"tools[{at}].function.parameters")}
         if tool.strict is Strict.YES:
             if not caps.strict_tools:
                 raise refusal.unsupported(caps, f"tools[{at}].function.strict")
             spec["strict"] = True
         specs.append({"toolSpec": spec})
+        if tool.cache is not None:
+            if not caps.tool_caching:
+                raise refusal.unsupported(caps, f"tools[{at}].prompt_cache_breakpoint")
+            specs += caching.point(tool.cache, caps, f"tools[{at}]")
     return specs
 
 
-def _object_schema(schema: msgspec.Raw | None, param: str) -> msgspec.Raw:
-    """The schema as it came, but for what Converse wants at its top and JSON schema leaves out."""
+def object_schema(schema: msgspec.Raw | None, param: str) -> msgspec.Raw:
+    """The schema as it came, but for what Converse wants at its top and JSON schema leaves out.
+
+    Raises:
+        GatewayError: INVALID_REQUEST, it is of no object.
+    """
     if schema is None:
         return _NO_ARGUMENTS
     try:

@@ -66,7 +66,6 @@ def encode(
     pairing.close()
     _check_ends(gathered, caps)
     messages = [converse for message in gathered for converse in _finished(message, caps)]
-    _limit_cache_points(system, messages)
     return system, messages
 
 
@@ -147,10 +146,14 @@ def _finished(message: _Message, caps: Capabilities) -> list[dict[str, object]]:
     ]
 
 
-def _limit_cache_points(system: list[Block], messages: list[dict[str, object]]) -> None:
-    """Keep the latest four, and see that no longer lifetime follows a shorter one."""
+def limit_cache_points(specs: list[Block], system: list[Block], messages: list[dict[str, object]]) -> None:
+    """Of tools, instructions and messages: keep the latest four, and see that no longer lifetime follows a shorter one.
+
+    Raises:
+        GatewayError: INVALID_REQUEST, one does.
+    """
     places: list[tuple[list[Block], Block]] = []
-    contents = [system, *(content for message in messages if isinstance(content := message["content"], list))]
+    contents = [specs, system, *(content for message in messages if isinstance(content := message["content"], list))]
     for content in contents:
         places += [(content, block) for block in content if "cachePoint" in block]
     if not places:

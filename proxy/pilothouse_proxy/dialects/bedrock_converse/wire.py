@@ -21,6 +21,7 @@ FINISHES = {
 MALFORMED = frozenset({"malformed_model_output", "malformed_tool_use"})
 """Reasons that are no answer at all."""
 
+STOP_SEQUENCE = "stop_sequence"
 SERVER_TOOL = "server_tool_use"
 """A call that Bedrock runs itself: none of the client's."""
 
@@ -48,6 +49,7 @@ class ModelFields(msgspec.Struct):
     """additionalModelResponseFields, as far as it was asked for."""
 
     usage: _ModelUsage | None = None
+    stop_sequence: str | None = None
 
     @property
     def reasoning_tokens(self) -> int:
@@ -103,6 +105,59 @@ class Output(msgspec.Struct):
     message: Message
 
 
+class PromptRouter(msgspec.Struct):
+    invokedModelId: str = ""
+
+
+class Trace(msgspec.Struct):
+    """`guardrail` is looked at apart: nothing in it may break an answer."""
+
+    guardrail: msgspec.Raw = msgspec.Raw()
+    promptRouter: PromptRouter | None = None
+
+
+class Judgement(msgspec.Struct):
+    """One entry of any policy. What it matched is not read."""
+
+    action: str = ""
+    type: str = ""
+    confidence: str = ""
+    detected: bool | None = None
+
+
+class _Filters(msgspec.Struct):
+    filters: list[Judgement] = []
+
+
+class _Topics(msgspec.Struct):
+    topics: list[Judgement] = []
+
+
+class _Words(msgspec.Struct):
+    customWords: list[Judgement] = []
+    managedWordLists: list[Judgement] = []
+
+
+class _SensitiveInformation(msgspec.Struct):
+    piiEntities: list[Judgement] = []
+    regexes: list[Judgement] = []
+
+
+class Assessment(msgspec.Struct):
+    contentPolicy: _Filters = msgspec.field(default_factory=_Filters)
+    contextualGroundingPolicy: _Filters = msgspec.field(default_factory=_Filters)
+    topicPolicy: _Topics = msgspec.field(default_factory=_Topics)
+    wordPolicy: _Words = msgspec.field(default_factory=_Words)
+    sensitiveInformationPolicy: _SensitiveInformation = msgspec.field(default_factory=_SensitiveInformation)
+
+
+class GuardrailTrace(msgspec.Struct):
+    """`trace.guardrail`: by guardrail, of the prompt and of the answer."""
+
+    inputAssessment: dict[str, Assessment] = {}
+    outputAssessments: dict[str, list[Assessment]] = {}
+
+
 class Reply(msgspec.Struct):
     """The answer of Converse."""
 
@@ -111,6 +166,7 @@ class Reply(msgspec.Struct):
     usage: TokenUsage
     serviceTier: ServiceTier | None = None
     additionalModelResponseFields: ModelFields | None = None
+    trace: Trace | None = None
 
 
 class ToolUseStart(msgspec.Struct):
@@ -161,6 +217,12 @@ class MessageStop(msgspec.Struct):
 class Metadata(msgspec.Struct):
     usage: TokenUsage
     serviceTier: ServiceTier | None = None
+    trace: Trace | None = None
+
+
+def invoked(trace: Trace | None) -> str:
+    """Which model a prompt router has chosen; empty where none was asked."""
+    return "" if trace is None or trace.promptRouter is None else trace.promptRouter.invokedModelId
 
 
 def tokens(wire: TokenUsage, caps: Capabilities, reasoning_tokens: int) -> Usage:

@@ -10,10 +10,11 @@ import msgspec
 
 from pilothouse_proxy import errors
 from pilothouse_proxy.dialects.openai_chat import encode as encoding
+from pilothouse_proxy.dialects.openai_chat import filters, wire
 from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
-from pilothouse_proxy.dialects.openai_chat import wire
 from pilothouse_proxy.errors import Failure
 from pilothouse_proxy.exchange import events
+from pilothouse_proxy.exchange.filters import Stage
 from pilothouse_proxy.ports import Call
 
 _encode = msgspec.json.encode
@@ -70,9 +71,24 @@ class Encoder:
         call = b'"tool_calls":[{"index":%d,"function":{"arguments":%b}}]' % (event.index, arguments)
         return self._head + call + self._tail
 
+    def _judged(self, event: events.Judged) -> bytes:
+        """Beside an empty delta, unlike Azure's first chunk: a client of another provider may count on a choice."""
+        told = b""
+        found = filters.encode(event.findings, Stage.PROMPT)
+        if found:
+            told = self._head + self._tail[:-3] + b"," + _encode(found)[1:] + b"\n\n"
+        found = filters.encode(event.findings, Stage.COMPLETION)
+        if found:
+            results = b"," + _encode(found)[1:] + b"]"
+            told += self._head + self._tail.replace(b"}]", results, 1)
+        return told
+
     def _finished(self, event: events.Finished) -> bytes:
         reason = b'},"logprobs":null,"finish_reason":"' + event.finish.value.encode() + b'"'
-        return self._head + self._tail.replace(b'},"logprobs":null,"finish_reason":null', reason)
+        finished = self._head + self._tail.replace(b'},"logprobs":null,"finish_reason":null', reason)
+        if event.refusal is None:
+            return finished
+        return self._head + b'"refusal":' + _encode(event.refusal) + self._tail + finished
 
     def _settled(self, event: events.Settled) -> bytes:
         if not self._include_usage:
@@ -90,6 +106,7 @@ _WRITERS: dict[type, Callable[[Encoder, Any], bytes]] = {
     events.ThinkingEnded: Encoder._thinking_ended,
     events.ToolCallStarted: Encoder._call_started,
     events.ToolCallDelta: Encoder._call_delta,
+    events.Judged: Encoder._judged,
     events.Finished: Encoder._finished,
     events.Settled: Encoder._settled,
 }

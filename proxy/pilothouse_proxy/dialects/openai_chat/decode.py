@@ -4,7 +4,6 @@ What the exchange has no word for goes to `Request.others`, so that the target r
 for nothing.
 """
 
-import re
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -12,6 +11,7 @@ import msgspec
 
 from pilothouse_proxy.dialects.openai_chat import messages, wire
 from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.exchange import reading
 from pilothouse_proxy.exchange.members import Members
 from pilothouse_proxy.exchange.request import (
     ParallelCalls,
@@ -65,8 +65,6 @@ _NEUTRAL: Mapping[str, object] = {
 }
 """Values that ask for nothing; null does so everywhere."""
 
-_NULL = b"null"
-_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`")
 _OPAQUE = frozenset({"parameters", "schema"})
 """JSON schemas: null has a meaning of its own in there."""
 
@@ -163,48 +161,8 @@ def _decode_schema(response_format: wire.SchemaFormat) -> Schema:
 
 
 def _asks_nothing(name: str, raw: msgspec.Raw) -> bool:
-    if bytes(raw) == _NULL:
-        return True
-    try:
-        return name in _NEUTRAL and bool(msgspec.json.decode(raw) == _NEUTRAL[name])
-    except (ValueError, RecursionError) as error:
-        raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
+    return reading.is_null(raw) or (name in _NEUTRAL and reading.equals(raw, name, _NEUTRAL[name]))
 
 
 def _read(members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T | None:
-    """One member, None if it is absent."""
-    raw = members.get(name)
-    if raw is None:
-        return None
-    try:
-        return decoder.decode(raw)
-    except msgspec.ValidationError:
-        return _read_without_nulls(raw, name, decoder)
-    except (ValueError, RecursionError) as error:
-        raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
-
-
-def _read_without_nulls(raw: msgspec.Raw, name: str, decoder: msgspec.json.Decoder[T]) -> T:
-    """Null asks for nothing, in a member that is not known here too: another try without these, for a better error."""
-    try:
-        return decoder.decode(msgspec.json.encode(_pruned(msgspec.json.decode(raw))))
-    except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at `$")
-        path = name + path.removesuffix("`")
-    except (ValueError, RecursionError) as error:
-        raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
-    unknown = _UNKNOWN_FIELD.match(what)
-    if unknown:
-        path = f"{path}.{unknown[1]}"
-        raise GatewayError(Kind.UNSUPPORTED, f"`{path}` is not supported with this model", param=path)
-    raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{path}`: {what}", param=path)
-
-
-def _pruned(value: object) -> object:
-    if isinstance(value, dict):
-        return {
-            key: member if key in _OPAQUE else _pruned(member) for key, member in value.items() if member is not None
-        }
-    if isinstance(value, list):
-        return [_pruned(element) for element in value]
-    return value
+    return reading.read(members, name, decoder, opaque=_OPAQUE)

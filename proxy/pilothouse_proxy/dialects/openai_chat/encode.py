@@ -6,7 +6,9 @@ where blocks must come back unchanged (signed or redacted ones).
 
 import msgspec
 
+from pilothouse_proxy.dialects.openai_chat import filters
 from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
+from pilothouse_proxy.exchange.filters import Stage
 from pilothouse_proxy.exchange.parts import Citation, RedactedThinking, Text, Thinking, ToolCall
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.ports import Call
@@ -16,18 +18,24 @@ _encode = msgspec.json.encode
 
 def reply(call: Call, answer: Reply) -> bytes:
     """The body of a `chat.completion`."""
+    choice: dict[str, object] = {
+        "index": 0,
+        "message": _message(answer),
+        "logprobs": None,
+        "finish_reason": answer.finish.value,
+    }
+    choice.update(filters.encode(answer.findings, Stage.COMPLETION))
     document: dict[str, object] = {
         "id": completion_id(call),
         "object": "chat.completion",
         "created": call.created,
         "model": call.peek.model,
-        "choices": [
-            {"index": 0, "message": _message(answer), "logprobs": None, "finish_reason": answer.finish.value},
-        ],
+        "choices": [choice],
         "usage": wire_usage.encode(answer.usage),
     }
     if answer.service_tier is not None:
         document["service_tier"] = answer.service_tier
+    document.update(filters.encode(answer.findings, Stage.PROMPT))
     return _encode(document)
 
 
@@ -64,7 +72,7 @@ def _message(answer: Reply) -> dict[str, object]:
         "role": "assistant",
         # Null stands for "calls instead of words"; a model that says nothing has said the empty text.
         "content": "".join(texts) if texts or not calls else None,
-        "refusal": None,
+        "refusal": answer.refusal,
     }
     if thoughts:
         message["reasoning_content"] = "".join(thoughts)

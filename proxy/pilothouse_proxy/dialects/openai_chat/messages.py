@@ -1,18 +1,17 @@
 """A client's messages to turns of the exchange, one for one: nothing is merged, moved or dropped here."""
 
-import binascii
 import hashlib
 import re
 from collections.abc import Iterable
 
 from pilothouse_proxy.dialects.openai_chat import wire
 from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.exchange import media
 from pilothouse_proxy.exchange.parts import (
     Audio,
     CacheMark,
     Document,
     Image,
-    ImageFormat,
     Part,
     RedactedThinking,
     RemoteImage,
@@ -25,13 +24,6 @@ from pilothouse_proxy.exchange.request import Role, Turn
 
 _DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<parameters>(?:;[^;,]*)*),", re.IGNORECASE)
 _TTL = re.compile(r"([0-9]{1,4})([mh])")
-
-_IMAGE_STARTS = (
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), ImageFormat.PNG),
-    (re.compile(rb"\xff\xd8\xff"), ImageFormat.JPEG),
-    (re.compile(rb"GIF8[79]a"), ImageFormat.GIF),
-    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), ImageFormat.WEBP),
-)
 
 _DOCUMENT_TYPES = {
     "application/pdf": "pdf",
@@ -171,12 +163,7 @@ def _image(image: wire.ImageURL, path: str, cache: CacheMark | None) -> Image | 
             )
         return RemoteImage(url=image.url, detail=image.detail, cache=cache)
     encoded = _base64_of(image.url, found, f"{path}.url")
-    content = _content_of(encoded, f"{path}.url")
-    # What the bytes are counts: the type in the URL is often wrong, and a provider looks at the bytes too.
-    for start, image_format in _IMAGE_STARTS:
-        if start.match(content):
-            return Image(format=image_format, base64=encoded, detail=image.detail, cache=cache)
-    raise GatewayError(Kind.INVALID_REQUEST, f"`{path}.url` holds no PNG, JPEG, GIF or WebP image", param=f"{path}.url")
+    return media.image(encoded, f"{path}.url", detail=image.detail, cache=cache)
 
 
 def _document(file: wire.File, path: str, cache: CacheMark | None) -> Document:
@@ -191,7 +178,7 @@ def _document(file: wire.File, path: str, cache: CacheMark | None) -> Document:
     found = _DATA_URL.match(file.file_data)
     media_type = found["type"].lower() if found else ""
     encoded = _base64_of(file.file_data, found, f"{path}.file_data") if found else file.file_data
-    content = _content_of(encoded, f"{path}.file_data")
+    content = media.content_of(encoded, f"{path}.file_data")
     extension = (file.filename or "").rpartition(".")[2].lower()
     if content.startswith(b"%PDF-"):
         document_format: str | None = "pdf"
@@ -213,13 +200,3 @@ def _base64_of(url: str, found: re.Match[str], path: str) -> str:
     if "base64" not in found["parameters"].lower().split(";"):
         raise GatewayError(Kind.INVALID_REQUEST, f"`{path}` must be a data URL in base64", param=path)
     return url[found.end() :]
-
-
-def _content_of(encoded: str, path: str) -> bytes:
-    try:
-        content = binascii.a2b_base64(encoded, strict_mode=True)
-    except (binascii.Error, ValueError) as error:
-        raise GatewayError(Kind.INVALID_REQUEST, f"`{path}` is not valid base64: {error}", param=path) from None
-    if not content:
-        raise GatewayError(Kind.INVALID_REQUEST, f"`{path}` is empty", param=path)
-    return content

@@ -1,17 +1,17 @@
-"""Chat completions to a provider that speaks them: bytes pass, unknown members survive as they came.
+"""Chat or legacy completions to a provider that speaks them: bytes pass, unknown members survive as they came.
 
 Only `model` is replaced, and on streams `stream_options.include_usage` is set, because all accounting rests on it; the
-relay keeps the usage chunk from a client that did not ask for it.
+relay keeps the usage chunk from a client that did not ask for it. `max_tokens` is renamed for models that refuse it.
 """
 
 import msgspec
 
-from pilothouse_proxy.dialects.openai_chat import relay, views
+from pilothouse_proxy.dialects.openai_chat import relay, rules, views
 from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Answer, Call, StreamRelay
+from pilothouse_proxy.ports import Answer, Call, DialectName, Peek, StreamRelay
 
 _reply = msgspec.json.Decoder(views.Reply)
 _options: msgspec.json.Decoder[dict[str, msgspec.Raw] | None] = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
@@ -19,26 +19,26 @@ _TRUE = msgspec.Raw(b"true")
 
 
 class PassThrough:
-    """`Translation` from openai.chat to openai.chat."""
+    """`Translation` from openai.chat to openai.chat, and from openai.completions to openai.completions."""
 
     def request(self, call: Call) -> bytes:
         """The client's body under the upstream's model name."""
         peek = call.peek
-        if not peek.stream or peek.include_usage:
-            return members.renamed(call.body, peek.members, call.upstream)
-        options: dict[str, msgspec.Raw] = {}
-        if "stream_options" in peek.members:
-            sent = members.value(peek.members, "stream_options", _options)
-            options = {} if sent is None else sent
-        options["include_usage"] = _TRUE
-        return members.replaced(peek.members, model=call.upstream, stream_options=options)
+        sent = peek.members
+        if rules.MAX_TOKENS in sent and _wants_the_new_limit(call):
+            sent = {rules.MAX_COMPLETION_TOKENS if name == rules.MAX_TOKENS else name: sent[name] for name in sent}
+        if peek.stream and not peek.include_usage:
+            return members.replaced(sent, model=call.upstream, stream_options=_metered(peek))
+        if sent is peek.members:
+            return members.renamed(call.body, sent, call.upstream)
+        return members.replaced(sent, model=call.upstream)
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The provider's body, byte for byte, whatever extra members it has (content filter results, citations …)."""
         try:
             reply = _reply.decode(body)
         except (ValueError, RecursionError) as error:
-            raise UpstreamBroken(f"the provider's answer is not a chat completion: {error}") from None
+            raise UpstreamBroken(f"the provider's answer is not a completion: {error}") from None
         reasons = [choice.finish_reason for choice in reply.choices if choice.finish_reason]
         return Answer(
             body=body,
@@ -49,3 +49,24 @@ class PassThrough:
     def relay(self, call: Call, headers: Headers) -> StreamRelay:
         """Events as they came, but for the usage chunk of a client that did not ask for it."""
         return relay.Relay(include_usage=call.peek.include_usage)
+
+
+def _wants_the_new_limit(call: Call) -> bool:
+    """Only where the client would be refused otherwise; what it says in both ways, or as null, is its own affair."""
+    sent = call.peek.members
+    return (
+        call.dialect is DialectName.OPENAI_CHAT
+        and rules.MAX_COMPLETION_TOKENS not in sent
+        and bytes(sent[rules.MAX_TOKENS]) != b"null"
+        and not rules.of(call.model).old_limit
+    )
+
+
+def _metered(peek: Peek) -> dict[str, msgspec.Raw]:
+    """The client's `stream_options` with the question for usage."""
+    options: dict[str, msgspec.Raw] = {}
+    if "stream_options" in peek.members:
+        sent = members.value(peek.members, "stream_options", _options)
+        options = {} if sent is None else sent
+    options["include_usage"] = _TRUE
+    return options

@@ -1,4 +1,4 @@
-"""A stream of chat completion chunks passed on as it comes, while usage, finish and failure are read off it.
+"""A stream of chunks, of chat or legacy completions, passed on as it comes; usage, finish and failure are read off it.
 
 An ordinary chunk is known by a look at its bytes: inside a JSON string a quote is escaped, so `"finish_reason":null`
 can only be the member itself. Everything else is decoded, in part.
@@ -77,7 +77,7 @@ class _Mould:
 
 
 class Relay:
-    """`StreamRelay` between two speakers of openai.chat."""
+    """`StreamRelay` between two speakers of openai.chat, or of openai.completions."""
 
     def __init__(self, *, include_usage: bool) -> None:
         self.usage: Usage | None = None
@@ -152,6 +152,7 @@ class Relay:
             return False
         for choice in chunk.choices or ():
             self.finish_reason = choice.finish_reason or self.finish_reason
+            self.content = self.content or bool(choice.text)
             if choice.delta and not self.content:
                 self.content = any(
                     name != "role" and bytes(value) not in _NOTHING for name, value in choice.delta.items()

@@ -44,6 +44,8 @@ class Reply(msgspec.Struct):
 class ChunkChoice(msgspec.Struct):
     # Chunks of Azure's asynchronous content filter have no delta, and some of them come after the finish reason.
     delta: dict[str, msgspec.Raw] | None = None
+    text: str = ""
+    """Of a legacy completion."""
     finish_reason: str | None = None
 
 

@@ -12,11 +12,12 @@ from pilothouse_proxy.errors import GatewayError, Kind
 
 V1 = "v1"
 _FIRST_METERED = "2024-09-01"
-"""The first dated version that knows `stream_options`; older ones answer 400 to it. Dates compare as text."""
+"""The first dated version that knows `stream_options` and `max_completion_tokens`; older ones answer 400 to both.
+Dates compare as text."""
 
 
 def meters_streams(api_version: str) -> bool:
-    """Whether a stream can be asked for its usage.
+    """Whether a stream can be asked for its usage, and the output be limited by the newer name.
 
     https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
     """

@@ -6,23 +6,27 @@ from functools import lru_cache
 from pilothouse_api.snapshot.credentials import APIKey, BearerToken, Credential
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
+from pilothouse_proxy.dialects.openai_chat import rules
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
-from pilothouse_proxy.exchange import members
 from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
-from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
-from pilothouse_proxy.providers.azure_openai import classify
-from pilothouse_proxy.providers.azure_openai.endpoint import meters_streams, target
+from pilothouse_proxy.ports import Call, DialectName, NativeRequest, Operation, Provider
+from pilothouse_proxy.providers.azure_openai import classify, fitting
+from pilothouse_proxy.providers.azure_openai.endpoint import target
 
 _DIALECTS: Mapping[Operation, tuple[DialectName, ...]] = {
     Operation.CHAT: (DialectName.OPENAI_CHAT,),
     Operation.EMBEDDINGS: (DialectName.OPENAI_EMBEDDINGS,),
+    Operation.MESSAGES: (DialectName.OPENAI_CHAT,),
 }
 _PATHS: Mapping[DialectName, str] = {
     DialectName.OPENAI_CHAT: "chat/completions",
+    DialectName.OPENAI_COMPLETIONS: "completions",
     DialectName.OPENAI_EMBEDDINGS: "embeddings",
 }
+_STREAMED = frozenset({DialectName.OPENAI_CHAT, DialectName.OPENAI_COMPLETIONS})
+"""Whose bodies the API versions treat differently."""
 
 
 class AzureOpenAIProvider:
@@ -31,8 +35,13 @@ class AzureOpenAIProvider:
     kind: str = "azureOpenAI"
 
     def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
-        """As `ports.Provider` says."""
-        return _DIALECTS.get(operation, ())
+        """As `ports.Provider` says. Legacy completions are served by the few models of that kind alone."""
+        if operation is not Operation.COMPLETIONS:
+            return _DIALECTS.get(operation, ())
+        return (DialectName.OPENAI_COMPLETIONS,) if rules.of(model).completions else (DialectName.OPENAI_CHAT,)
+
+    def check(self, call: Call) -> None:
+        """Nothing is known beforehand."""
 
     def urls(self, endpoint: Endpoint) -> tuple[str, ...]:
         """The one."""
@@ -54,12 +63,23 @@ class AzureOpenAIProvider:
             raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Azure OpenAI")
         lines = _lines(credential)
         origin, base_path = base
-        peek = call.peek
-        if peek.stream and not peek.include_usage and not meters_streams(endpoint.api_version):
-            # The question for usage is ours, and this version refuses it: what the stream costs is estimated.
-            body = members.replaced(peek.members, model=call.upstream)
+        if call.dialect in _STREAMED:
+            body = fitting.fitted(body, call, endpoint.api_version)
         path = target(base_path, endpoint.api_version, call.upstream, _PATHS[call.dialect])
         return UpstreamRequest(origin=origin, method=b"POST", target=path, headers=lines, body=body)
+
+    def native(
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, request: NativeRequest, now: float
+    ) -> UpstreamRequest:
+        """As `ports.Provider` says."""
+        origin, base_path = base
+        return UpstreamRequest(
+            origin=origin,
+            method=request.method,
+            target=request.target(base_path),
+            headers=[*request.headers, *_sign_in(credential)],
+            body=request.body,
+        )
 
     def unfit(self, credential: Credential) -> str:
         """As `ports.Provider` says."""
@@ -76,16 +96,17 @@ class AzureOpenAIProvider:
 
 @lru_cache(maxsize=256)
 def _lines(credential: Credential) -> Lines:
+    # A compressed answer could not be relayed event by event.
+    plain = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
+    return heads.header_lines([*plain, *_sign_in(credential)])
+
+
+def _sign_in(credential: Credential) -> Headers:
     name, scheme, key = _signed_in_with(credential)
     # A line break in a key would let it write headers of its own; and no codec's message may quote it.
     if not key or not key.isascii() or not key.isprintable():
         raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key or token that can be sent")
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"accept-encoding", b"identity"),  # a compressed answer could not be relayed event by event
-        (name, scheme + key.encode("ascii")),
-    ]
-    return heads.header_lines(headers)
+    return [(name, scheme + key.encode("ascii"))]
 
 
 def _signed_in_with(credential: Credential) -> tuple[bytes, bytes, str]:

@@ -32,4 +32,15 @@ def path(base: str, model: UpstreamModel, operation: str) -> Path:
     if model in {"", ".", ".."} or len(model) > MAX_MODEL_ID_CHARS:
         raise GatewayError(Kind.MODEL_NOT_FOUND, f"{model[:64]!r} is no model id of Bedrock")
     wire = f"{base}/model/{quote(model, safe='')}/{operation}"
-    return Path(wire.encode("ascii"), quote(wire, safe="/~"))
+    return Path(wire.encode("ascii"), canonical(wire))
+
+
+@lru_cache(maxsize=512)
+def as_it_is(wire: str) -> Path:
+    """A path that names no model."""
+    return Path(wire.encode("ascii"), canonical(wire))
+
+
+def canonical(wire: str) -> str:
+    """A path as sent → as signed."""
+    return quote(wire, safe="/~")

@@ -5,14 +5,16 @@ from functools import lru_cache
 from pilothouse_api.snapshot.credentials import AccessKey, APIKey, BearerToken, Credential
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
+from pilothouse_api.snapshot.settings import PLAIN
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
-from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
-from pilothouse_proxy.providers.bedrock import classify, sign
-from pilothouse_proxy.providers.bedrock.endpoint import path
+from pilothouse_proxy.ports import Call, DialectName, NativeRequest, Operation, Provider
+from pilothouse_proxy.providers.bedrock import classify, sign, surfaces
+from pilothouse_proxy.providers.bedrock.endpoint import Path, as_it_is, canonical, path
 
+_JSON = (b"content-type", b"application/json")
 _UNFIT = "the provider's credential is no AWS access key that can sign, nor an API key that can be sent"
 
 
@@ -23,43 +25,83 @@ class BedrockProvider:
 
     def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
         """As `ports.Provider` says."""
-        return (DialectName.BEDROCK_CONVERSE,) if operation is Operation.CHAT else ()
+        return surfaces.dialects(operation, model)
+
+    def check(self, call: Call) -> None:
+        """As `ports.Provider` says."""
+        surfaces.check(call)
 
     def urls(self, endpoint: Endpoint) -> tuple[str, ...]:
-        """The one."""
-        return (endpoint.url,)
+        """The runtime host, and `bedrock-mantle` where a model is asked there."""
+        mantle = _of_bedrock(endpoint).mantle_url
+        return (endpoint.url,) if mantle is None else (endpoint.url, mantle)
 
     def url(self, endpoint: Endpoint, dialect: DialectName, model: Model) -> str:
-        """The one."""
-        return endpoint.url
+        """One of the two."""
+        return surfaces.url(_of_bedrock(endpoint), dialect, model)
 
     def prepare(
         self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
     ) -> UpstreamRequest:
-        """Converse, or ConverseStream for a call that streams; signed, or with an API key as a Bearer token.
+        """An operation on the model, or the path of another API; signed, or with an API key as a Bearer token.
 
         Raises:
             GatewayError: a model id that Bedrock cannot have, or a credential that cannot sign.
         """
-        if not isinstance(endpoint, BedrockEndpoint):
-            raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Bedrock")
+        found = _of_bedrock(endpoint)
         origin, base_path = base
-        target, canonical_path = path(base_path, call.upstream, "converse-stream" if call.streams else "converse")
+        target, canonical_path = _path(base_path, call)
+        own = surfaces.headers(call.dialect, call.model.settings or PLAIN)
         if not isinstance(credential, AccessKey):
             lines = _lines(credential)
-            return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=lines, body=body)
+            headers = Lines(lines + heads.header_lines(own)) if own else lines
+            return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=headers, body=body)
         if not sign.fits(credential):
             raise GatewayError(Kind.UPSTREAM_AUTH, _UNFIT)
-        headers = sign.lines(
-            host=origins.authority(origin.scheme, origin.host, origin.port),
-            canonical_path=canonical_path,
-            body=body,
-            credential=credential,
-            region=endpoint.region,
-            service=endpoint.service,
-            now=now,
-        )
+        signed_for = {
+            "host": origins.authority(origin.scheme, origin.host, origin.port),
+            "canonical_path": canonical_path,
+            "region": found.region,
+            "service": surfaces.service(found, call),
+        }
+        if own and call.dialect in surfaces.NATIVE:
+            # Bedrock's own headers are signed too.
+            request = NativeRequest(method=b"POST", path=b"", query=b"", headers=[_JSON, *own], body=body)
+            signed = sign.headers(request, credential=credential, now=now, **signed_for)
+            return UpstreamRequest(
+                origin=origin, method=b"POST", target=target, headers=[*request.headers, *signed], body=body
+            )
+        lines = sign.lines(body=body, credential=credential, now=now, **signed_for)
+        headers = Lines(lines + heads.header_lines(own)) if own else lines
         return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=headers, body=body)
+
+    def native(
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, request: NativeRequest, now: float
+    ) -> UpstreamRequest:
+        """As `ports.Provider` says; on the runtime host."""
+        endpoint = _of_bedrock(endpoint)
+        origin, base_path = base
+        if isinstance(credential, AccessKey):
+            if not sign.fits(credential):
+                raise GatewayError(Kind.UPSTREAM_AUTH, _UNFIT)
+            signed = sign.headers(
+                request,
+                host=origins.authority(origin.scheme, origin.host, origin.port),
+                canonical_path=canonical(base_path + request.path.decode("ascii")),
+                credential=credential,
+                region=endpoint.region,
+                service=endpoint.service,
+                now=now,
+            )
+        else:
+            signed = [(b"authorization", b"Bearer " + _key(credential))]
+        return UpstreamRequest(
+            origin=origin,
+            method=request.method,
+            target=request.target(base_path),
+            headers=[*request.headers, *signed],
+            body=request.body,
+        )
 
     def unfit(self, credential: Credential) -> str:
         """As `ports.Provider` says."""
@@ -76,9 +118,30 @@ class BedrockProvider:
         return classify.classify(status=status, headers=headers, body=body, now=now)
 
 
+def _path(base: str, call: Call) -> Path:
+    """Of an operation on the model, or of another API."""
+    native = surfaces.NATIVE.get(call.dialect)
+    if native is not None:
+        return path(base, surfaces.model_id(call), native[call.streams])
+    return as_it_is(base + surfaces.path(call.dialect, call.model))
+
+
+def _of_bedrock(endpoint: Endpoint) -> BedrockEndpoint:
+    if not isinstance(endpoint, BedrockEndpoint):
+        raise TypeError(f"a {type(endpoint).__name__} is no endpoint of Bedrock")
+    return endpoint
+
+
 @lru_cache(maxsize=256)
 def _lines(credential: Credential) -> Lines:
-    """The headers with an API key, of long term or of short.
+    """The headers with an API key."""
+    return heads.header_lines(
+        [(b"content-type", b"application/json"), (b"authorization", b"Bearer " + _key(credential))]
+    )
+
+
+def _key(credential: Credential) -> bytes:
+    """An API key, of long term or of short, as it is sent.
 
     https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html
     """
@@ -89,9 +152,7 @@ def _lines(credential: Credential) -> Lines:
         key = credential.token.reveal()
     if not key or not key.isascii() or not key.isprintable():
         raise GatewayError(Kind.UPSTREAM_AUTH, _UNFIT)
-    return heads.header_lines(
-        [(b"content-type", b"application/json"), (b"authorization", b"Bearer " + key.encode("ascii"))]
-    )
+    return key.encode("ascii")
 
 
 PROVIDER: Provider = BedrockProvider()

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4, as far as a POST without a query needs it.
+"""AWS Signature Version 4, quick for a POST of JSON without a query, and plain for all else.
 
 Source: AWS IAM user guide, "Create a signed AWS API request". For every service but S3 the canonical path is the path
 as sent, percent-encoded once more.
@@ -8,12 +8,16 @@ import hmac
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
+from urllib.parse import parse_qsl, quote
 
 from pilothouse_api.snapshot.credentials import AccessKey
 from pilothouse_proxy.http import heads
-from pilothouse_proxy.http.messages import Lines
+from pilothouse_proxy.http.messages import Headers, Lines
+from pilothouse_proxy.ports import NativeRequest
 
 _CONTENT_TYPE = b"application/json"
+_TYPE = b"content-type"
+_BEDROCKS_OWN = b"x-amzn-bedrock-"
 
 # The key that signs is derived by four HMACs from the secret, and is good for a day, a region and a service.
 _KEYS: dict[tuple[str, str, str, str], bytes] = {}
@@ -58,6 +62,49 @@ def lines(
     request.update(sha256(body).hexdigest().encode("ascii"))
     signature = hmac.digest(shared.key, shared.to_sign + request.hexdigest().encode("ascii"), "sha256")
     return Lines(b"%b%b\r\n" % (shared.lines, signature.hex().encode("ascii")))
+
+
+def headers(
+    request: NativeRequest,
+    *,
+    host: str,
+    canonical_path: str,
+    credential: AccessKey,
+    region: str,
+    service: str,
+    now: float,
+) -> Headers:
+    """What signs a request of any kind. As botocore does, its content type and Bedrock's own headers are signed."""
+    stamp = datetime.fromtimestamp(int(now), UTC).strftime("%Y%m%dT%H%M%SZ").encode("ascii")
+    added = [(b"x-amz-date", stamp)]
+    if credential.session_token is not None:
+        added.append((b"x-amz-security-token", credential.session_token.reveal().encode("ascii")))
+    own = [(name, value) for name, value in request.headers if name == _TYPE or name.startswith(_BEDROCKS_OWN)]
+    signed = sorted([*own, (b"host", host.encode("ascii")), *added])
+    names = b";".join(name for name, _ in signed)
+    canonical = b"%b\n%b\n%b\n%b\n%b\n%b" % (
+        request.method,
+        canonical_path.encode("ascii"),
+        _canonical_query(request.query),
+        b"".join(b"%b:%b\n" % (name, b" ".join(value.split())) for name, value in signed),
+        names,
+        sha256(request.body).hexdigest().encode("ascii"),
+    )
+    date = stamp[:8].decode("ascii")
+    scope = f"{date}/{region}/{service}/aws4_request".encode("ascii")
+    to_sign = b"AWS4-HMAC-SHA256\n%b\n%b\n%b" % (stamp, scope, sha256(canonical).hexdigest().encode("ascii"))
+    key = _signing_key(credential.secret_access_key.reveal(), date, region, service)
+    who = b"%b/%b" % (credential.access_key_id.encode("ascii"), scope)
+    signature = hmac.digest(key, to_sign, "sha256").hex().encode("ascii")
+    value = b"AWS4-HMAC-SHA256 Credential=%b, SignedHeaders=%b, Signature=%b" % (who, names, signature)
+    return [*added, (b"authorization", value)]
+
+
+def _canonical_query(query: bytes) -> bytes:
+    """Parameters by name, then by value, each percent-encoded as RFC 3986 has it."""
+    pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True)
+    encoded = sorted((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in pairs)
+    return "&".join(f"{name}={value}" for name, value in encoded).encode("ascii")
 
 
 @lru_cache(maxsize=256)

@@ -1,25 +1,33 @@
 """An OpenAI-compatible server as a `ports.Provider`."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
 from pilothouse_api.snapshot.credentials import APIKey, BearerToken, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
+from pilothouse_proxy.dialects.openai_chat import rules
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
-from pilothouse_proxy.ports import Call, DialectName, Operation, Provider
+from pilothouse_proxy.ports import Call, DialectName, NativeRequest, Operation, Provider
 from pilothouse_proxy.providers.openai import classify
 
 _DIALECTS: Mapping[Operation, tuple[DialectName, ...]] = {
     Operation.CHAT: (DialectName.OPENAI_CHAT,),
     Operation.EMBEDDINGS: (DialectName.OPENAI_EMBEDDINGS,),
+    Operation.MESSAGES: (DialectName.OPENAI_CHAT,),
+    Operation.RERANK: (DialectName.RERANK,),
 }
+_OPENAI = re.compile(r"https://([a-z0-9-]+\.)?api\.openai\.com(:443)?(/.*)?")
+"""OpenAI's own servers, also those of a region."""
 _PATHS: Mapping[DialectName, str] = {
     DialectName.OPENAI_CHAT: "/chat/completions",
+    DialectName.OPENAI_COMPLETIONS: "/completions",
     DialectName.OPENAI_EMBEDDINGS: "/embeddings",
+    DialectName.RERANK: "/rerank",
 }
 
 
@@ -29,8 +37,19 @@ class OpenAIProvider:
     kind: str = "openAI"
 
     def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
-        """As `ports.Provider` says."""
-        return _DIALECTS.get(operation, ())
+        """As `ports.Provider` says.
+
+        OpenAI's chat models answer 404 to legacy completions; model servers serve every model so.
+        """
+        if operation is not Operation.COMPLETIONS:
+            return _DIALECTS.get(operation, ())
+        serves = rules.of(model).completions
+        if serves is None:
+            serves = _OPENAI.fullmatch(endpoint.url) is None
+        return (DialectName.OPENAI_COMPLETIONS,) if serves else (DialectName.OPENAI_CHAT,)
+
+    def check(self, call: Call) -> None:
+        """Nothing is known beforehand."""
 
     def urls(self, endpoint: Endpoint) -> tuple[str, ...]:
         """The one."""
@@ -59,6 +78,19 @@ class OpenAIProvider:
             body=body,
         )
 
+    def native(
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, request: NativeRequest, now: float
+    ) -> UpstreamRequest:
+        """As `ports.Provider` says."""
+        origin, base_path = base
+        return UpstreamRequest(
+            origin=origin,
+            method=request.method,
+            target=request.target(base_path),
+            headers=[*request.headers, *_sign_in(credential)],
+            body=request.body,
+        )
+
     def unfit(self, credential: Credential) -> str:
         """As `ports.Provider` says."""
         try:
@@ -75,14 +107,18 @@ class OpenAIProvider:
 @lru_cache(maxsize=256)
 def _lines(credential: Credential) -> Lines:
     # A compressed answer could not be relayed event by event.
-    headers = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
-    if not isinstance(credential, NoCredential):
-        key = _key(credential)
-        # A line break in a key would let it write headers of its own; and no codec's message may quote it.
-        if not key or not key.isascii() or not key.isprintable():
-            raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key or token that can be sent")
-        headers.append((b"authorization", b"Bearer " + key.encode("ascii")))
-    return heads.header_lines(headers)
+    plain = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
+    return heads.header_lines([*plain, *_sign_in(credential)])
+
+
+def _sign_in(credential: Credential) -> Headers:
+    if isinstance(credential, NoCredential):
+        return []
+    key = _key(credential)
+    # A line break in a key would let it write headers of its own; and no codec's message may quote it.
+    if not key or not key.isascii() or not key.isprintable():
+        raise GatewayError(Kind.UPSTREAM_AUTH, "the provider's credential is no API key or token that can be sent")
+    return [(b"authorization", b"Bearer " + key.encode("ascii"))]
 
 
 def _key(credential: Credential) -> str:

@@ -10,6 +10,7 @@ import yaml
 from pilothouse_api.names import API_VERSION
 from pilothouse_api.resources.parsing import Parsed, parse
 from pilothouse_api.resources.provider import LLMProviderSpec, ProviderKind
+from pilothouse_api.resources.providers.anthropic import AnthropicAuth
 from pilothouse_api.resources.providers.azure_openai import AzureOpenAIAuth
 from pilothouse_api.resources.providers.bedrock import BedrockAuth
 from pilothouse_api.resources.providers.openai import OpenAIAuth
@@ -62,7 +63,7 @@ def members(value: Any) -> Iterator[str]:
 def test_every_way_to_sign_in_and_every_store_has_an_example() -> None:
     specs = [it["spec"] for path in FILES for it in documents(path) if it["kind"] == "LLMProvider"]
     used = {name for spec in specs for name in members(spec)}
-    auths = (BedrockAuth, AzureOpenAIAuth, OpenAIAuth, SecretValue)
+    auths = (BedrockAuth, AzureOpenAIAuth, OpenAIAuth, AnthropicAuth, SecretValue)
     assert {field.alias for auth in auths for field in auth.model_fields.values()} - used == NOT_SHOWN
 
 

@@ -10,6 +10,7 @@ from pilothouse_api.names import ProviderKey, RouteKey, Scope, UpstreamModel
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot import canonical
 from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Basic, BearerToken, Credential, NoCredential
+from pilothouse_api.snapshot.endpoints.anthropic import AnthropicEndpoint
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
@@ -34,6 +35,7 @@ credentials = st.one_of(
     st.just(NoCredential()),
 )
 endpoints = st.one_of(
+    st.builds(AnthropicEndpoint, url=words),
     st.builds(AzureOpenAIEndpoint, url=words, api_version=words),
     st.builds(BedrockEndpoint, url=words, region=words),
     st.builds(OpenAIEndpoint, url=words),
@@ -107,7 +109,7 @@ def test_bytes_are_sorted_json_without_blanks_and_defaults() -> None:
 
 
 def test_fields_of_a_newer_version_are_ignored() -> None:
-    assert canonical.decode(b'{"schema":3,"scope":"gateway","invented":{"x":1}}') == SMALL
+    assert canonical.decode(b'{"schema":4,"scope":"gateway","invented":{"x":1}}') == SMALL
 
 
 @pytest.mark.parametrize(

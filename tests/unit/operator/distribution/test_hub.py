@@ -9,7 +9,17 @@ from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Basic, Creden
 from pilothouse_api.snapshot.quotas import Limit, Per, Quota, Resource
 from pilothouse_api.snapshot.routes import Route, Target
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
-from pilothouse_api.snapshot.stream import Ack, AckState, LimitUse, Publication, Refusal, Renewal, Report, Subject
+from pilothouse_api.snapshot.stream import (
+    Ack,
+    AckState,
+    LimitUse,
+    Publication,
+    Refusal,
+    Renewal,
+    Report,
+    Subject,
+    Unknown,
+)
 from pilothouse_operator.compile.world import Kind, ResourceKey
 from pilothouse_operator.distribution import fleet
 from pilothouse_operator.distribution.handing import Shows
@@ -336,15 +346,17 @@ def quota(scope: Scope = GATEWAY_SCOPE) -> Prepared:
     return prepare(Snapshot(schema=SCHEMA, scope=scope, quotas={QuotaKey("default/q"): made}))
 
 
-def test_a_sidecars_report_counts_for_the_quotas_that_it_was_given_only() -> None:
+def test_a_sidecars_report_counts_for_what_it_was_given_only() -> None:
     served = hub()
     scope = sidecar_scope("team-b")
     use = (LimitUse(resource="Requests", window="1m", used=3, counters=1),)
     attach(served, "a", scope)
     served.publish(quota(scope), {})
     said = {QuotaKey("default/q"): use, QuotaKey("team-a/theirs"): use}
-    served.report(identity("a", scope), Report(boot="1", sequence=1, quotas=said), now=1.0)
+    met = {ProviderKey("team-a/theirs"): (Unknown(dialect="d", what="w"),)}
+    served.report(identity("a", scope), Report(boot="1", sequence=1, quotas=said, unknown=met), now=1.0)
     assert served.reports(1.0).reports["uid-a"].quotas == {QuotaKey("default/q"): use}
+    assert not served.reports(1.0).reports["uid-a"].unknown
 
 
 def test_an_older_report_is_dropped_but_not_one_of_a_new_start() -> None:

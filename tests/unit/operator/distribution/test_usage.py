@@ -1,10 +1,10 @@
 """Reports of several proxies, put together."""
 
-from pilothouse_api.names import QuotaKey
-from pilothouse_api.snapshot.stream import LimitUse, Report
+from pilothouse_api.names import ProviderKey, QuotaKey
+from pilothouse_api.snapshot.stream import LimitUse, Report, Unknown
 from pilothouse_operator.compile.world import Kind, ResourceKey
 from pilothouse_operator.distribution.fleet import ReportsView
-from pilothouse_operator.distribution.usage import newest, usage
+from pilothouse_operator.distribution.usage import newest, unknown, usage
 
 QUOTA = QuotaKey("default/q")
 KEY = ResourceKey(Kind.QUOTA, "default", "q")
@@ -42,3 +42,19 @@ def test_limits_are_told_apart_by_resource_and_window() -> None:
     hourly = LimitUse(resource="Requests", window="1h", used=9, counters=1)
     found = usage({"a": Report(boot="1", sequence=1, quotas={QUOTA: (use(alice=3), hourly)})})[KEY]
     assert [(limit.window, limit.used) for limit in found.limits] == [("1m", 3), ("1h", 9)]
+
+
+def test_what_any_proxy_could_not_translate_is_told_once_and_in_order() -> None:
+    provider = ProviderKey("default/p")
+    video, audio = (Unknown(dialect="bedrock.converse", what=what) for what in ("video", "audio"))
+    reports = {
+        "a": Report(boot="1", sequence=1, unknown={provider: (video,)}),
+        "b": Report(boot="2", sequence=1, unknown={provider: (audio, video)}),
+    }
+    assert unknown(reports) == {ResourceKey(Kind.PROVIDER, "default", "p"): (audio, video)}
+
+
+def test_no_more_of_it_is_told_than_a_status_should_hold() -> None:
+    things = tuple(Unknown(dialect="d", what=f"{number:02}") for number in range(40))
+    found = unknown({"a": Report(boot="1", sequence=1, unknown={ProviderKey("default/p"): things})})
+    assert found[ResourceKey(Kind.PROVIDER, "default", "p")] == things[:20]

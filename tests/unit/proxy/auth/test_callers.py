@@ -70,10 +70,25 @@ def test_an_api_key_is_known_by_its_hash_in_every_header(header: bytes) -> None:
     assert found.principal == "user:team-a/alice"
 
 
-def test_authorization_comes_before_the_other_headers() -> None:
-    of = callers(api_keys=API_KEYS)
-    headers = [(b"api-key", b"something else"), (b"authorization", f"bearer {KEY}".encode())]
-    assert of.authenticate(headers, now=NOW).user == "alice"
+@pytest.mark.parametrize("name", [b"api-key", b"x-api-key"])
+def test_the_same_key_may_come_twice(name: bytes) -> None:
+    headers = [(name, KEY.encode()), (b"authorization", f"bearer {KEY}".encode())]
+    assert callers(api_keys=API_KEYS).authenticate(headers, now=NOW).user == "alice"
+
+
+@pytest.mark.parametrize("name", [b"api-key", b"x-api-key"])
+def test_of_two_keys_that_differ_none_is_taken(name: bytes) -> None:
+    headers = [(name, b"something else"), (b"authorization", f"bearer {KEY}".encode())]
+    for order in (headers, headers[::-1]):
+        with pytest.raises(GatewayError, match="not the same") as raised:
+            callers(api_keys=API_KEYS).authenticate(order, now=NOW)
+        assert raised.value.kind is Kind.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("empty", [(b"authorization", b"Bearer "), (b"x-api-key", b"")])
+def test_an_empty_header_is_no_key(empty: tuple[bytes, bytes]) -> None:
+    headers = [empty, (b"api-key", KEY.encode())]
+    assert callers(api_keys=API_KEYS).authenticate(headers, now=NOW).user == "alice"
 
 
 def test_another_scheme_is_refused() -> None:

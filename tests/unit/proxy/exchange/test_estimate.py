@@ -3,11 +3,14 @@
 import base64
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pilothouse_proxy.exchange import estimate, members
+from pilothouse_proxy.exchange.parts import Image, ImageFormat, Text, ToolCall, ToolResult
+from pilothouse_proxy.exchange.request import Request, Role, Tool, Turn
 
 
 def tokens(**body: object) -> int:
@@ -40,6 +43,12 @@ def test_an_image_counts_as_one_however_many_bytes_it_has(size: int) -> None:
     assert 1_600 <= tokens(messages=[image]) < 1_700
 
 
+@pytest.mark.parametrize("size", [1_000, 1_000_000])
+def test_so_does_an_image_that_is_to_be_embedded(size: int) -> None:
+    url = "data:image/png;base64," + base64.b64encode(bytes(size)).decode()
+    assert 1_600 <= tokens(input=["a text", {"image": url}]) < 1_700
+
+
 def test_tools_count() -> None:
     tool = {"type": "function", "function": {"name": "f", "description": "x" * 1_000}}
     assert tokens(**chat("Hello"), tools=[tool]) - tokens(**chat("Hello")) == pytest.approx(400, rel=0.1)
@@ -57,3 +66,17 @@ def test_more_text_never_counts_less(first: str, second: str) -> None:
 
 def test_output_is_counted_by_its_bytes() -> None:
     assert estimate.output_tokens(1_000) == 270
+
+
+def test_a_neutral_request_is_measured_by_its_text_and_its_pieces() -> None:
+    image = Image(format=ImageFormat.PNG, base64="A" * 10_000)
+    spoken = (
+        Turn(role=Role.USER, parts=(Text(text="x" * 100), image), at=0),
+        Turn(role=Role.ASSISTANT, parts=(ToolCall(id="1", name="look", arguments='{"a":1}'),), at=1),
+        Turn(role=Role.TOOL, parts=(ToolResult(call_id="1", content=(Text(text="y" * 100),)),), at=2),
+    )
+    tokens = 3 + 3 * 4 + 200 * estimate.LATIN + estimate.PER_IMAGE + len('look{"a":1}') * estimate.CODE
+    assert estimate.of_turns(Request(turns=spoken)) == round(tokens)
+    tools = (Tool(name="look", schema=msgspec.Raw(b'{"type":"object"}')),)
+    tokens += len('look{"type":"object"}') * estimate.CODE
+    assert estimate.of_turns(Request(turns=spoken, tools=tools)) == round(tokens)

@@ -43,7 +43,7 @@ async def serving(
         application,
         limits or Limits(),
         on_failure=on_failure,
-        on_refusal=lambda status, message: ([(b"content-type", b"text/plain")], message.encode()),
+        on_refusal=lambda status, message, path: ([(b"content-type", b"text/plain")], message.encode()),
         ledger=ledger,
         doors=doors,
     )

@@ -5,10 +5,10 @@ def test_names_that_a_provider_makes_up_make_a_bounded_number_of_series() -> Non
     metrics = Metrics()
     meters = TargetMeters(metrics, provider="clouds/a", model="m")
     for number in range(1_000):
-        meters.unknown((f"name-{number}",))
+        meters.unknown("bedrock.converse", (f"name-{number}",))
     series = dict(metrics.unknown.items())
     assert len(series) == 51
-    assert series["clouds/a", "m", "(more)"].value == 950
+    assert series["clouds/a", "m", "bedrock.converse", "(more)"].value == 950
 
 
 def test_what_a_configuration_does_not_name_any_more_is_dropped() -> None:

@@ -24,7 +24,7 @@ def test_an_endpoint_finds_its_provider() -> None:
 
 
 def test_an_unknown_kind_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(LookupError, match="'vertex'; there are azureOpenAI, bedrock, openAI"):
+    with pytest.raises(LookupError, match="'vertex'; there are anthropic, azureOpenAI, bedrock, openAI"):
         registry.load("vertex")
 
 

@@ -171,10 +171,25 @@ def test_the_headers_show_the_tightest_limit_of_each_resource() -> None:
     ]
 
 
+def test_anthropic_s_headers_say_the_same_with_the_moment_of_the_reset() -> None:
+    over = quotas(REQUESTS(10), REQUESTS(5, window_s=3_600), TOKENS(1_000))
+    assert granted(ask(over, tokens=40)).anthropic_lines(now=0.0, wall=1_700_000_000.5).splitlines() == [
+        b"anthropic-ratelimit-requests-limit: 5",
+        b"anthropic-ratelimit-requests-remaining: 4",
+        b"anthropic-ratelimit-requests-reset: 2023-11-14T23:14:21Z",
+        b"anthropic-ratelimit-tokens-limit: 1000",
+        b"anthropic-ratelimit-tokens-remaining: 960",
+        b"anthropic-ratelimit-tokens-reset: 2023-11-14T22:14:22Z",
+    ]
+
+
 def test_a_refusal_has_the_headers_too() -> None:
     over = quotas(REQUESTS(1))
     granted(ask(over))
-    assert b"x-ratelimit-remaining-requests: 0\r\n" in refused(ask(over)).lines
+    exceeded = refused(ask(over))
+    assert b"x-ratelimit-remaining-requests: 0\r\n" in exceeded.lines
+    told = exceeded.anthropic_lines(now=0.0, wall=1_700_000_000.0)
+    assert b"anthropic-ratelimit-requests-remaining: 0\r\n" in told
 
 
 def test_the_quota_is_named_to_its_own_namespace_alone() -> None:

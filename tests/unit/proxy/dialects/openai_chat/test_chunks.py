@@ -11,6 +11,7 @@ from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.dialects.openai_chat import chunks
 from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange import events
+from pilothouse_proxy.exchange.filters import Finding, Severity, Stage
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
@@ -69,3 +70,29 @@ def test_usage_comes_only_if_asked_for() -> None:
 @pytest.mark.parametrize("event", [events.Unknown("x"), events.Failed(Failure(kind=Kind.TIMEOUT, message="m"))])
 def test_what_a_client_is_not_told_makes_no_bytes(event: events.Event) -> None:
     assert encoder().encode(event) == b""
+
+
+def test_findings_are_told_as_azure_tells_them() -> None:
+    on_prompt = Finding(stage=Stage.PROMPT, category="jailbreak", filtered=False, detected=True)
+    on_reply = Finding(stage=Stage.COMPLETION, category="hate", filtered=True, severity=Severity.HIGH)
+    first, second = encoder(include_usage=True).encode(events.Judged((on_prompt, on_reply))).split(b"\n\n")[:2]
+    prompt, reply = data(first + b"\n\n"), data(second + b"\n\n")
+    assert prompt["prompt_filter_results"] == [
+        {"prompt_index": 0, "content_filter_results": {"jailbreak": {"filtered": False, "detected": True}}}
+    ]
+    assert prompt["choices"] == [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}]
+    assert reply["choices"] == [
+        {
+            "index": 0,
+            "delta": {},
+            "logprobs": None,
+            "finish_reason": None,
+            "content_filter_results": {"hate": {"filtered": True, "severity": "high"}},
+        }
+    ]
+    assert prompt["usage"] is None
+    assert reply["usage"] is None
+
+
+def test_no_finding_is_no_chunk() -> None:
+    assert encoder().encode(events.Judged(())) == b""

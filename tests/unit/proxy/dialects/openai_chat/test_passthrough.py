@@ -11,15 +11,21 @@ from pilothouse_proxy.errors import GatewayError
 from pilothouse_proxy.ports import Call, DialectName, Operation
 
 
-def request(body: bytes) -> bytes:
+def request(
+    body: bytes,
+    *,
+    model: str = "gpt-4o",
+    operation: Operation = Operation.CHAT,
+    dialect: DialectName = DialectName.OPENAI_CHAT,
+) -> bytes:
     call = Call(
-        operation=Operation.CHAT,
+        operation=operation,
         request_id="r",
         created=0,
         peek=peek.read(body),
         body=body,
-        model=Model(upstream=UpstreamModel("gpt-4o")),
-        dialect=DialectName.OPENAI_CHAT,
+        model=Model(upstream=UpstreamModel(model)),
+        dialect=dialect,
         streams=False,
     )
     return passthrough.PassThrough().request(call)
@@ -53,3 +59,27 @@ def test_stream_options_that_are_no_object_are_refused_by_name() -> None:
     with pytest.raises(GatewayError) as refused:
         request(b'{"model":"chat","messages":[{"role":"user","content":"x"}],"stream":true,"stream_options":[]}')
     assert refused.value.param == "stream_options"
+
+
+@pytest.mark.parametrize(
+    ("model", "operation", "dialect"),
+    [
+        ("gpt-4o", Operation.CHAT, DialectName.OPENAI_CHAT),
+        ("my-deployment", Operation.CHAT, DialectName.OPENAI_CHAT),
+        ("gpt-5-chat-latest", Operation.CHAT, DialectName.OPENAI_CHAT),
+        ("o4-mini", Operation.COMPLETIONS, DialectName.OPENAI_COMPLETIONS),
+    ],
+)
+def test_the_limit_keeps_its_name_where_it_is_taken(model: str, operation: Operation, dialect: DialectName) -> None:
+    body = b'{"model":"chat","messages":[{"role":"user","content":"x"}],"prompt":"x","max_tokens": 9}'
+    expected = {**json.loads(body), "model": model}
+    assert json.loads(request(body, model=model, operation=operation, dialect=dialect)) == expected
+
+
+@pytest.mark.parametrize("model", ["o4-mini", "gpt-5-mini-2025-08-07", "openai/gpt-6"])
+def test_the_limit_is_renamed_for_models_that_refuse_its_old_name(model: str) -> None:
+    body = b'{"model":"chat","messages":[{"role":"user","content":"x"}],"max_tokens":9,"new":{"a" :1e2}}'
+    sent = request(body, model=model)
+    assert b'"max_completion_tokens":9' in sent
+    assert b"max_tokens" not in sent
+    assert b'"new":{"a" :1e2}' in sent

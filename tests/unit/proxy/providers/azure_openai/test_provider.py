@@ -121,3 +121,35 @@ def test_a_key_that_cannot_be_sent_is_said_without_showing_it(credential: Creden
 def test_another_kinds_endpoint_is_a_defect_of_ours() -> None:
     with pytest.raises(TypeError, match="OpenAIEndpoint"):
         prepare(endpoint=OpenAIEndpoint(url=URL))
+
+
+@pytest.mark.parametrize(
+    ("deployment", "family", "target"),
+    [
+        ("gpt-35-turbo-instruct", None, b"/openai/v1/completions"),
+        ("text", "gpt-3.5-turbo-instruct", b"/openai/v1/completions"),
+        ("gpt-4o", None, b"/openai/v1/chat/completions"),
+        ("text", None, b"/openai/v1/chat/completions"),
+    ],
+)
+def test_legacy_completions_go_where_the_deployments_model_serves_them(
+    deployment: str, family: str | None, target: bytes
+) -> None:
+    model = Model(upstream=UpstreamModel(deployment), family=family)
+    place = AzureOpenAIEndpoint(url=URL)
+    (dialect,) = PROVIDER.dialects(Operation.COMPLETIONS, place, model)
+    call = Call(
+        operation=Operation.COMPLETIONS,
+        request_id="r",
+        created=0,
+        peek=Peek(model=ModelName("m")),
+        body=b"",
+        model=model,
+        dialect=dialect,
+        streams=False,
+    )
+    base = origins.base(place.url, connect_timeout_ms=5_000, pool_size=8, ca_bundle=None)
+    request = PROVIDER.prepare(
+        endpoint=place, base=base, credential=APIKey(key=Secret("k1")), call=call, body=b"{}", now=0.0
+    )
+    assert request.target == target

@@ -16,7 +16,13 @@ KEY = AccessKey(access_key_id="AKIDEXAMPLE", secret_access_key=Secret("secret"),
 ENDPOINT = BedrockEndpoint(url="https://bedrock-runtime.eu-west-1.amazonaws.com", region="eu-west-1")
 
 
-def prepare(*, endpoint: Endpoint = ENDPOINT, credential: Credential = KEY, stream: bool = False) -> UpstreamRequest:
+def prepare(
+    *,
+    endpoint: Endpoint = ENDPOINT,
+    credential: Credential = KEY,
+    stream: bool = False,
+    dialect: DialectName = DialectName.BEDROCK_CONVERSE,
+) -> UpstreamRequest:
     call = Call(
         operation=Operation.CHAT,
         request_id="r",
@@ -24,7 +30,7 @@ def prepare(*, endpoint: Endpoint = ENDPOINT, credential: Credential = KEY, stre
         peek=Peek(model=ModelName("claude"), stream=stream),
         body=b"as the client sent it",
         model=Model(upstream=UpstreamModel("amazon.nova-lite-v1:0")),
-        dialect=DialectName.BEDROCK_CONVERSE,
+        dialect=dialect,
         streams=stream,
     )
     return PROVIDER.prepare(
@@ -37,12 +43,19 @@ def prepare(*, endpoint: Endpoint = ENDPOINT, credential: Credential = KEY, stre
     )
 
 
-def test_chat_alone_is_spoken_and_as_converse() -> None:
+def test_what_models_write_alone_is_spoken_and_as_converse() -> None:
     model = Model(upstream=UpstreamModel("amazon.nova-lite-v1:0"))
     spoken = {operation: PROVIDER.dialects(operation, ENDPOINT, model) for operation in Operation}
     assert {operation: found for operation, found in spoken.items() if found} == {
-        Operation.CHAT: (DialectName.BEDROCK_CONVERSE,)
+        Operation.CHAT: (DialectName.BEDROCK_CONVERSE,),
+        Operation.MESSAGES: (DialectName.BEDROCK_CONVERSE,),
+        Operation.COMPLETIONS: (DialectName.BEDROCK_CONVERSE,),
     }
+
+
+def test_other_operations_go_by_the_model() -> None:
+    model = Model(upstream=UpstreamModel("amazon.titan-embed-text-v2:0"))
+    assert PROVIDER.dialects(Operation.EMBEDDINGS, ENDPOINT, model) == (DialectName.BEDROCK_TITAN_EMBED,)
 
 
 def test_a_call_goes_to_converse_on_the_endpoint() -> None:
@@ -58,6 +71,13 @@ def test_a_call_goes_to_converse_on_the_endpoint() -> None:
 
 def test_a_call_that_streams_goes_to_converse_stream() -> None:
     assert prepare(stream=True).target.endswith(b"/converse-stream")
+
+
+@pytest.mark.parametrize("credential", [KEY, APIKey(key=Secret("k1"))])
+def test_native_bodies_go_to_invoke_and_are_to_be_answered_in_json(credential: Credential) -> None:
+    request = prepare(dialect=DialectName.BEDROCK_TITAN_EMBED, credential=credential)
+    assert request.target == b"/model/amazon.nova-lite-v1%3A0/invoke"
+    assert heads.header_lines(request.headers).count(b"accept: application/json\r\n") == 1
 
 
 def test_region_and_service_are_the_endpoints_own_not_the_hosts() -> None:

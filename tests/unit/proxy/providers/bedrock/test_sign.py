@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 from unittest.mock import patch
+from urllib.parse import quote
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -11,9 +12,11 @@ from pilothouse_api.names import UpstreamModel
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import AccessKey
 from pilothouse_proxy.http.messages import Lines
+from pilothouse_proxy.ports import NativeRequest
 from pilothouse_proxy.providers.bedrock import sign
-from pilothouse_proxy.providers.bedrock.endpoint import path
+from pilothouse_proxy.providers.bedrock.endpoint import canonical, path
 
+SIGNATURE = {b"authorization", b"x-amz-date", b"x-amz-security-token"}
 KEY_CHARS = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
 MODELS = st.one_of(
     st.sampled_from(
@@ -35,13 +38,23 @@ def headers(lines: Lines) -> dict[bytes, bytes]:
 
 
 def signed_by_botocore(
-    *, url: str, body: bytes, credential: AccessKey, region: str, service: str, now: float
+    *,
+    url: str,
+    body: bytes,
+    credential: AccessKey,
+    region: str,
+    service: str,
+    now: float,
+    method: str = "POST",
+    given: dict[str, str] | None = None,
 ) -> dict[bytes, bytes]:
     token = credential.session_token
     credentials = Credentials(
         credential.access_key_id, credential.secret_access_key.reveal(), None if token is None else token.reveal()
     )
-    request = AWSRequest("POST", url, data=body, headers={"content-type": "application/json"})
+    request = AWSRequest(
+        method, url, data=body, headers={"content-type": "application/json"} if given is None else given
+    )
     with patch("botocore.auth.get_current_datetime", return_value=datetime.fromtimestamp(int(now), UTC)):
         SigV4Auth(credentials, service, region).add_auth(request)
     return {name.lower().encode(): str(value).encode() for name, value in request.headers.items()}
@@ -123,3 +136,59 @@ def test_more_credentials_than_are_kept_sign_all_the_same() -> None:
     first = [authorization(secret=f"s{n}", now=1_700_000_000.0) for n in range(600)]
     assert [authorization(secret=f"s{n}", now=1_700_000_000.0) for n in range(600)] == first
     assert len(set(first)) == 600
+
+
+@given(
+    method=st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
+    path=st.sampled_from(["/async-invoke", "/model/a%3Ab/invoke", "/guardrail/x/version/1/apply", "/a%20b/~c"]),
+    query=st.lists(
+        st.tuples(st.text("abXY-_.~", min_size=1, max_size=5), st.text("a/+= é&%~", max_size=6)), max_size=4
+    ),
+    given_=st.sampled_from(
+        [{}, {"content-type": "text/plain"}, {"x-amzn-bedrock-trace": "ENABLED", "content-type": "application/json"}]
+    ),
+    body=st.binary(max_size=200),
+    token=st.none() | st.just("a/token+"),
+)
+def test_any_request_is_signed_as_botocore_signs_it(
+    *,
+    method: str,
+    path: str,
+    query: list[tuple[str, str]],
+    given_: dict[str, str],
+    body: bytes,
+    token: str | None,
+) -> None:
+    credential = AccessKey(
+        access_key_id="AKIDEXAMPLE",
+        secret_access_key=Secret("s/e+c"),
+        session_token=None if token is None else Secret(token),
+    )
+    written = "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in query)
+    request = NativeRequest(
+        method=method.encode(),
+        path=path.encode(),
+        query=written.encode(),
+        headers=[(b"accept", b"*/*"), *((name.encode(), value.encode()) for name, value in given_.items())],
+        body=body,
+    )
+    found = sign.headers(
+        request,
+        host="h.example",
+        canonical_path=canonical(path),
+        credential=credential,
+        region="eu-west-1",
+        service="bedrock",
+        now=1_700_000_000.5,
+    )
+    expected = signed_by_botocore(
+        url=f"https://h.example{request.target('').decode()}",
+        body=body,
+        credential=credential,
+        region="eu-west-1",
+        service="bedrock",
+        now=1_700_000_000.5,
+        method=method,
+        given=given_,
+    )
+    assert dict(found) == {name: value for name, value in expected.items() if name in SIGNATURE}

@@ -9,7 +9,7 @@ from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import UpstreamRequest
-from pilothouse_proxy.ports import Call, Operation, Peek
+from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
 from pilothouse_proxy.providers.openai.provider import PROVIDER
 
 
@@ -18,9 +18,10 @@ def prepare(
     endpoint: Endpoint | None = None,
     credential: Credential | None = None,
     operation: Operation = Operation.CHAT,
+    upstream: str = "gpt",
 ) -> UpstreamRequest:
     place = endpoint or OpenAIEndpoint(url="https://llm.example:8443/v1")
-    model = Model(upstream=UpstreamModel("gpt"))
+    model = Model(upstream=UpstreamModel(upstream))
     call = Call(
         operation=operation,
         request_id="r",
@@ -42,7 +43,12 @@ def prepare(
 
 
 @pytest.mark.parametrize(
-    ("operation", "target"), [(Operation.CHAT, b"/v1/chat/completions"), (Operation.EMBEDDINGS, b"/v1/embeddings")]
+    ("operation", "target"),
+    [
+        (Operation.CHAT, b"/v1/chat/completions"),
+        (Operation.EMBEDDINGS, b"/v1/embeddings"),
+        (Operation.RERANK, b"/v1/rerank"),
+    ],
 )
 def test_an_operation_goes_below_the_base_url(operation: Operation, target: bytes) -> None:
     request = prepare(operation=operation)
@@ -86,3 +92,26 @@ def test_another_kinds_endpoint_is_a_defect_of_ours() -> None:
 def test_an_error_answer_is_read_with_its_request_id() -> None:
     failure = PROVIDER.classify(status=503, headers=[(b"x-request-id", b"req_1")], body=b"", now=0.0)
     assert (failure.kind, failure.request_id) == (Kind.UNAVAILABLE, "req_1")
+
+
+@pytest.mark.parametrize(
+    ("url", "model", "dialect"),
+    [
+        ("https://api.openai.com/v1", "gpt-3.5-turbo-instruct", DialectName.OPENAI_COMPLETIONS),
+        ("https://api.openai.com/v1", "gpt-4o", DialectName.OPENAI_CHAT),
+        ("https://api.openai.com/v1", "what-comes-next", DialectName.OPENAI_CHAT),
+        ("https://eu.api.openai.com/v1", "what-comes-next", DialectName.OPENAI_CHAT),
+        ("http://vllm.models.svc:8000/v1", "what-comes-next", DialectName.OPENAI_COMPLETIONS),
+        ("http://vllm.models.svc:8000/v1", "meta-llama/Llama-3.3-70B", DialectName.OPENAI_COMPLETIONS),
+        ("https://router.example/v1", "openai/gpt-4o", DialectName.OPENAI_CHAT),
+        ("https://api.openai.com.example/v1", "x", DialectName.OPENAI_COMPLETIONS),
+    ],
+)
+def test_legacy_completions_go_to_whoever_serves_them(url: str, model: str, dialect: DialectName) -> None:
+    spoken = PROVIDER.dialects(Operation.COMPLETIONS, OpenAIEndpoint(url=url), Model(upstream=UpstreamModel(model)))
+    assert spoken == (dialect,)
+
+
+def test_a_legacy_completion_has_a_path_of_its_own() -> None:
+    assert prepare(operation=Operation.COMPLETIONS, upstream="llama").target == b"/v1/completions"
+    assert prepare(operation=Operation.COMPLETIONS, upstream="gpt-4o").target == b"/v1/chat/completions"

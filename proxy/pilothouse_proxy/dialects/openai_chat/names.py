@@ -1,0 +1,42 @@
+"""Names of tools and ids of calls as OpenAI's servers take them: names `[a-zA-Z0-9_-]{1,64}`, ids up to 40 characters.
+
+Other dialects take more. What does not fit gets a stand-in that depends on nothing but itself, so that prompts stay
+byte-equal between requests and caches hold; the answer's names are turned back by the request's tools.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+from pilothouse_proxy.exchange.request import Request
+
+MAX_ID_CHARS = 40
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def tool_name(name: str) -> str:
+    """The name itself where it fits; else what is legible of it and a hash."""
+    if _NAME.fullmatch(name):
+        return name
+    return f"{_FOREIGN.sub('_', name)[:51]}_{_digest(name)[:12]}"
+
+
+def call_id(call: str) -> str:
+    """The id itself where it fits, else a hash."""
+    return call if 0 < len(call) <= MAX_ID_CHARS else f"call_{_digest(call)[:32]}"
+
+
+def originals(request: Request) -> Mapping[str, str]:
+    """Stand-in → name, for the request's tools that needed one."""
+    return {tool_name(tool.name): tool.name for tool in request.tools if not _NAME.fullmatch(tool.name)}
+
+
+def made_up(completion_id: str, index: int) -> str:
+    """An id for a call that a server has given none: another one in every answer."""
+    return f"call_{_digest(completion_id)[:24]}_{index}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,29 @@
+"""Calls of clients that speak Messages."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pilothouse_api.names import UpstreamModel
+from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.dialects.anthropic_messages import peek
+from pilothouse_proxy.dialects.anthropic_messages.versions import FIRST, VERSION
+from pilothouse_proxy.ports import Call, DialectName, Operation
+
+
+def call(body: Any = None, *, headers: Mapping[bytes, bytes] | None = None) -> Call:
+    """One as the pipeline makes it."""
+    asked = {"model": "claude", "max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}], **(body or {})}
+    raw = json.dumps(asked).encode()
+    peeked = peek.read(raw)
+    return Call(
+        operation=Operation.MESSAGES,
+        request_id="r1",
+        created=7,
+        peek=peeked,
+        body=raw,
+        model=Model(upstream=UpstreamModel("up")),
+        dialect=DialectName.BEDROCK_CONVERSE,
+        streams=peeked.stream,
+        headers={VERSION: FIRST} if headers is None else headers,
+    )
