@@ -129,7 +129,8 @@ def test_the_sdk_reads_every_translated_answer(upstream: DialectName, case: str)
         return
     completion = ChatCompletion.model_validate_json(answer.body)
     assert completion.choices[0].finish_reason in set(Finish)
-    assert not completion.model_extra
+    assert set(completion.model_extra or {}) <= {"prompt_filter_results"}
+    assert set(completion.choices[0].model_extra or {}) <= {"content_filter_results"}
     assert set(completion.choices[0].message.model_extra or {}) <= {"reasoning_content", "thinking_blocks"}
     assert completion.usage is not None
     assert completion.usage.total_tokens == completion.usage.prompt_tokens + completion.usage.completion_tokens
