@@ -14,6 +14,7 @@ from pilothouse_operator.compile.discovered import FoundModel
 from pilothouse_operator.compile.identities import (
     Account,
     Address,
+    AnthropicServer,
     AWSParameterAddress,
     AWSSecretAddress,
     AWSSession,
@@ -71,6 +72,7 @@ class Outside:
         )
         self.accounts = AccountDiscovery(
             listers={
+                AnthropicServer: _LateLister(self._claude_models),
                 AzureAccount: _LateLister(self._azure_deployments),
                 BedrockAccount: _LateLister(self._bedrock_models),
                 ModelServer: _LateLister(self._served_models),
@@ -132,6 +134,11 @@ class Outside:
         from pilothouse_operator.discovery.model_server import ServedModels
 
         return ServedModels()
+
+    async def _claude_models(self) -> Lister:
+        from pilothouse_operator.discovery.anthropic import ClaudeModels
+
+        return ClaudeModels()
 
     async def _secrets_manager(self) -> Store:
         identities = await self._aws.made()

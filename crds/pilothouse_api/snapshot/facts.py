@@ -15,7 +15,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a model takes and gives, and what it costs. How much it writes at most stands in the model itself."""
+    """What a model takes and gives, and what it costs."""
 
     streaming: bool | None = None
     tools: bool | None = None
@@ -30,4 +30,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     embeddings: bool | None = None
     context_tokens: int | None = None
     """Input and output together."""
+    max_output_tokens: int | None = None
+    """What it can write at the most; what it is let write, and asked for unasked, stands in the model itself."""
     price: Price | None = None

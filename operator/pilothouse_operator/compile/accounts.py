@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from pilothouse_api.conditions import Problem
 from pilothouse_api.names import ProviderKey
@@ -9,10 +10,12 @@ from pilothouse_api.resources import urls
 from pilothouse_api.resources.durations import milliseconds
 from pilothouse_api.resources.provider import LLMProviderSpec
 from pilothouse_operator.compile import references
-from pilothouse_operator.compile.identities import Account, ModelServer
-from pilothouse_operator.compile.providers import azure_openai, bedrock, openai
+from pilothouse_operator.compile.identities import Account, AnthropicServer, ModelServer
+from pilothouse_operator.compile.providers import anthropic, azure_openai, bedrock, openai
 from pilothouse_operator.compile.reading import read
 from pilothouse_operator.compile.world import Kind, World
+
+_Server = TypeVar("_Server", AnthropicServer, ModelServer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +51,12 @@ def _account(spec: LLMProviderSpec) -> Account | Problem:
         return azure_openai.account(spec.azure_openai)
     if spec.openai is not None:
         return _reached(openai.account(spec.openai), spec)
+    if spec.anthropic is not None:
+        return _reached(anthropic.account(spec.anthropic), spec)
     raise AssertionError("the rules of LLMProviderSpec let no spec through without a kind")
 
 
-def _reached(server: ModelServer, spec: LLMProviderSpec) -> ModelServer:
+def _reached(server: _Server, spec: LLMProviderSpec) -> _Server:
     """The way there is that of requests. Clouds are called as the operator calls them everywhere."""
     connection = spec.connection
     if connection is None:

@@ -21,7 +21,6 @@ class FoundModel:
     name: str
     upstream: UpstreamModel
     base: str = ""
-    max_output_tokens: int | None = None
     facts: Facts = UNKNOWN
     obstacle: str = ""
 

@@ -193,8 +193,8 @@ class AzureAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelServer:
-    """A server that speaks the OpenAI API. Value `apiKey`, or none. `proxy`: URL of a forward proxy, or empty.
+class Server:
+    """Where a manifest says, and by which way. Value `apiKey`, or none. `proxy`: URL of a forward proxy, or empty.
 
     A proxy that asks for a user gets the values `username` and `password`.
     """
@@ -205,5 +205,15 @@ class ModelServer:
     proxy_ca_bundle: str = ""
 
 
-Account = AzureAccount | BedrockAccount | ModelServer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelServer(Server):
+    """One that speaks the OpenAI API."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnthropicServer(Server):
+    """One that speaks Anthropic's API: Anthropic itself, or another."""
+
+
+Account = AnthropicServer | AzureAccount | BedrockAccount | ModelServer
 """Whose models are listed."""

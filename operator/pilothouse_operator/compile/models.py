@@ -75,7 +75,8 @@ def table(spec: LLMProviderSpec, found: tuple[FoundModel, ...] | None, catalogue
 
 def _place(spec: LLMProviderSpec) -> str:
     """Where the models are, to the catalogue."""
-    return spec.kind.value if spec.openai is None else urls.normalised(spec.openai.base_url)
+    server = spec.openai or spec.anthropic
+    return spec.kind.value if server is None else urls.normalised(server.base_url)
 
 
 def _chosen(discovery: DiscoverySpec, found: tuple[FoundModel, ...]) -> tuple[Listing, tuple[FoundModel, ...]]:
@@ -103,7 +104,6 @@ def _discovered(one: FoundModel, chosen: Settings | None, place: str, catalogue:
     return Model(
         upstream=one.upstream,
         family=one.base or None,
-        max_output_tokens=one.max_output_tokens,
         facts=_known(merged(one.facts, catalogue(place, one.base or one.upstream))),
         settings=chosen,
     )
@@ -114,12 +114,11 @@ def _manifested(
 ) -> Model:
     upstream = UpstreamModel(model.upstream_model or model.name)
     facts = _said(model.capabilities, model.price)
-    limit = model.max_output_tokens
     if known is None:
         return Model(
             upstream=upstream,
             family=model.family,
-            max_output_tokens=limit,
+            max_output_tokens=model.max_output_tokens,
             facts=_known(merged(facts, catalogue(place, upstream))),
             settings=chosen,
         )
@@ -127,7 +126,7 @@ def _manifested(
     return Model(
         upstream=known.upstream,
         family=model.family or base.family,
-        max_output_tokens=base.max_output_tokens if limit is None else limit,
+        max_output_tokens=model.max_output_tokens,
         facts=_known(merged(facts, base.facts or UNKNOWN)),
         settings=chosen,
     )

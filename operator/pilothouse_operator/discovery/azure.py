@@ -94,7 +94,6 @@ def _deployment(entry: Mapping[str, Any], known: Mapping[_Model, Mapping[str, An
         name=name,
         upstream=UpstreamModel(name),
         base=of[1],
-        max_output_tokens=_count(said.get("maxOutputToken")),
         facts=_facts(said),
         obstacle=_obstacle(properties, of[0]),
     )
@@ -119,6 +118,7 @@ def _facts(said: Mapping[str, Any]) -> Facts:
         embeddings=None if embeds is None and chats is None else bool(embeds) and not chats,
         json_schema=_switch(said.get("jsonSchemaResponse")),
         context_tokens=_count(said.get("maxContextToken")),
+        max_output_tokens=_count(said.get("maxOutputToken")),
     )
 
 

@@ -317,7 +317,6 @@ def _by_upstream(one: FoundModel) -> FoundModel:
         name=one.upstream,
         upstream=one.upstream,
         base=one.base,
-        max_output_tokens=one.max_output_tokens,
         facts=one.facts,
         obstacle=one.obstacle,
     )

@@ -7,6 +7,7 @@ from pilothouse_api.secret import Secret
 from pilothouse_operator.compile.identities import (
     Account,
     Address,
+    AnthropicServer,
     AWSParameterAddress,
     AWSSecretAddress,
     AWSSession,
@@ -47,6 +48,7 @@ _NAMES = {
     "bedrock": "Bedrock",
     "azureResourceManager": "Azure Resource Manager",
     "modelServer": "the model server",
+    "anthropic": "Anthropic",
 }
 
 
@@ -81,6 +83,8 @@ def of_account(account: Account, values: Mapping[str, Secret]) -> Target:
             return Target(service="azureResourceManager", where=account.endpoint)
         case ModelServer():
             return Target(service="modelServer", where=account.url)
+        case AnthropicServer():
+            return Target(service="anthropic", where=account.url, caller=values.get("apiKey"))
 
 
 def _aws(service: str, where: str, values: Mapping[str, Secret]) -> Target:

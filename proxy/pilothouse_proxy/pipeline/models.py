@@ -11,6 +11,7 @@ from pilothouse_api.names import ModelName
 from pilothouse_api.snapshot.facts import Facts
 from pilothouse_proxy import runtime
 from pilothouse_proxy.errors import GatewayError, Kind, Shape
+from pilothouse_proxy.routing import fit
 
 PATH = b"/v1/models"
 MOST = 1_000
@@ -148,7 +149,7 @@ class _Known:
         if any(target.passing is not None and one is None for target, one in zip(route.targets, served, strict=True)):
             self._facts.append(_UNKNOWN)
         self.context = max((one.context_tokens for one in self._facts if one.context_tokens is not None), default=None)
-        ceilings = [model.max_output_tokens for model in models if model.max_output_tokens is not None]
+        ceilings = [limit for limit in map(fit.ceiling, models) if limit is not None]
         self.ceiling = max(ceilings, default=None)
 
     def capability(self, name: str) -> bool | None:

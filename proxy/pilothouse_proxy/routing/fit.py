@@ -3,6 +3,8 @@
 Only what is known to be impossible is refused. A model of which nothing is known costs nothing here.
 """
 
+from collections.abc import Callable, Mapping
+
 import msgspec
 
 from pilothouse_api.snapshot.facts import Facts
@@ -25,11 +27,25 @@ _PARTS = {
 }
 _SAID = {"vision": "images", "documents": "files", "audio": "sound"}
 _TURNS = ("messages", "input")
+_INPUTS = (*_TURNS, "prompt")
 _LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
-class _Part(msgspec.Struct):
+# Documents that are written out in the request itself: text to every model.
+_WRITTEN = frozenset({"text", "content"})
+
+
+class _Source(msgspec.Struct):
     type: str = ""
+    content: "str | list[_Part] | None" = None
+
+
+class _Part(msgspec.Struct):
+    """`source` is a document's, `content` that of a tool's result: a list where it is more than text."""
+
+    type: str = ""
+    source: _Source | None = None
+    content: "str | list[_Part] | dict[str, msgspec.Raw] | None" = None
 
 
 class _Turn(msgspec.Struct):
@@ -40,8 +56,13 @@ class _Format(msgspec.Struct):
     type: str = ""
 
 
+class _Output(msgspec.Struct):
+    format: _Format | None = None
+
+
 _turns = msgspec.json.Decoder(list[_Turn])
 _format = msgspec.json.Decoder(_Format | None)
+_output = msgspec.json.Decoder(_Output | None)
 _some = msgspec.json.Decoder(list[msgspec.Raw] | None)
 
 
@@ -75,7 +96,7 @@ class Fit:
         if self._embeds is not None and self._embeds is writes and (writes or call.operation is Operation.EMBEDDINGS):
             what = "makes embeddings and answers nothing else" if writes else "makes no embeddings"
             return _unsupported("model", f"this model {what}")
-        if self._context is not None and text_bytes > self._context * BYTES_A_TOKEN:
+        if self._context is not None and text_bytes > self._context * BYTES_A_TOKEN and (writes or _is_one(call)):
             refusal = self._too_long(call, text_bytes, self._context)
             if refusal is not None:
                 return refusal
@@ -87,7 +108,7 @@ class Fit:
         least = (text_bytes - 5 * body.count(b"\\u") - 2 * body.count(b"  ")) // BYTES_A_TOKEN
         if least <= context:
             return None
-        param = next((name for name in _TURNS if name in call.peek.members), "messages")
+        param = next((name for name in _INPUTS if name in call.peek.members), "messages")
         return GatewayError(
             Kind.CONTEXT_LENGTH,
             f"`{param}` is at least {least} tokens long, and this model's context window holds {context}",
@@ -104,8 +125,11 @@ class Fit:
             for param in ("tools", "functions"):
                 if param in members and _filled(members[param]):
                     return _unsupported(param, f"this model takes no `{param}`")
-        if self._no_schema and "response_format" in members and _typed(members["response_format"]) == "json_schema":
-            return _unsupported("response_format", "this model cannot be bound to a JSON schema by `response_format`")
+        if self._no_schema:
+            for param, of in _SCHEMAS.items():
+                member = param.partition(".")[0]
+                if member in members and of(members[member]) == "json_schema":
+                    return _unsupported(param, f"this model cannot be bound to a JSON schema by `{param}`")
         return self._part(call) if self._parts else None
 
     def _part(self, call: Call) -> GatewayError | None:
@@ -122,9 +146,16 @@ class Fit:
         return None
 
 
+def ceiling(model: Model) -> int | None:
+    """The most that it writes: the manifest's word, else what the account tells."""
+    if model.max_output_tokens is not None or model.facts is None:
+        return model.max_output_tokens
+    return model.facts.max_output_tokens
+
+
 def of(model: Model) -> Fit | None:
     """None: nothing is known that could speak against a request."""
-    fit = Fit(model.facts or Facts(), model.max_output_tokens)
+    fit = Fit(model.facts or Facts(), ceiling(model))
     return None if fit.idle else fit
 
 
@@ -152,10 +183,48 @@ def _typed(raw: msgspec.Raw) -> str:
     return "" if format_ is None else format_.type
 
 
+def _typed_inside(raw: msgspec.Raw) -> str:
+    try:
+        output = _output.decode(raw)
+    except ValueError:
+        return ""
+    return "" if output is None or output.format is None else output.format.type
+
+
+# How OpenAI's two dialects and Anthropic's, today and in its betas, ask for an answer that follows a schema.
+_SCHEMAS: Mapping[str, Callable[[msgspec.Raw], str]] = {
+    "response_format": _typed,
+    "text.format": _typed_inside,
+    "output_config.format": _typed_inside,
+    "output_format": _typed,
+}
+
+
+def _is_one(call: Call) -> bool:
+    """Whether all of the body goes to the model at once: a list of texts to embed or to rank is taken one by one, and
+    who asks how long a text is may ask that of any.
+    """
+    return call.operation is Operation.EMBEDDINGS and bytes(call.peek.members.get("input", b"")).startswith(b'"')
+
+
 def _types(raw: msgspec.Raw) -> set[str]:
     """The types of all parts; none where the turns are not of that form, which is for the dialect to say."""
     try:
         turns = _turns.decode(raw)
     except ValueError:
         return set()
-    return {part.type for turn in turns if isinstance(turn.content, list) for part in turn.content}
+    found = set[str]()
+    for turn in turns:
+        if isinstance(turn.content, list):
+            _gather(turn.content, found)
+    return found
+
+
+def _gather(parts: list[_Part], found: set[str]) -> None:
+    for part in parts:
+        source = part.source
+        if source is None or source.type not in _WRITTEN:
+            found.add(part.type)
+        for inside in (part.content, None if source is None else source.content):
+            if isinstance(inside, list):
+                _gather(inside, found)

@@ -64,8 +64,8 @@ async def test_a_deployment_is_called_by_its_name_and_known_by_its_model(
     found = await listed(lister, account)
     assert list(found) == sorted(found)
     gpt = found["gpt"]
-    assert (gpt.upstream, gpt.base, gpt.max_output_tokens, gpt.obstacle) == ("gpt", "gpt-4.1", 32_768, "")
-    assert gpt.facts == Facts(json_schema=True, embeddings=False, context_tokens=1_047_576)
+    assert (gpt.upstream, gpt.base, gpt.obstacle) == ("gpt", "gpt-4.1", "")
+    assert gpt.facts == Facts(json_schema=True, embeddings=False, context_tokens=1_047_576, max_output_tokens=32_768)
     assert found["text-embedding-ada-002"].facts == Facts(embeddings=True, context_tokens=8_192)
 
 

@@ -210,8 +210,8 @@ def _summary(model: BedrockModel, region: str) -> dict[str, Any]:
         "modelName": model.id.partition(".")[2],
         "providerName": model.vendor.title(),
         "inputModalities": ["TEXT", "IMAGE"] if model.vision else ["TEXT"],
-        "outputModalities": ["TEXT"],
-        "responseStreamingSupported": True,
+        "outputModalities": ["EMBEDDING"] if model.dimensions else ["TEXT"],
+        "responseStreamingSupported": model.max_output_tokens > 0 and model.invoke != "jurassic",
         "customizationsSupported": [],
         "inferenceTypesSupported": [
             *(["ON_DEMAND"] if model.on_demand else []),

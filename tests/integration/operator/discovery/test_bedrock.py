@@ -42,6 +42,9 @@ def account(simulators: Simulators) -> BedrockAccount:
     return BedrockAccount(identity=AWSIdentity(region="us-east-1"), region="us-east-1", endpoint=simulators.bedrock_url)
 
 
+EMBEDS_RANKS_COMPLETES = ("amazon.titan-embed-text-v2:0", "amazon.rerank-v1:0", "ai21.j2-ultra-v1")
+
+
 async def listed(lister: BedrockModels, simulators: Simulators) -> dict[str, FoundModel]:
     return {one.name: one for one in await lister.models(account(simulators), KEYS)}
 
@@ -86,11 +89,21 @@ async def test_what_has_an_arn_is_called_by_it_and_known_by_what_is_behind(
         "a1b2c3d4e5f6": "anthropic.claude-opus-5-5",
         "p9q8r7s6t5u4": "amazon.nova-pro-v1:0",
         "c1u2s3t4o5m6": "amazon.nova-micro-v1:0",
-        "i1m2p3o4r5t6": "llama3",
-        "anthropic.claude:1": "anthropic.claude-3-haiku-20240307-v1:0",
+        "l1a2m3a4": "llama3",
+        "amazon.nova:1": "amazon.nova-pro-v1:0",
     }
     bought = found["arn:aws:bedrock:us-east-1:123456789012:provisioned-model/p9q8r7s6t5u4"]  # type: ignore[index]
     assert (bought.name, bought.facts.vision) == ("provisioned-p9q8r7s6t5u4", True)
+
+
+async def test_what_makes_no_words_is_known_by_what_it_makes(lister: BedrockModels, simulators: Simulators) -> None:
+    found = await listed(lister, simulators)
+    facts = {name: (found[name].facts.embeddings, found[name].facts.streaming) for name in EMBEDS_RANKS_COMPLETES}
+    assert facts == {
+        "amazon.titan-embed-text-v2:0": (True, False),
+        "amazon.rerank-v1:0": (False, False),
+        "ai21.j2-ultra-v1": (False, False),
+    }
 
 
 async def test_every_name_and_every_upstream_is_there_once_in_an_order_that_stays(

@@ -16,7 +16,7 @@ ACCOUNTS = """
 apiVersion: v1
 kind: Secret
 metadata: {name: keys}
-stringData: {id: KEY_ID, secret: KEY_SECRET, openai: OPENAI_KEY}
+stringData: {id: KEY_ID, secret: KEY_SECRET, openai: OPENAI_KEY, anthropic: CLAUDE_KEY}
 ---
 apiVersion: pilothouse.dev/v1alpha1
 kind: LLMProvider
@@ -39,15 +39,24 @@ spec:
   openAI:
     baseURL: OPENAI
     auth: {apiKey: {secretKeyRef: {name: keys, key: openai}}}
-  discovery: {exclude: ["text-*"]}
+  discovery: {include: ["gpt-4*", "o4*"]}
   models: [{name: fast, upstreamModel: gpt-4o-mini}]
+---
+apiVersion: pilothouse.dev/v1alpha1
+kind: LLMProvider
+metadata: {name: claude}
+spec:
+  anthropic:
+    baseURL: ANTHROPIC
+    auth: {apiKey: {secretKeyRef: {name: keys, key: anthropic}}}
+  discovery: {exclude: ["*haiku*"]}
 ---
 apiVersion: pilothouse.dev/v1alpha1
 kind: ModelRoute
 metadata: {name: all}
 spec:
   models: ["*"]
-  targets: [{providerRef: {name: plain}}, {providerRef: {name: aws}}]
+  targets: [{providerRef: {name: plain}}, {providerRef: {name: aws}}, {providerRef: {name: claude}}]
 """
 SECOND_KEY = "sk-simulator-second-0000000000000000000"
 
@@ -60,6 +69,8 @@ def write(root: Path, simulators: Simulators, *, key: str = credentials.OPENAI_A
         "OPENAI_KEY": key,
         "BEDROCK": simulators.bedrock_url,
         "OPENAI": simulators.openai_url,
+        "CLAUDE_KEY": credentials.ANTHROPIC_API_KEY,
+        "ANTHROPIC": simulators.anthropic_url,
     }.items():
         text = text.replace(name, value)
     (root / "accounts.yaml").write_text(text)
@@ -75,14 +86,15 @@ async def test_the_first_snapshot_has_what_the_accounts_have(tmp_path: Path, sim
     write(tmp_path, simulators)
     async with replica(tmp_path) as core:
         await until(lambda: provider(core, "aws"))
-        aws, plain = provider(core, "aws"), provider(core, "plain")
+        aws, plain, claude = provider(core, "aws"), provider(core, "plain"), provider(core, "claude")
         await until(lambda: core.shown.observations)
         verdict = core.shown.observations[-1].verdicts[ResourceKey(Kind.PROVIDER, "default", "aws")]
-    assert aws is not None and plain is not None
+    assert aws is not None and plain is not None and claude is not None
     assert not aws.unlisted
     assert "eu.anthropic.claude-haiku-4-5-20251001-v1:0" in aws.models
     assert all(".anthropic." in name for name in aws.models)
     assert sorted(plain.models) == ["fast", "gpt-4o", "gpt-4o-mini", "o4-mini"]
+    assert sorted(claude.models) == ["claude-opus-4-7", "claude-sonnet-4-6", "claude-sonnet-5-5"]
     listed = verdict.facts["discovery"]
     assert listed["served"] == len(aws.models)
     assert "lastSucceeded" in listed
@@ -95,10 +107,12 @@ async def test_a_model_that_the_account_gets_is_served_with_the_next_list(
     write(tmp_path, simulators)
     async with replica(tmp_path) as core:
         await until(lambda: provider(core, "plain"))
-        simulators.controls.models.openai["new"] = OpenAIModel(id="new", reported="new", context_window=8_000)
+        simulators.controls.models.openai["gpt-4-new"] = OpenAIModel(
+            id="gpt-4-new", reported="new", context_window=8_000
+        )
         simulators.controls.keys.openai[SECOND_KEY] = "second"
         write(tmp_path, simulators, key=SECOND_KEY)
-        await until(lambda: "new" in (provider(core, "plain") or plain_of_nothing()).models)
+        await until(lambda: "gpt-4-new" in (provider(core, "plain") or plain_of_nothing()).models)
 
 
 async def test_an_account_that_is_taken_away_leaves_what_it_had(tmp_path: Path, simulators: Simulators) -> None:

@@ -7,6 +7,7 @@ import pytest
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_operator.compile.accounts import Discovery, accounts
 from pilothouse_operator.compile.identities import (
+    AnthropicServer,
     AssumedRole,
     AWSIdentity,
     AzureAccount,
@@ -42,7 +43,7 @@ def azure(auth: dict[str, Any], **fields: Any) -> Discovery:
     return wanted({"azureOpenAI": {"endpoint": "https://x.openai.azure.com", "auth": auth, **fields}})
 
 
-@pytest.mark.parametrize("spec", [BEDROCK, AZURE, {"openAI": {"baseURL": "http://vllm:8000/v1"}}])
+@pytest.mark.parametrize("spec", [BEDROCK, AZURE, {"openAI": {"baseURL": "http://vllm:8000/v1"}}, {"anthropic": {}}])
 def test_without_discovery_nobody_is_asked(spec: dict[str, Any]) -> None:
     assert accounts(world(spec)) == {}
 
@@ -103,3 +104,6 @@ def test_a_server_is_asked_by_the_way_of_its_requests() -> None:
         url="https://x/v1", ca_bundle=PEM, proxy="https://proxy:3129", proxy_ca_bundle=PEM
     )
     assert wanted({"openAI": {"baseURL": "https://x/v1"}}).account == ModelServer(url="https://x/v1")
+    assert wanted({"anthropic": {}, "connection": connection}).account == AnthropicServer(
+        url="https://api.anthropic.com", ca_bundle=PEM, proxy="https://proxy:3129", proxy_ca_bundle=PEM
+    )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.resources.provider import LLMProviderSpec
 from pilothouse_api.snapshot.facts import Facts, Price
+from pilothouse_api.snapshot.settings import Guardrail, Settings, Surface
 from pilothouse_operator.compile import models
 from pilothouse_operator.compile.discovered import UNKNOWN, Catalogue, FoundModel, knows_nothing
 from pilothouse_operator.compile.models import MOST, Table, merged
@@ -82,10 +83,51 @@ def test_no_more_than_a_snapshot_bears_are_served() -> None:
 
 
 def test_an_alias_has_the_facts_of_what_it_stands_for() -> None:
-    account = found("arn:x", base="claude", max_output_tokens=7, facts=Facts(vision=True))
+    account = found("arn:x", base="claude", facts=Facts(vision=True, max_output_tokens=7))
     it = table(account, discovery={}, models=[{"name": "fast", "upstreamModel": "arn:x"}])
     fast = it.models["fast"]
-    assert (fast.family, fast.max_output_tokens, fast.facts) == ("claude", 7, Facts(vision=True))
+    assert (fast.family, fast.facts) == ("claude", Facts(vision=True, max_output_tokens=7))
+
+
+def test_what_an_account_writes_at_most_is_not_asked_for_unasked() -> None:
+    """A bound that is sent takes room in the context window and in quotas: that is for the manifest to choose."""
+    account = found("x", facts=Facts(max_output_tokens=128_000))
+    assert table(account, discovery={}).models["x"].max_output_tokens is None
+    written = [{"name": "x", "maxOutputTokens": 9}]
+    assert table(account, discovery={}, models=written).models["x"].max_output_tokens == 9
+
+
+def test_what_is_set_for_a_provider_is_set_for_what_its_account_has() -> None:
+    """A guardrail that discovered models would not have is none."""
+    guarded = {
+        "openAI": None,
+        "bedrock": {
+            "region": "eu-central-1",
+            "auth": {"default": {}},
+            "guardrail": {"identifier": "g1", "version": "1"},
+            "serviceTier": "Flex",
+        },
+        "discovery": {},
+        "models": [{"name": "b", "surface": "Invoke", "serviceTier": "Priority"}, {"name": "c"}],
+    }
+    spec = {name: value for name, value in guarded.items() if value is not None}
+    served = models.table(LLMProviderSpec.model_validate(spec), found("a", "b"), knows_nothing).models
+    chosen = {name: model.settings for name, model in served.items()}
+    guardrail = Guardrail(identifier="g1", version="1")
+    assert chosen == {
+        "a": Settings(guardrail=guardrail, service_tier="flex"),
+        "b": Settings(surface=Surface.INVOKE, guardrail=guardrail, service_tier="priority"),
+        "c": Settings(guardrail=guardrail, service_tier="flex"),
+    }
+
+
+def test_facts_stand_beside_settings() -> None:
+    spec = {
+        "bedrock": {"region": "eu-central-1", "auth": {"default": {}}},
+        "models": [{"name": "b", "surface": "Invoke", "capabilities": {"tools": "Unsupported"}}],
+    }
+    (model,) = models.table(LLMProviderSpec.model_validate(spec), None, knows_nothing).models.values()
+    assert (model.facts, model.settings) == (Facts(tools=False), Settings(surface=Surface.INVOKE))
 
 
 def test_an_alias_may_go_by_the_name_that_was_found() -> None:
