@@ -49,7 +49,7 @@ test-quick: setup ## The inner loop: unit and golden tests (under a minute)
 	$(BIN)/pytest tests/unit tests/golden -q -x -n 2
 
 test-units: setup ## Unit, golden and integration tests, with coverage
-	$(BIN)/pytest tests/unit tests/golden tests/integration -q -n 2 --cov --cov-report=term:skip-covered
+	$(BIN)/pytest tests/unit tests/golden tests/integration tests/conformance -q -n 2 --cov --cov-report=term:skip-covered
 
 clean: ## Remove what setup and the tests made in this folder
 	rm -rf $(VENV) .cache .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist

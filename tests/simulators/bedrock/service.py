@@ -72,7 +72,7 @@ class BedrockService:
             return faults.sent(model, extra=date)
         if operation == "CountTokens":
             return faults.sent(_counted(request.body, model=model), extra=date)
-        streamed = operation == "ConverseStream"
+        streamed = operation.endswith("Stream")
         fault = None
         if controls.faults.rules:
             fault = controls.faults.take(

@@ -6,7 +6,7 @@ from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy import translation
 from pilothouse_proxy.ports import DialectName, Operation
-from pilothouse_proxy.providers.bedrock import embedding_models
+from pilothouse_proxy.providers.bedrock import embedding_models, surfaces
 
 D = DialectName
 
@@ -33,5 +33,5 @@ def test_dialects_by_model(operation: Operation, upstream: str, dialects: tuple[
 
 def test_every_dialect_of_invoke_model_has_a_path() -> None:
     spoken = {*translation.EMBEDDING_PROVIDERS, *translation.RERANK_PROVIDERS}
-    assert spoken <= embedding_models.INVOKED.keys()
-    assert set(embedding_models.INVOKED.values()) == {"invoke"}
+    assert spoken == embedding_models.INVOKED
+    assert {surfaces.NATIVE[dialect][0] for dialect in spoken} == {"invoke"}

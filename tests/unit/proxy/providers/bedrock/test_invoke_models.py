@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from botocore.serialize import create_serializer
 from botocore.session import Session
@@ -13,6 +15,7 @@ SERVICE = Session().get_service_model("bedrock-runtime")
 OPERATIONS = {
     "converse": "Converse",
     "converse-stream": "ConverseStream",
+    "count-tokens": "CountTokens",
     "invoke": "InvokeModel",
     "invoke-with-response-stream": "InvokeModelWithResponseStream",
 }
@@ -67,8 +70,11 @@ def test_no_dialect_is_without_a_row() -> None:
 @pytest.mark.parametrize("model", ["us.meta.llama3-3-70b-instruct-v1:0", IMPORTED])
 def test_the_paths_are_those_of_the_service_model(tail: str, model: str) -> None:
     operation = SERVICE.operation_model(OPERATIONS[tail])
-    parameters = (
-        {"modelId": model, "messages": []} if tail.startswith("converse") else {"modelId": model, "body": b"{}"}
-    )
+    asked: dict[str, Any] = {"body": b"{}"}
+    if tail.startswith("converse"):
+        asked = {"messages": []}
+    elif tail == "count-tokens":
+        asked = {"input": {"converse": {"messages": []}}}
+    parameters = {"modelId": model, **asked}
     serialized = create_serializer("rest-json").serialize_to_request(parameters, operation)
     assert endpoint.path("", UpstreamModel(model), tail).wire.decode() == serialized["url_path"]
