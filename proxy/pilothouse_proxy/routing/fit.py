@@ -211,20 +211,15 @@ def _types(raw: msgspec.Raw) -> set[str]:
     """The types of all parts; none where the turns are not of that form, which is for the dialect to say."""
     try:
         turns = _turns.decode(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return set()
     found = set[str]()
-    for turn in turns:
-        if isinstance(turn.content, list):
-            _gather(turn.content, found)
+    lists = [turn.content for turn in turns if isinstance(turn.content, list)]
+    while lists:
+        for part in lists.pop():
+            source = part.source
+            if source is None or source.type not in _WRITTEN:
+                found.add(part.type)
+            inside = (part.content, None if source is None else source.content)
+            lists += [parts for parts in inside if isinstance(parts, list)]
     return found
-
-
-def _gather(parts: list[_Part], found: set[str]) -> None:
-    for part in parts:
-        source = part.source
-        if source is None or source.type not in _WRITTEN:
-            found.add(part.type)
-        for inside in (part.content, None if source is None else source.content):
-            if isinstance(inside, list):
-                _gather(inside, found)

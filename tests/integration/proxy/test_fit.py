@@ -3,18 +3,27 @@
 import json
 from typing import Any
 
+import anthropic.types
 import openai.types
 
 from pilothouse_api.names import UpstreamModel
+from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.facts import Facts, Price
 from pilothouse_api.snapshot.providers import Model, Provider
 from pilothouse_api.snapshot.routes import FailureClass, Retry
+from pilothouse_api.snapshot.settings import Guardrail, Settings
 from pilothouse_api.snapshot.snapshot import Snapshot
 from tests.integration.proxy.configurations import provider, route, snapshot, target
 from tests.integration.proxy.gateway import gateway
 from tests.integration.proxy.upstream import completion, upstream, whole
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+VERSION = {"anthropic-version": "2023-06-01"}
+CONVERSE = {
+    "output": {"message": {"role": "assistant", "content": [{"text": "Ahoy"}]}},
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 11, "outputTokens": 2, "totalTokens": 13},
+}
 PICTURE = [{"role": "user", "content": [IMAGE]}]
 FIRST_THEN_SECOND = (target("a", priority=0), target("b", priority=1))
 
@@ -38,6 +47,41 @@ async def test_what_no_target_can_serve_is_refused_unsent() -> None:
     assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "unsupported_parameter", "messages")
     assert words.status == 200
     assert len(cloud.received) == 1
+
+
+async def test_clients_of_messages_hear_of_it_in_their_own_words() -> None:
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
+    asked: dict[str, Any] = {"model": "chat", "max_tokens": 50, "messages": [{"role": "user", "content": [picture]}]}
+    bound = {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}
+    words = {**asked, "messages": [{"role": "user", "content": "Ahoy"}]}
+    knows = one("http://127.0.0.1:1/v1", vision=False, json_schema=False)
+    async with gateway(knows) as proxy:
+        refused = [await proxy.ask(body, path="/v1/messages", headers=VERSION) for body in (asked, {**words, **bound})]
+    assert [answer.status for answer in refused] == [400, 400]
+    assert {answer.json["error"]["type"] for answer in refused} == {"invalid_request_error"}
+    assert "`messages`" in refused[0].json["error"]["message"]
+    assert "`output_config.format`" in refused[1].json["error"]["message"]
+
+
+async def test_what_is_set_for_a_model_stands_beside_what_is_known_of_it() -> None:
+    guarded = Model(
+        upstream=UpstreamModel("amazon.nova-pro-v1:0"),
+        facts=Facts(tools=False),
+        settings=Settings(guardrail=Guardrail(identifier="g1", version="1")),
+    )
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    async with upstream(whole(CONVERSE)) as cloud:
+        bedrock = Provider(
+            endpoint=BedrockEndpoint(url=cloud.url.removesuffix("/v1"), region="us-east-1"), models={"chat": guarded}
+        )
+        async with gateway(snapshot({"a": bedrock}, {"r": route(target("a"))})) as proxy:
+            words, tooled = await proxy.chat(), await proxy.chat(tools=[tool])
+            # What the dialect's table knows of the model is asked after what the account tells.
+            repeated = await proxy.chat(n=2)
+    assert words.status == 200
+    (received,) = cloud.received
+    assert json.loads(received.body)["guardrailConfig"]["guardrailIdentifier"] == "g1"
+    assert [(answer.status, answer.error["param"]) for answer in (tooled, repeated)] == [(400, "tools"), (400, "n")]
 
 
 async def test_a_target_that_cannot_serve_it_gives_way_to_one_that_can() -> None:
@@ -102,6 +146,16 @@ async def test_the_list_of_models_says_what_is_known() -> None:
     }
     assert listed.json["data"] == [alone.json]
     assert openai.types.Model.model_validate(alone.json).id == "chat"
+
+
+async def test_so_does_the_list_as_anthropic_has_it() -> None:
+    facts = {"context_tokens": 8_000, "max_output_tokens": 500}
+    async with gateway(one("http://127.0.0.1:1/v1", **facts)) as proxy:
+        alone = await proxy.ask(path="/v1/models/chat", method="GET", headers=VERSION)
+        listed = await proxy.ask(path="/v1/models", method="GET", headers=VERSION)
+    info = anthropic.types.ModelInfo.model_validate(alone.json)
+    assert (info.max_input_tokens, info.max_tokens) == (8_000, 500)
+    assert listed.json["data"] == [alone.json]
 
 
 async def test_of_several_targets_a_model_can_do_what_one_of_them_can() -> None:
