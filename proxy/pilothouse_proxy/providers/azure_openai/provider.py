@@ -11,7 +11,7 @@ from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
-from pilothouse_proxy.ports import Call, DialectName, NativeRequest, Operation, Provider
+from pilothouse_proxy.ports import WRITING, Call, DialectName, NativeRequest, Operation, Provider
 from pilothouse_proxy.providers.azure_openai import classify, fitting
 from pilothouse_proxy.providers.azure_openai.endpoint import target
 
@@ -37,7 +37,8 @@ class AzureOpenAIProvider:
     def dialects(self, operation: Operation, endpoint: Endpoint, model: Model) -> tuple[DialectName, ...]:
         """As `ports.Provider` says. Legacy completions are served by the few models of that kind alone."""
         if operation is not Operation.COMPLETIONS:
-            return _DIALECTS.get(operation, ())
+            # A model of that kind holds no conversation.
+            return () if operation in WRITING and rules.of(model).completions else _DIALECTS.get(operation, ())
         return (DialectName.OPENAI_COMPLETIONS,) if rules.of(model).completions else (DialectName.OPENAI_CHAT,)
 
     def check(self, call: Call) -> None:

@@ -67,6 +67,7 @@ _IDENTITY = (b"accept-encoding", b"identity")
 """A compressed answer could not be relayed event by event."""
 
 _CLAUDE = "anthropic.claude-"
+_CLAUDE_BEFORE_MESSAGES = ("anthropic.claude-v2", "anthropic.claude-instant")
 _PREFERENCES = {Surface.INVOKE: Preference.INVOKE}
 
 
@@ -99,9 +100,13 @@ def _spoken(surface: Surface, row: Row) -> list[DialectName]:
 def _native(client: DialectName, surface: Surface, row: Row, model: Model) -> list[DialectName]:
     """What Bedrock alone speaks. Converse has nearly all models; a body of Anthropic's goes best as it is."""
     found = list(invoke_models.dialects(model, _PREFERENCES.get(surface, Preference.CONVERSE)))
-    if row.prefix.startswith(_CLAUDE) and (client is _D.ANTHROPIC_MESSAGES or surface is Surface.INVOKE):
+    if _takes_messages(row) and (client is _D.ANTHROPIC_MESSAGES or surface is Surface.INVOKE):
         found.insert(0, _D.BEDROCK_INVOKE_ANTHROPIC)
     return found
+
+
+def _takes_messages(row: Row) -> bool:
+    return row.prefix.startswith(_CLAUDE) and not row.prefix.startswith(_CLAUDE_BEFORE_MESSAGES)
 
 
 def on_mantle(dialect: DialectName, model: Model) -> bool:
