@@ -8,6 +8,7 @@ from types import TracebackType
 from tests.simulators.admin.service import AdminService
 from tests.simulators.azure_openai.surface import AzureSurface
 from tests.simulators.bedrock import sign_in
+from tests.simulators.bedrock.control import BedrockControl
 from tests.simulators.bedrock.openai_surface import OpenAISurface
 from tests.simulators.bedrock.service import BedrockService
 from tests.simulators.controls import Controls
@@ -59,7 +60,7 @@ class Simulators:
                 return claude()(request)
             return plain(request) if request.target.startswith(b"/v1/") else azure(request)
 
-        native = BedrockService(self.controls)
+        native, control = BedrockService(self.controls), BedrockControl(self.controls)
         openai = OpenAIService(self.controls, OpenAISurface(self.controls, service=sign_in.RUNTIME))
         mantle = OpenAIService(self.controls, OpenAISurface(self.controls, service=sign_in.MANTLE))
 
@@ -68,12 +69,14 @@ class Simulators:
                 return claude_of_bedrock(sign_in.MANTLE)(request)
             return mantle(request)
 
-        def runtime_host(request: Request) -> Reply:
+        def bedrock_hosts(request: Request) -> Reply:
             if request.target.startswith(b"/anthropic/"):
                 return claude_of_bedrock(sign_in.RUNTIME)(request)
-            return openai(request) if request.target.startswith(b"/openai/") else native(request)
+            if request.target.startswith(b"/openai/"):
+                return openai(request)
+            return native(request) if request.target.startswith(b"/model/") else control(request)
 
-        self._bedrock = Server(service=runtime_host, host=host, port=bedrock_port, reuse_port=reuse_port)
+        self._bedrock = Server(service=bedrock_hosts, host=host, port=bedrock_port, reuse_port=reuse_port)
         self._mantle = Server(service=mantle_host, host=host, port=mantle_port, reuse_port=reuse_port)
         self._azure = Server(service=openai_port, host=host, port=azure_port, reuse_port=reuse_port)
         self.admin: Service = AdminService(self.controls)

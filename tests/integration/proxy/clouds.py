@@ -6,6 +6,7 @@ from pilothouse_api.snapshot.credentials import AccessKey, APIKey
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_api.snapshot.facts import Facts
 from pilothouse_api.snapshot.providers import Connection, Model, Native, Provider
 from pilothouse_api.snapshot.routes import FailureClass, Route, Target, Timeouts
 from pilothouse_api.snapshot.settings import Settings, Surface
@@ -30,7 +31,7 @@ PATIENCE = Timeouts(first_token_ms=3_000, idle_ms=1_000, total_ms=10_000)
 def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
     """A route for each of these models, and `chat`, which is on both.
 
-    Bedrock: claude, nova, sonnet, sonnet-converse, opus. Azure: gpt, gpt-dated, gpt-old, embed. OpenAI: plain-*.
+    Bedrock: claude, whole, nova, sonnet, sonnet-converse, opus. Azure: gpt, gpt-dated, gpt-old, embed. OpenAI: plain-*.
     """
     connection = Connection(pool_size=pool_size)
     azure_key = APIKey(key=Secret(credentials.AZURE_API_KEY))
@@ -51,6 +52,7 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
 
     routes = {
         "claude": to(Target(provider=BEDROCK, model="claude"), models=("claude",)),
+        "whole": to(Target(provider=BEDROCK, model="whole"), models=("whole",)),
         "nova": to(Target(provider=BEDROCK, model="nova"), models=("nova",)),
         "sonnet": to(Target(provider=BEDROCK, model="sonnet"), models=("sonnet",)),
         "sonnet-converse": to(Target(provider=BEDROCK, model="sonnet-converse"), models=("sonnet-converse",)),
@@ -82,6 +84,7 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
                 endpoint=BedrockEndpoint(url=simulators.bedrock_url, region="us-east-1"),
                 models={
                     "claude": Model(upstream=UpstreamModel(CLAUDE)),
+                    "whole": Model(upstream=UpstreamModel(CLAUDE), facts=Facts(streaming=False)),
                     "nova": Model(upstream=UpstreamModel(NOVA)),
                     "sonnet": Model(upstream=UpstreamModel(SONNET)),
                     "sonnet-converse": Model(

@@ -3,6 +3,7 @@
 from pilothouse_api.resources import urls
 from pilothouse_api.resources.providers.openai import OpenAISpec
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_operator.compile.identities import ModelServer
 from pilothouse_operator.compile.ways import Way
 from pilothouse_operator.compile.world import SignInKind
 
@@ -10,6 +11,11 @@ from pilothouse_operator.compile.world import SignInKind
 def lower(spec: OpenAISpec) -> OpenAIEndpoint:
     """The base URL in the one form that a URL has here."""
     return OpenAIEndpoint(url=urls.normalised(spec.base_url))
+
+
+def account(spec: OpenAISpec) -> ModelServer:
+    """The server itself lists its models; how it is reached stands elsewhere in the manifest."""
+    return ModelServer(url=urls.normalised(spec.base_url))
 
 
 def way(spec: OpenAISpec) -> Way:

@@ -22,7 +22,7 @@ CERTIFICATE: str = yaml.safe_load(EXAMPLE.read_text())["spec"]["connection"]["tl
 
 def lowered(spec: dict[str, Any]) -> Provider | Problem:
     members = {key: value for key, value in spec.items() if value is not None}
-    return lower(LLMProviderSpec.model_validate(members))
+    return lower(LLMProviderSpec.model_validate(members), {}, listed=False)
 
 
 def with_bundle(bundle: str) -> Provider | Problem:
@@ -83,15 +83,6 @@ def test_azure_and_openai_keep_their_url_in_its_one_form() -> None:
     assert isinstance(openai, Provider)
     assert azure.endpoint == AzureOpenAIEndpoint(url="https://x.openai.azure.com", api_version="v1")
     assert openai.endpoint == OpenAIEndpoint(url="https://api.openai.com/v1")
-
-
-def test_a_model_is_its_own_upstream_name_unless_it_says_another() -> None:
-    models = [{"name": "a"}, {"name": "b", "upstreamModel": "B", "family": "claude", "maxOutputTokens": 5}]
-    found = lowered({"openAI": {"baseURL": "https://x/v1"}, "models": models})
-    assert isinstance(found, Provider)
-    assert found.models["a"].upstream == "a"
-    other = found.models["b"]
-    assert (other.upstream, other.family, other.max_output_tokens) == ("B", "claude", 5)
 
 
 def test_no_connection_and_an_empty_one_are_the_same() -> None:
