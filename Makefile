@@ -27,7 +27,7 @@ lock: ## Pin every package anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock
 
 ##@ Quality
-lint: setup crds-check docs-check ## Format, ruff, mypy, import contracts, layout guards, generated files
+lint: setup crds-check docs-check prices-check ## Format, ruff, mypy, import contracts, layout guards, generated files
 	@for d in operator proxy crds; do test ! -e $$d/__init__.py || { echo "$$d/__init__.py shadows the standard library or splits the packages: remove it"; exit 1; }; done
 	@! grep -rn --include='*.py' "__name__ == .__main__." crds operator proxy | grep -v '__main__.py' || { echo 'only __main__.py may be run as a script'; exit 1; }
 	$(BIN)/ruff format --check .

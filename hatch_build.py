@@ -15,9 +15,24 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SETUP = """\
+import os
+from concurrent.futures import ThreadPoolExecutor
 from mypyc.build import mypycify
 from setuptools import setup
-setup(name="compiled", packages=[], ext_modules=mypycify(
+from setuptools.command.build_ext import build_ext
+
+class Parallel(build_ext):
+    # One library of many sources, which would be compiled one after the other.
+    def build_extensions(self):
+        one = self.compiler.compile
+        def each(sources, **options):
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                made = pool.map(lambda source: one([source], **options), sources)
+                return [thing for things in made for thing in things]
+        self.compiler.compile = each
+        super().build_extensions()
+
+setup(name="compiled", packages=[], cmdclass={{"build_ext": Parallel}}, ext_modules=mypycify(
     ["--strict", "--ignore-missing-imports", {modules}], opt_level="3", debug_level="0", multi_file=True))
 """
 

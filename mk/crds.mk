@@ -13,4 +13,10 @@ docs-check: setup ## Fail when the reference pages are not what the types say
 	$(BIN)/python mk/generate.py docs --check
 	$(BIN)/python -m tests.conformance --check
 
-.PHONY: crds docs crds-check docs-check
+prices: setup ## Write what is known of models at large (discovery/prices.json) from genai-prices
+	$(BIN)/python mk/prices.py
+
+prices-check: setup ## Fail when that table is not what genai-prices says
+	$(BIN)/python mk/prices.py --check
+
+.PHONY: crds docs prices crds-check docs-check prices-check

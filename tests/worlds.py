@@ -10,8 +10,10 @@ from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import API_VERSION, GATEWAY_SCOPE, ProviderKey, Scope, sidecar_scope
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Basic, BearerToken, Credential, NoCredential
+from pilothouse_api.snapshot.facts import Facts
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.snapshot import Snapshot
+from pilothouse_operator.compile.discovered import UNKNOWN, Catalogue, Discovered, FoundModel, knows_nothing
 from pilothouse_operator.compile.identities import AWSSession, BedrockForm, EntraAccess
 from pilothouse_operator.compile.sign_ins import sign_ins
 from pilothouse_operator.compile.world import (
@@ -38,8 +40,9 @@ def inputs_of(text: str) -> Inputs:
     """From a file of manifests: our kinds, Namespaces, and at most one document of kind Inputs.
 
     The latter may hold `credentials` (by provider: `credential: last-good | none` beside a `problem`, or a `note`),
-    `unreadable` (problems by resource), `identity`, `access` (`namespaces`, `endpoints`) and `scopes`. Else every
-    provider has a credential, every namespace its sidecars, and everybody may use the operator's identity.
+    `unreadable` (problems by resource), `identity`, `access` (`namespaces`, `endpoints`), `scopes`, `discovered`
+    (`models`, `problem` by provider) and `catalogue` (facts by place and name). Else every provider
+    has a credential, every namespace its sidecars, and everybody may use the operator's identity.
     """
     documents = [document for document in yaml.safe_load_all(text) if document is not None]
     extras = next((document for document in documents if document["kind"] == "Inputs"), {})
@@ -62,6 +65,8 @@ def inputs_of(text: str) -> Inputs:
         identity=msgspec.convert(extras.get("identity", {}), Identity),
         scopes=extras.get("scopes"),
         access=IdentityAccess(**{name: frozenset(some) for name, some in extras.get("access", {}).items()}),
+        discovered=extras.get("discovered", {}),
+        catalogue=catalogue_of(extras.get("catalogue", {})),
     )
 
 
@@ -89,13 +94,41 @@ def gathered(
     identity: Identity = Identity(),  # noqa: B008 - frozen
     scopes: Iterable[str] | None = None,
     access: IdentityAccess = IdentityAccess(),  # noqa: B008 - frozen
+    discovered: Mapping[str, Any] = {},
+    catalogue: Catalogue = knows_nothing,
 ) -> Inputs:
     """Inputs with a credential for every provider that needs one, unless `credentials` say otherwise."""
     world = World(resources={found.key: found for found in resources}, namespaces=namespaces)
     states = {key: state_of(key, sign_in, credentials.get(key, {})) for key, sign_in in sign_ins(world, access).items()}
     everywhere = (GATEWAY_SCOPE, *(sidecar_scope(namespace) for namespace in namespaces))
     wanted = everywhere if scopes is None else tuple(Scope(scope) for scope in scopes)
-    return Inputs(world=world, credentials=states, identity=identity, scopes=frozenset(wanted))
+    return Inputs(
+        world=world,
+        credentials=states,
+        identity=identity,
+        scopes=frozenset(wanted),
+        discovered={ProviderKey(key): discovered_of(found) for key, found in discovered.items()},
+        catalogue=catalogue,
+    )
+
+
+def discovered_of(written: Mapping[str, Any]) -> Discovered:
+    """What an account was found to have; `models: null`: it was not listed yet."""
+    models = written.get("models")
+    return Discovered(
+        models=None if models is None else tuple(msgspec.convert(one, FoundModel) for one in models),
+        problem=problem_of(written["problem"]) if "problem" in written else None,
+    )
+
+
+def catalogue_of(written: Mapping[str, Mapping[str, Any]]) -> Catalogue:
+    """Facts by place, then by name."""
+    known = {
+        (place, name): msgspec.convert(facts, Facts)
+        for place, names in written.items()
+        for name, facts in names.items()
+    }
+    return lambda place, name: known.get((place, name), UNKNOWN)
 
 
 def credential_of(key: ProviderKey, sign_in: SignIn) -> Credential:

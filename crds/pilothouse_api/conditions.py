@@ -11,6 +11,7 @@ class ConditionType(enum.StrEnum):
     READY = "Ready"
     ACCEPTED = "Accepted"
     CREDENTIALS_READY = "CredentialsReady"
+    DISCOVERED = "Discovered"
     RESOLVED_REFS = "ResolvedRefs"
     PROGRAMMED = "Programmed"
     ENFORCED = "Enforced"
@@ -41,6 +42,10 @@ class Reason(enum.StrEnum):
     IDENTITY_NOT_PERMITTED = "IdentityNotPermitted"
     SIGN_IN_REFUSED = "SignInRefused"
     SIGN_IN_UNAVAILABLE = "SignInUnavailable"
+    DISCOVERED = "Discovered"
+    DISCOVERY_REFUSED = "DiscoveryRefused"
+    DISCOVERY_UNAVAILABLE = "DiscoveryUnavailable"
+    NOT_DISCOVERABLE = "NotDiscoverable"
     RESOLVED_REFS = "ResolvedRefs"
     REF_NOT_PERMITTED = "RefNotPermitted"
     PROVIDER_NOT_FOUND = "ProviderNotFound"
@@ -68,6 +73,7 @@ MEANINGS: Mapping[ConditionType, str] = {
     "the first which is not.",
     ConditionType.ACCEPTED: "The resource is valid in itself and has its place among the others.",
     ConditionType.CREDENTIALS_READY: "LLMProvider: proxies can sign in.",
+    ConditionType.DISCOVERED: "LLMProvider with `discovery`: the list of its models is that of its account.",
     ConditionType.RESOLVED_REFS: "ModelRoute: every target can serve. Where it is False, the other targets do.",
     ConditionType.PROGRAMMED: "ModelRoute: every proxy runs this generation.",
     ConditionType.ENFORCED: "UsageQuota: every proxy counts by this generation.",
@@ -98,6 +104,19 @@ OUTCOMES: Mapping[ConditionType, Mapping[tuple[ConditionStatus, Reason], str]] =
         "ends, if there is one.",
         (_FALSE, Reason.SIGN_IN_UNAVAILABLE): "The cloud's sign-in does not answer, or asks us to slow down.",
         (_UNKNOWN, Reason.PENDING): "The Secrets have not been read yet, or the resource is not accepted.",
+    },
+    ConditionType.DISCOVERED: {
+        (_TRUE, Reason.DISCOVERED): "The account was listed; the message says what of it is not served.",
+        (_FALSE, Reason.DISCOVERY_REFUSED): "The account may not be listed so: the message names the right that is "
+        "missing. The last list stands, if there is one.",
+        (_FALSE, Reason.DISCOVERY_UNAVAILABLE): "The cloud does not answer as it should. The last list stands, if "
+        "there is one.",
+        (_FALSE, Reason.SIGN_IN_REFUSED): "The cloud has refused to sign the operator in. The last list stands, if "
+        "there is one.",
+        (_FALSE, Reason.SIGN_IN_UNAVAILABLE): "The cloud's sign-in does not answer, or asks us to slow down.",
+        (_FALSE, Reason.NOT_DISCOVERABLE): "With this sign-in, or without a field that the message names, there is no "
+        "list.",
+        (_UNKNOWN, Reason.PENDING): "Nothing has been listed yet, or the resource is not accepted.",
     },
     ConditionType.RESOLVED_REFS: {
         (_TRUE, Reason.RESOLVED_REFS): "Every target can serve.",

@@ -71,6 +71,17 @@ class Metrics:
             "status_yielded", "Resources whose status another living release of Pilothouse writes."
         )
         self.events = self._counter("events_total", "Kubernetes Events by outcome.", "outcome")
+        self.accounts = self._gauge(
+            "accounts",
+            "Accounts whose models are discovered, by state: good; stale (the last list stands); none.",
+            "state",
+        )
+        self.account_listings = self._counter(
+            "account_listings_total",
+            "Lists of models asked for, by service and outcome (ok, throttled, refused, unavailable).",
+            "service",
+            "outcome",
+        )
         self.leader = self._gauge("leader", "1 on the replica that writes status and events.")
         self.leader_transitions = self._counter("leader_transitions_total", "How often this replica became leader.")
         self.certificate_ends = self._gauge(

@@ -10,21 +10,30 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pilothouse_api.secret import Secret
 from pilothouse_operator.broker.broker import SessionBroker
+from pilothouse_operator.compile.discovered import FoundModel
 from pilothouse_operator.compile.identities import (
+    Account,
     Address,
+    AnthropicServer,
     AWSParameterAddress,
     AWSSecretAddress,
     AWSSession,
+    AzureAccount,
+    BedrockAccount,
     EntraAccess,
     GoogleSecretAddress,
     KeyVaultAddress,
+    ModelServer,
     VaultAddress,
 )
+from pilothouse_operator.discovery.accounts import AccountDiscovery
 from pilothouse_operator.observe import Metrics
-from pilothouse_operator.ports import Application, Clock, CredentialService, Fetched, Issued, Store
+from pilothouse_operator.ports import Application, Clock, CredentialService, Fetched, Issued, Lister, Store
 from pilothouse_operator.secretstores.poll import PolledSecrets
 
 if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
     from pilothouse_operator.clouds.aws import AWSIdentities
     from pilothouse_operator.clouds.entra import Entra
 
@@ -32,13 +41,17 @@ _T = TypeVar("_T")
 
 
 class Outside:
-    """`stored` and `broker` are to be run, and then all to be closed. Nobody is asked before something is wanted."""
+    """`stored`, `broker` and `accounts` are to be run, and then all to be closed.
+
+    Nobody is asked before something is wanted.
+    """
 
     def __init__(self, *, clock: Clock, rng: Random, metrics: Metrics) -> None:
         self._clock = clock
         self._closing = AsyncExitStack()
         self._aws = _Late(self._make_aws)
         self._entra = _Late(self._make_entra)
+        self._azure = _Late(self._make_azure)
         self.stored = PolledSecrets(
             stores={
                 AWSSecretAddress: _LateStore(self._secrets_manager),
@@ -53,6 +66,17 @@ class Outside:
         )
         self.broker = SessionBroker(
             services={AWSSession: _LateService(self._aws_sessions), EntraAccess: _LateService(self._entra_tokens)},
+            clock=clock,
+            rng=rng,
+            metrics=metrics,
+        )
+        self.accounts = AccountDiscovery(
+            listers={
+                AnthropicServer: _LateLister(self._claude_models),
+                AzureAccount: _LateLister(self._azure_deployments),
+                BedrockAccount: _LateLister(self._bedrock_models),
+                ModelServer: _LateLister(self._served_models),
+            },
             clock=clock,
             rng=rng,
             metrics=metrics,
@@ -73,9 +97,14 @@ class Outside:
 
     async def _make_entra(self) -> "Entra":
         await _load("pilothouse_operator.clouds.entra")
-        from pilothouse_operator.clouds.entra import Entra, connect
+        from pilothouse_operator.clouds.entra import Entra
 
-        return Entra(session=await self._closing.enter_async_context(connect()))
+        return Entra(session=await self._azure.made())
+
+    async def _make_azure(self) -> "ClientSession":
+        from pilothouse_operator.clouds.entra import connect
+
+        return await self._closing.enter_async_context(connect())
 
     async def _aws_sessions(self) -> CredentialService:
         identities = await self._aws.made()
@@ -88,6 +117,28 @@ class Outside:
         from pilothouse_operator.credentials.entra import EntraTokens
 
         return EntraTokens(entra=entra)
+
+    async def _bedrock_models(self) -> Lister:
+        identities = await self._aws.made()
+        from pilothouse_operator.discovery.bedrock import BedrockModels
+
+        return BedrockModels(identities=identities)
+
+    async def _azure_deployments(self) -> Lister:
+        entra = await self._entra.made()
+        from pilothouse_operator.discovery.azure import AzureDeployments
+
+        return AzureDeployments(entra=entra, session=await self._azure.made())
+
+    async def _served_models(self) -> Lister:
+        from pilothouse_operator.discovery.model_server import ServedModels
+
+        return ServedModels()
+
+    async def _claude_models(self) -> Lister:
+        from pilothouse_operator.discovery.anthropic import ClaudeModels
+
+        return ClaudeModels()
 
     async def _secrets_manager(self) -> Store:
         identities = await self._aws.made()
@@ -157,3 +208,11 @@ class _LateService:
 
     async def issue(self, application: Application) -> Issued:
         return await (await self._service.made()).issue(application)
+
+
+class _LateLister:
+    def __init__(self, make: Callable[[], Awaitable[Lister]]) -> None:
+        self._lister = _Late(make)
+
+    async def models(self, account: Account, values: Mapping[str, Secret]) -> tuple[FoundModel, ...]:
+        return await (await self._lister.made()).models(account, values)

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NewType, Protocol
 
 from pilothouse_api.conditions import Problem, Reason
@@ -11,7 +11,8 @@ from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.stream import LimitUse, Subject
-from pilothouse_operator.compile.identities import Address, Grant
+from pilothouse_operator.compile.discovered import FoundModel
+from pilothouse_operator.compile.identities import Account, Address, Grant
 from pilothouse_operator.compile.world import Reference, ResourceKey, SignIn, Verdict, World
 
 FieldPath = NewType("FieldPath", str)
@@ -208,6 +209,50 @@ class Broker(Protocol):
 
     async def run(self, changed: Changed, renewed: Callable[[ProviderKey], None]) -> None:
         """Until cancelled. `renewed`: another credential in place of a good one. `changed`: all else."""
+        ...
+
+
+class Lister(Protocol):
+    """One kind of account, asked for the models that it has."""
+
+    async def models(self, account: Account, values: Mapping[str, Secret]) -> tuple[FoundModel, ...]:
+        """All of them, in an order that stays. `values` as `account.identity` names them. Raises Fault."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """Whose models are wanted, how often they are asked for, and the values that signing in there takes."""
+
+    account: Account
+    interval_s: int
+    values: Mapping[str, Secret] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surveyed:
+    """Either, both or (not asked yet) neither. A fault beside models: the last list, of `listed_at` (Unix s)."""
+
+    models: tuple[FoundModel, ...] | None = None
+    listed_at: float = 0.0
+    fault: Fault | None = None
+    since: float = 0.0
+    """Unix seconds of the first failure in a row."""
+
+
+class Discovery(Protocol):
+    """Lists accounts at intervals. What was listed last stands until there is another list."""
+
+    def want(self, inquiries: Mapping[ProviderKey, Inquiry]) -> None:
+        """From now on. The list of another account is forgotten."""
+        ...
+
+    def read(self, provider: ProviderKey) -> Surveyed:
+        """As last listed, without I/O."""
+        ...
+
+    async def run(self, changed: Changed, moved: Changed) -> None:
+        """Until cancelled. `moved`: an equal list was made anew. `changed`: all else."""
         ...
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, Scope
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.stream import Unknown
-from pilothouse_operator.compile import compiler, sign_ins
+from pilothouse_operator.compile import accounts, compiler, sign_ins
 from pilothouse_operator.compile.world import (
     Compiled,
     CredentialState,
@@ -28,12 +28,14 @@ from pilothouse_operator.credentials.api_key import APIKeyIssuer, NoSignIn
 from pilothouse_operator.credentials.aws import AccessKeyIssuer
 from pilothouse_operator.credentials.gather import Credentials
 from pilothouse_operator.credentials.reading import Values
+from pilothouse_operator.discovery import catalogue, gather
 from pilothouse_operator.distribution import fleet, hub, usage
 from pilothouse_operator.observe import Metrics
 from pilothouse_operator.ports import (
     Broker,
     CallerDirectory,
     Clock,
+    Discovery,
     Issuer,
     Observation,
     SecretStore,
@@ -54,7 +56,7 @@ _BARRIER_S = 10.0
 _REMIND_S = 60.0
 _CALLERS_UNKNOWN = "who may call gateways is not known: API keys or the keys that sign tokens were not read yet"
 _NOT_MADE = "no configuration could be made: the log says why"
-_SECRETS_UNREAD = "Secrets that providers refer to were not read yet"
+_SECRETS_UNREAD = "Secrets that providers refer to were not read yet, or accounts not listed"
 _FULL_PASS_S = 60.0
 """A pass without a cause: forgets idle scopes, and would heal a lost wake-up."""
 _BACKOFF_S = (1.0, 30.0)
@@ -70,14 +72,15 @@ ISSUERS: Mapping[SignInKind, Issuer] = {
 class Sources:
     """All that a pass is made of, as last seen.
 
-    `stored`: Secrets in other stores; `broker`: what clouds have issued. `access`: who may make use of the operator's
-    own identity.
+    `stored`: Secrets in other stores; `broker`: what clouds have issued; `accounts`: which models they have. `access`:
+    who may make use of the operator's own identity.
     """
 
     resources: Source
     secrets: SecretStore
     stored: StoredSecrets
     broker: Broker
+    accounts: Discovery
     callers: CallerDirectory
     access: IdentityAccess
 
@@ -120,6 +123,7 @@ class Reconciler:
         self._elsewhere = elsewhere
         self._reporting = reporting
         self._broker = sources.broker
+        self._accounts = sources.accounts
         self._access = sources.access
         self._credentials = Credentials(
             values=Values(secrets=sources.secrets, stored=sources.stored), broker=sources.broker, issuers=ISSUERS
@@ -200,9 +204,11 @@ class Reconciler:
             return False
         wanted = sign_ins.sign_ins(world, self._access)
         self._credentials.want(wanted)
+        surveyed = {key: one for key, one in accounts.accounts(world).items() if key in wanted}
+        gather.want(surveyed, self._credentials.values, self._accounts)
         identity, now = self._callers.identity, self._clock.monotonic()
         self._hub.forget(now)
-        if identity is None or (self._outcome is None and self._must_wait(wanted)):
+        if identity is None or (self._outcome is None and self._must_wait(wanted, surveyed)):
             # Without its callers a gateway would refuse everybody: whatever replica knew them serves on meanwhile.
             self._await(_CALLERS_UNKNOWN if identity is None else _SECRETS_UNREAD)
             return False
@@ -212,6 +218,8 @@ class Reconciler:
             credentials=credentials,
             identity=identity,
             scopes=self._hub.scopes(now, elsewhere=_with_streams(self._elsewhere().fleets)),
+            discovered=gather.gather(surveyed, self._accounts),
+            catalogue=catalogue.facts,
         )
         # Off the loop: while a large world compiles, streams get their heartbeats and acks their answers.
         with self._metrics.compile_seconds.time():
@@ -234,11 +242,16 @@ class Reconciler:
         }
         return {provider: credential for provider, credential in newest.items() if credential is not None}
 
-    def _must_wait(self, wanted: Mapping[ProviderKey, SignIn]) -> bool:
+    def _must_wait(
+        self, wanted: Mapping[ProviderKey, SignIn], surveyed: Mapping[ProviderKey, accounts.Discovery]
+    ) -> bool:
         now = self._clock.monotonic()
         if self._barrier_ends is None:
             self._barrier_ends = now + _BARRIER_S
-        return self._credentials.pending(wanted) and now < self._barrier_ends
+        pending = self._credentials.pending(wanted) or gather.pending(
+            surveyed, self._credentials.values, self._accounts
+        )
+        return pending and now < self._barrier_ends
 
     def _await(self, what: str) -> None:
         """Notes what nothing can be published without, and tells it once a minute while it lasts."""
@@ -261,9 +274,23 @@ class Reconciler:
                 _log.exception("status could not be made up; the next change tries again")
             await asyncio.sleep(_REPORT_DEBOUNCE_S)
 
+    def _with_times(self, key: ResourceKey, verdict: Verdict) -> Verdict:
+        """Adds what changes without a compilation."""
+        if key.kind is not Kind.PROVIDER:
+            return verdict
+        return self._with_life(key, self._with_list(key, verdict))
+
+    def _with_list(self, key: ResourceKey, verdict: Verdict) -> Verdict:
+        """When a provider's account was last listed."""
+        listed_at = self._accounts.read(ProviderKey(f"{key.namespace}/{key.name}")).listed_at
+        if "discovery" not in verdict.facts or not listed_at:
+            return verdict
+        listed = {**verdict.facts["discovery"], "lastSucceeded": timestamp(listed_at)}
+        return replace(verdict, facts={**verdict.facts, "discovery": listed})
+
     def _with_life(self, key: ResourceKey, verdict: Verdict) -> Verdict:
-        """Adds when a provider's credential was issued and when it ends: that changes without a compilation."""
-        if key.kind is not Kind.PROVIDER or "credential" not in verdict.facts:
+        """When a provider's credential was issued and when it ends."""
+        if "credential" not in verdict.facts:
             return verdict
         brokered = self._broker.read(ProviderKey(f"{key.namespace}/{key.name}"))
         if brokered.issued is None:
@@ -283,7 +310,7 @@ class Reconciler:
         return Observation(
             world=outcome.world,
             verdicts={
-                key: _with_unknown(self._with_life(key, verdict), unknown.get(key, ()))
+                key: _with_unknown(self._with_times(key, verdict), unknown.get(key, ()))
                 for key, verdict in outcome.verdicts.items()
             },
             rollouts=fleet.rollouts(

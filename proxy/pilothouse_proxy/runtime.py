@@ -22,8 +22,9 @@ from pilothouse_proxy.providers import registry
 from pilothouse_proxy.quota.estimate import Estimator
 from pilothouse_proxy.quota.reserve import Quotas
 from pilothouse_proxy.quota.stores.memory import Store
-from pilothouse_proxy.routing import plan, retry, table
+from pilothouse_proxy.routing import fit, plan, retry, table
 from pilothouse_proxy.routing.budget import Budget
+from pilothouse_proxy.routing.fit import Fit
 from pilothouse_proxy.routing.health import Health
 
 CLIENT_DIALECTS: Mapping[Operation, DialectName] = {
@@ -99,6 +100,8 @@ class Served:
     meters: TargetMeters
     lines: Lines
     """What the client is told of who answered: headers."""
+    fit: Fit | None = None
+    """What it cannot serve; None: nothing speaks against any request."""
 
 
 class Passing:
@@ -145,14 +148,18 @@ class Target:
     models: Mapping[str, Served]
     """By the name that the client asks; for a target with a model of its own under `*`."""
     passing: "Passing | None"
-    """For a provider that lists no models; None: only `models` are served."""
+    """For a provider that lists no models, or not all; None: only `models` are served."""
 
     def serve(self, match: table.Match, name: str) -> Served | None:
         """What serves the name, or None if this provider does not have it."""
-        found = self.models.get("*") or self.models.get(name)
+        found = self.listed(name)
         if found is None and self.passing is not None:
             return self.passing.serve(name, match.pattern)
         return found
+
+    def listed(self, name: str) -> Served | None:
+        """What serves the name by being listed for it."""
+        return self.models.get("*") or self.models.get(name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -386,13 +393,13 @@ class _Builder:
         models: dict[str, Served] = {}
         passing = None
         if target.model is not None:
-            if table_ and target.model not in table_:
+            if table_ and target.model not in table_ and not provider.unlisted:
                 raise _Broken(f"{path}.model", f'provider "{key}" has no model "{target.model}"')
             fixed = table_.get(target.model) or place.unlisted(target.model)
             models["*"] = self._served(key, place, fixed)
-        elif table_:
-            models.update({name: self._served(key, place, model) for name, model in table_.items()})
         else:
+            models.update({name: self._served(key, place, model) for name, model in table_.items()})
+        if target.model is None and (not table_ or provider.unlisted):
             passing = Passing(key, place, self._health(key, None), self._metrics)
         return Target(
             label=key,
@@ -451,6 +458,7 @@ class _Builder:
             health=self._health(key, model.upstream),
             meters=self._target_meters(key, model.upstream),
             lines=_told(key, model.upstream),
+            fit=fit.of(model),
         )
 
     def _target_meters(self, key: ProviderKey, model: str) -> TargetMeters:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pilothouse_proxy import runtime, translation
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.http import origins
-from pilothouse_proxy.ports import Call, DialectName
+from pilothouse_proxy.ports import FREE, Call, DialectName
 from pilothouse_proxy.providers import registry
 from tests.conformance import rows
 from tests.conformance.apis.table import API, APIS
@@ -22,6 +22,12 @@ class Declared:
     """What the provider is spoken to in; None: the request is refused before it is sent."""
     param: str = ""
     """What is refused."""
+    streams: bool = False
+    """Whether the provider is asked to stream."""
+    passes: bool = False
+    """Whether the request passes as it is, if in another frame."""
+    estimated: bool = False
+    """Whether the gateway answers by itself, with a guess."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ def cells() -> list[Cell]:
         for row in ROWS
         for api in APIS
         for feature in Feature
-        if api.asks(feature, row.name) is not None
+        if row.kind is api.kind and api.asks(feature, row.name) is not None
     ]
 
 
@@ -62,7 +68,8 @@ def declared(cell: Cell) -> Declared:
     body = compact(cell.body)
     model, operation = cell.row.model, cell.api.operation
     peek = translation.peek(runtime.CLIENT_DIALECTS[operation])(body)
-    ways = runtime.Ways(runtime.Place(provider=provider, endpoint=endpoint, bases=bases), model)[operation]
+    place = runtime.Place(provider=provider, endpoint=endpoint, bases=bases, settings=None, skew=runtime.Skew())
+    ways = runtime.Ways(place, model)[operation]
     call = Call(
         operation=operation,
         request_id="r",
@@ -72,15 +79,24 @@ def declared(cell: Cell) -> Declared:
         model=model,
         dialect=runtime.CLIENT_DIALECTS[operation],
         streams=peek.stream,
+        headers=_headers(cell.api),
     )
     refused = Declared(None)
     for way in ways:
         call.dialect, call.streams = way.dialect, peek.stream
         try:
+            provider.check(call)
             way.translation.request(call)
         except GatewayError as error:
             assert error.kind in {Kind.UNSUPPORTED, Kind.INVALID_REQUEST}, error
             refused = refused if refused.param else Declared(None, error.param or "")
         else:
-            return Declared(way.dialect)
-    return refused
+            own = runtime.CLIENT_DIALECTS[operation]
+            passes = way.dialect is own or (own, way.dialect) in translation.REFRAMED
+            return Declared(way.dialect, streams=call.streams, passes=passes)
+    return Declared(None, estimated=True) if operation in FREE else refused
+
+
+def _headers(api: API) -> dict[bytes, bytes]:
+    read = translation.headers(runtime.CLIENT_DIALECTS[api.operation])
+    return {} if read is None else read([(name.encode(), value.encode()) for name, value in api.headers.items()])

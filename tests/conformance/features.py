@@ -19,3 +19,15 @@ class Feature(enum.Enum):
     DOCUMENT = "documents"
     SCHEMA = "JSON schema"
     REASONING = "reasoning"
+    EMBED = "vectors"
+    EMBED_MANY = "several texts"
+    BASE64 = "base64"
+    DIMENSIONS = "dimensions"
+    EMBED_IMAGE = "images in"
+    RANK = "ranking"
+    RANK_DOCUMENTS = "documents back"
+    COUNT = "count"
+
+
+STREAMED = frozenset({Feature.STREAM, Feature.TOOLS_STREAMED})
+"""Those whose answer is a stream."""

@@ -2,7 +2,6 @@
 
 from itertools import groupby
 
-from pilothouse_proxy import runtime
 from tests.conformance.apis.table import APIS
 from tests.conformance.cells import Cell, Declared, cells, declared
 from tests.conformance.features import Feature
@@ -17,7 +16,9 @@ What each family of models serves through each API. A sign is a request that `ma
 the simulator of the provider:
 
 - **●** it passes as it is: the provider speaks the client's own format for this model;
+- **◌** it passes as it is, and this model's provider refuses it, in words of its own;
 - **○** it is translated; the letters say into what;
+- **≈** the gateway answers by itself, with a guess that says so in `x-pilothouse-estimated`;
 - **–** it is refused before it is sent, with a 400 that names the parameter, or goes to another target of the route.
 
 A blank: the API has no such feature. More is on the pages [Bedrock](providers/bedrock.md),
@@ -52,7 +53,10 @@ def _sign(entry: tuple[Cell, Declared] | None, letters: dict[str, str]) -> str:
     if entry is None:
         return ""
     cell, told = entry
+    if told.estimated:
+        return "≈"
     if told.dialect is None:
         return "–"
-    own = told.dialect is runtime.CLIENT_DIALECTS[cell.api.operation]
-    return "●" if own else f"○ {letters[told.dialect.value]}"
+    if told.passes:
+        return "◌" if cell.feature in cell.row.refuses else "●"
+    return f"○ {letters[told.dialect.value]}"

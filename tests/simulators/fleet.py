@@ -8,6 +8,7 @@ from types import TracebackType
 from tests.simulators.admin.service import AdminService
 from tests.simulators.azure_openai.surface import AzureSurface
 from tests.simulators.bedrock import sign_in
+from tests.simulators.bedrock.control import BedrockControl
 from tests.simulators.bedrock.openai_surface import OpenAISurface
 from tests.simulators.bedrock.service import BedrockService
 from tests.simulators.controls import Controls
@@ -47,20 +48,36 @@ class Simulators:
 
             return AnthropicService(self.controls)
 
+        @cache
+        def claude_of_bedrock(service: str) -> Service:
+            from tests.simulators.anthropic.service import AnthropicService
+            from tests.simulators.bedrock.anthropic_surface import AnthropicSurface
+
+            return AnthropicService(self.controls, AnthropicSurface(self.controls, service=service))
+
         def openai_port(request: Request) -> Reply:
             if request.target.startswith(b"/anthropic/"):
                 return claude()(request)
             return plain(request) if request.target.startswith(b"/v1/") else azure(request)
 
-        native = BedrockService(self.controls)
+        native, control = BedrockService(self.controls), BedrockControl(self.controls)
         openai = OpenAIService(self.controls, OpenAISurface(self.controls, service=sign_in.RUNTIME))
         mantle = OpenAIService(self.controls, OpenAISurface(self.controls, service=sign_in.MANTLE))
 
-        def runtime_host(request: Request) -> Reply:
-            return openai(request) if request.target.startswith(b"/openai/") else native(request)
+        def mantle_host(request: Request) -> Reply:
+            if request.target.startswith(b"/anthropic/"):
+                return claude_of_bedrock(sign_in.MANTLE)(request)
+            return mantle(request)
 
-        self._bedrock = Server(service=runtime_host, host=host, port=bedrock_port, reuse_port=reuse_port)
-        self._mantle = Server(service=mantle, host=host, port=mantle_port, reuse_port=reuse_port)
+        def bedrock_hosts(request: Request) -> Reply:
+            if request.target.startswith(b"/anthropic/"):
+                return claude_of_bedrock(sign_in.RUNTIME)(request)
+            if request.target.startswith(b"/openai/"):
+                return openai(request)
+            return native(request) if request.target.startswith(b"/model/") else control(request)
+
+        self._bedrock = Server(service=bedrock_hosts, host=host, port=bedrock_port, reuse_port=reuse_port)
+        self._mantle = Server(service=mantle_host, host=host, port=mantle_port, reuse_port=reuse_port)
         self._azure = Server(service=openai_port, host=host, port=azure_port, reuse_port=reuse_port)
         self.admin: Service = AdminService(self.controls)
         """May be replaced by one that does more."""

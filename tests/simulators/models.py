@@ -28,6 +28,17 @@ class Reasoning(enum.Enum):
     ALWAYS = "always"
 
 
+class Claude(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What Messages has of a model beside what Converse has. `messages`: it is spoken at `/anthropic/v1/messages`."""
+
+    messages: bool = False
+    structured: bool = True
+    thinks_unasked: bool = False
+    always_thinks: bool = False
+    omits_thinking: bool = False
+    efforts: tuple[str, ...] = ()
+
+
 class BedrockModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
     id: str
     profiles: tuple[str, ...] = ()
@@ -59,6 +70,8 @@ class BedrockModel(msgspec.Struct, rename="camel", forbid_unknown_fields=True, f
     """The same on `bedrock-mantle`."""
     invoke: str = ""
     """Whose native body InvokeModel takes; see `bedrock/invoke`."""
+    claude: Claude | None = None
+    """Its native body is that of Messages."""
     converse: bool = True
     dimensions: tuple[int, ...] = ()
 

@@ -54,6 +54,7 @@ ConnectTimeout = Annotated[str, _Form, Checked(_within("1ms", "5m"))]
 Backoff = Annotated[str, _Form, Checked(_within("1ms", "1m"))]
 AnswerTimeout = Annotated[str, _Form, Checked(_within("1ms", "24h"))]
 RefreshInterval = Annotated[str, _Form, Checked(_within("10s", "24h"))]
+DiscoveryInterval = Annotated[str, _Form, Checked(_within("1m", "24h"))]
 SessionDuration = Annotated[str, _Form, Checked(_within("15m", "12h"))]
 
 WINDOW_RULE = Rule(

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, Strict
 
 from pilothouse_api.resources.connection import ConnectionSpec
+from pilothouse_api.resources.durations import DiscoveryInterval
 from pilothouse_api.resources.providers.anthropic import AnthropicSpec
 from pilothouse_api.resources.providers.azure_openai import AzureOpenAISpec
 from pilothouse_api.resources.providers.bedrock import BedrockSpec
@@ -27,6 +28,45 @@ class ProviderKind(enum.StrEnum):
     ANTHROPIC = "anthropic"
 
 
+Dollars = Annotated[str, Field(max_length=16, pattern="^[0-9]{1,6}([.][0-9]{1,6})?$", examples=["2.50"])]
+TokenCount = Annotated[int, Strict(), Field(ge=1, le=100_000_000)]
+
+
+class Support(enum.StrEnum):
+    """Whether a model can do a thing."""
+
+    SUPPORTED = "Supported"
+    UNSUPPORTED = "Unsupported"
+
+
+class ModelCapabilities(Part):
+    """What a model takes and gives. What is absent is unknown, and then nothing is refused for it."""
+
+    streaming: Support | None = Field(default=None, description="Whether it can answer as a stream.")
+    tools: Support | None = Field(default=None, description="Whether it can be given tools.")
+    vision: Support | None = Field(default=None, description="Whether it takes images.")
+    documents: Support | None = Field(default=None, description="Whether it takes files such as PDF.")
+    audio: Support | None = Field(default=None, description="Whether it takes sound.")
+    json_schema: Support | None = Field(default=None, description="Whether its answer can be bound to a schema.")
+    reasoning: Support | None = Field(default=None, description="Whether it reasons before it answers.")
+    embeddings: Support | None = Field(
+        default=None,
+        description="`Supported`: it makes embeddings, and answers nothing else. `Unsupported`: it makes none.",
+    )
+    context_tokens: TokenCount | None = Field(
+        default=None, description="The most tokens that input and output may come to together."
+    )
+
+
+class ModelPrice(Part):
+    """What a model costs, in US dollars for a million tokens."""
+
+    input: Dollars | None = Field(default=None, description="Input.")
+    output: Dollars | None = Field(default=None, description="Output.")
+    cached_input: Dollars | None = Field(default=None, description="Input read from the provider's cache.")
+    cache_write: Dollars | None = Field(default=None, description="Input written to the provider's cache.")
+
+
 class ProviderModel(Part):
     """One model that the provider serves."""
 
@@ -44,7 +84,13 @@ class ProviderModel(Part):
     max_output_tokens: Annotated[int, Strict(), Field(ge=1, le=10_000_000)] | None = Field(
         default=None,
         description="Upper bound of tokens in one answer; sent where the provider needs a bound and the client gave "
-        "none.",
+        "none. Who asks for more is refused.",
+    )
+    capabilities: ModelCapabilities | None = Field(
+        default=None, description="What it takes and gives, where that is not known or should be said otherwise."
+    )
+    price: ModelPrice | None = Field(
+        default=None, description="What it costs, where that is not known or should be said otherwise."
     )
     surface: Surface | None = Field(
         default=None,
@@ -67,6 +113,23 @@ class ProviderModel(Part):
     def is_of_bedrock(self) -> bool:
         """Whether something is set that no other kind of provider has."""
         return any(it is not None for it in (self.surface, self.guardrail, self.latency, self.service_tier))
+
+
+NamePattern = Annotated[str, Field(min_length=1, max_length=253, pattern="^[!-~]+$", examples=["*.anthropic.*"])]
+
+
+class DiscoverySpec(Part):
+    """The models are what the account has, asked for at intervals."""
+
+    interval: DiscoveryInterval = Field(default="1h", description="How often the account is listed.")
+    include: Annotated[tuple[NamePattern, ...], Field(max_length=64), Distinct()] = Field(
+        default=(),
+        description="Shell patterns (`*`, `?`, `[…]`) on upstream names: what none of them fits is not served. All if "
+        "empty.",
+    )
+    exclude: Annotated[tuple[NamePattern, ...], Field(max_length=64), Distinct()] = Field(
+        default=(), description="Shell patterns on upstream names: what one of them fits is not served."
+    )
 
 
 class Delivery(enum.StrEnum):
@@ -108,7 +171,11 @@ class LLMProviderSpec(Part):
     )
     models: Annotated[tuple[ProviderModel, ...], Field(max_length=256), UniqueBy("name")] = Field(
         default=(),
-        description="The models that may be used. If empty, every name is passed to the provider as it was asked.",
+        description="The models that may be used. If empty, every name is passed to the provider as it was asked. "
+        "With `discovery`: further names of models that the account has, and what is to be known otherwise of them.",
+    )
+    discovery: DiscoverySpec | None = Field(
+        default=None, description="Have the operator find out what the account has, and serve that."
     )
     connection: ConnectionSpec | None = Field(default=None, description="How to connect.")
     access: Access | None = Field(
@@ -183,6 +250,16 @@ class CredentialStatus(Part):
     )
 
 
+class DiscoveryStatus(Part):
+    """What came of listing the account, in numbers: the names are at `GET /v1/models` of the proxies."""
+
+    last_succeeded: Timestamp | None = Field(default=None, description="When the account was last listed.")
+    found: Count = Field(description="Models that the account lists.")
+    served: Count = Field(description="Those of them that are served.")
+    excluded: Count = Field(description="Those that `include` and `exclude` leave out.")
+    unusable: Count = Field(description="Those that cannot be called: no access, at an end, not deployed.")
+
+
 class UnknownStatus(Part):
     """Something in the provider's answers that other formats have no word for."""
 
@@ -197,8 +274,9 @@ class LLMProviderStatus(Status):
         default=None, description="Which kind of provider the spec sets."
     )
     models: Count | None = Field(
-        default=None, description="How many models the spec names; absent where every name is passed on."
+        default=None, description="How many models are served by name; absent where every name is passed on."
     )
+    discovery: DiscoveryStatus | None = Field(default=None, description="What came of listing the account.")
     credential: CredentialStatus | None = Field(default=None, description="The credential that proxies sign in with.")
     unknown: Annotated[tuple[UnknownStatus, ...], Field(max_length=20)] | None = Field(
         default=None,

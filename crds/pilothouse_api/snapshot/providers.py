@@ -7,6 +7,7 @@ from pilothouse_api.snapshot.endpoints.anthropic import AnthropicEndpoint
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_api.snapshot.facts import Facts
 from pilothouse_api.snapshot.settings import Settings
 
 Endpoint = AnthropicEndpoint | AzureOpenAIEndpoint | BedrockEndpoint | OpenAIEndpoint
@@ -19,6 +20,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     family: str | None = None
     """Whose capabilities apply where the upstream name does not tell (an opaque ARN, a deployment name)."""
     max_output_tokens: int | None = None
+    facts: Facts | None = None
+    """None: nothing is known."""
     settings: Settings | None = None
     """None: nothing is set."""
 
@@ -57,6 +60,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     endpoint: Endpoint
     models: dict[str, Model] = {}
+    unlisted: bool = False
+    """What it has is to be found out, and is not known yet: names that are not in `models` are passed on, too."""
     connection: Connection = Connection()
     settings: Settings | None = None
     """For models that are not listed."""

@@ -52,6 +52,7 @@ class Service(enum.StrEnum):
     STS = "sts"
     SECRETS_MANAGER = "secretsmanager"
     SSM = "ssm"
+    BEDROCK = "bedrock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,6 +116,30 @@ def stored(failed: CallFailed, *, what: str, action: str, who: str) -> Fault:
     )
 
 
+def listed(failed: CallFailed, *, action: str, who: str) -> Fault:
+    """Of listing what an account has, which takes the permission `action`."""
+    if failed.trouble in {Trouble.UNREACHABLE, Trouble.FAILING, Trouble.THROTTLED}:
+        return Fault(
+            f"the account's models cannot be listed at the moment: {_passing(failed)}",
+            reason=Reason.DISCOVERY_UNAVAILABLE,
+            passing=True,
+            throttled=failed.trouble is Trouble.THROTTLED,
+            retry_after_s=failed.retry_after_s,
+        )
+    if failed.trouble is Trouble.CLOCK:
+        return _refused(_clock(failed.host))
+    if failed.trouble is Trouble.KEYS_REFUSED:
+        return _keys_refused(failed, who)
+    if failed.trouble is Trouble.FORBIDDEN:
+        return _fault(
+            f"{failed.principal or who} may not list the account's models: it needs {action}", Reason.DISCOVERY_REFUSED
+        )
+    return _fault(
+        f"AWS does not take {action} as it is asked ({failed.code}): is Bedrock offered in this region?",
+        Reason.DISCOVERY_REFUSED,
+    )
+
+
 def _common(failed: CallFailed, service: str, *, field: str = "") -> Fault | None:
     """What is nobody's mistake in the manifest."""
     if failed.trouble is Trouble.CLOCK:

@@ -10,12 +10,16 @@ from pilothouse_api.names import ProviderKey
 from pilothouse_api.resources.provider import Delivery, LLMProviderSpec
 from pilothouse_api.snapshot.credentials import NoCredential
 from pilothouse_api.snapshot.providers import Native, Provider
+from pilothouse_operator.compile import models
 from pilothouse_operator.compile.access import Namespaces, granted, labelled
+from pilothouse_operator.compile.discovered import Discovered
 from pilothouse_operator.compile.lowering import lower
+from pilothouse_operator.compile.models import Listing
 from pilothouse_operator.compile.reading import Reading, read
 from pilothouse_operator.compile.sign_ins import needs_credential
 from pilothouse_operator.compile.world import CredentialState, Inputs, Kind
 
+_UNASKED = Discovered()
 _UNREAD = CredentialState(
     credential=None, problem=Problem(reason=Reason.PENDING, message="its Secrets have not been read yet")
 )
@@ -31,6 +35,8 @@ class Backend:
     provider: Provider | None
     problems: tuple[Problem, ...]
     state: CredentialState
+    discovered: Discovered = _UNASKED
+    listing: Listing | None = None
 
     @property
     def namespace(self) -> str:
@@ -67,11 +73,21 @@ def _backend(inputs: Inputs, reading: Reading[LLMProviderSpec], namespaces: Name
     if reading.spec is None:
         return Backend(key=key, reading=reading, provider=None, problems=reading.problems, state=_UNREAD)
     state = inputs.credentials.get(key, _UNREAD) if needs_credential(reading.spec) else _FREE
-    lowered = lower(reading.spec)
+    discovered = inputs.discovered.get(key, _UNASKED)
+    table = models.table(reading.spec, discovered.models, inputs.catalogue)
+    lowered = lower(reading.spec, table.models, listed=table.listing is not None)
     if isinstance(lowered, Problem):
         return Backend(key=key, reading=reading, provider=None, problems=(lowered,), state=state)
     native = reading.spec.native
     if native is not None:
         access = granted(reading.spec.access, owner=resource.key.namespace, namespaces=namespaces)
         lowered = msgspec.structs.replace(lowered, native=Native(paths=native.paths, access=access))
-    return Backend(key=key, reading=reading, provider=lowered, problems=(), state=state)
+    return Backend(
+        key=key,
+        reading=reading,
+        provider=lowered,
+        problems=(),
+        state=state,
+        discovered=discovered,
+        listing=table.listing,
+    )

@@ -72,10 +72,13 @@ def accepted(it: Candidate) -> Problem | None:
 
 
 def names_a_model(it: Candidate) -> Problem | None:
-    """The provider has the model that the target names, or any that clients may ask."""
+    """The provider has the model that the target names, or any that clients may ask.
+
+    As long as an account that is to be listed has not been, it may have any.
+    """
     known = _known_models(it)
     if not known:
-        return None
+        return _nothing_listed(it)
     if it.target.model is not None:
         wanted, field = [it.target.model] if it.target.model not in known else [], f"{it.path}.model"
     else:
@@ -126,9 +129,20 @@ def first_problem(it: Candidate, checks: tuple[Check, ...]) -> Problem | None:
 
 
 def _known_models(it: Candidate) -> Mapping[str, Model]:
-    if it.backend is None or it.backend.provider is None:
+    if it.backend is None or it.backend.provider is None or it.backend.provider.unlisted:
         return {}
     return it.backend.provider.models
+
+
+def _nothing_listed(it: Candidate) -> Problem | None:
+    """An account that has been listed and has nothing is not one that serves whatever is asked."""
+    if it.backend is None or it.backend.listing is None:
+        return None
+    return Problem(
+        reason=Reason.MODEL_NOT_FOUND,
+        message=f"LLMProvider {it.provider} has no model that can be called: its condition Discovered says why",
+        field=f"{it.path}.providerRef",
+    )
 
 
 def _matches(asked: str, known: Mapping[str, Model]) -> bool:

@@ -19,6 +19,7 @@ _ENTRA = re.compile(
     r"https://(login\.microsoftonline\.(com|us)|login\.windows\.net|login\.chinacloudapi\.cn"
     r"|login\.partner\.microsoftonline\.cn)"
 )
+_ARM = re.compile(r"https://management\.(azure\.com|usgovcloudapi\.net|chinacloudapi\.cn)")
 _GOOGLE_SECRETS = re.compile(r"https://secretmanager(\.[a-z0-9-]+\.rep)?\.googleapis\.com")
 
 
@@ -46,6 +47,11 @@ def of_key_vault(url: str) -> bool:
 def of_entra(url: str) -> bool:
     """Whether it is the sign-in of one of Microsoft's clouds."""
     return _ENTRA.fullmatch(url) is not None
+
+
+def of_arm(url: str) -> bool:
+    """Whether it is the Azure Resource Manager of one of Microsoft's clouds."""
+    return _ARM.fullmatch(url) is not None
 
 
 def of_google_secrets(url: str) -> bool:

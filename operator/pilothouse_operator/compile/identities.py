@@ -172,3 +172,48 @@ class VaultAddress:
 
 Address = AWSSecretAddress | AWSParameterAddress | KeyVaultAddress | GoogleSecretAddress | VaultAddress
 """What one call to a store fetches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BedrockAccount:
+    """The models of Bedrock in a region. `endpoint`: URL of the control plane instead of the region's public one."""
+
+    identity: AWSIdentity
+    region: str
+    endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AzureAccount:
+    """The deployments of an Azure OpenAI resource, as Azure Resource Manager at `endpoint` lists them."""
+
+    identity: EntraIdentity
+    resource_id: str
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where a manifest says, and by which way. Value `apiKey`, or none. `proxy`: URL of a forward proxy, or empty.
+
+    A proxy that asks for a user gets the values `username` and `password`.
+    """
+
+    url: str
+    ca_bundle: str = ""
+    proxy: str = ""
+    proxy_ca_bundle: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelServer(Server):
+    """One that speaks the OpenAI API."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnthropicServer(Server):
+    """One that speaks Anthropic's API: Anthropic itself, or another."""
+
+
+Account = AnthropicServer | AzureAccount | BedrockAccount | ModelServer
+"""Whose models are listed."""

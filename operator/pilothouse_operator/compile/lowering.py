@@ -1,19 +1,20 @@
 """An LLMProvider's spec → the provider of a snapshot, or what is wrong with it."""
 
 from pilothouse_api.conditions import Problem
-from pilothouse_api.names import UpstreamModel
 from pilothouse_api.resources import urls
 from pilothouse_api.resources.connection import TLS, ConnectionSpec, ProxySpec
 from pilothouse_api.resources.durations import milliseconds
-from pilothouse_api.resources.provider import LLMProviderSpec, ProviderModel
+from pilothouse_api.resources.provider import LLMProviderSpec
 from pilothouse_api.snapshot.providers import Connection, Endpoint, Model, Provider, Proxy
-from pilothouse_api.snapshot.settings import PLAIN, Settings
-from pilothouse_operator.compile import certificates, references
+from pilothouse_operator.compile import certificates, references, settings
 from pilothouse_operator.compile.providers import anthropic, azure_openai, bedrock, openai
 
 
-def lower(spec: LLMProviderSpec) -> Provider | Problem:
-    """Everything of a provider that proxies need but its credential."""
+def lower(spec: LLMProviderSpec, models: dict[str, Model], *, listed: bool) -> Provider | Problem:
+    """Everything of a provider that proxies need but its credential.
+
+    `listed`: whether its account has been, where the manifest asks for that.
+    """
     endpoint = _endpoint(spec)
     if isinstance(endpoint, Problem):
         return endpoint
@@ -23,12 +24,12 @@ def lower(spec: LLMProviderSpec) -> Provider | Problem:
     fault = references.fault(spec)
     if fault is not None:
         return fault
-    settings = PLAIN if spec.bedrock is None else bedrock.settings(spec.bedrock)
     return Provider(
         endpoint=endpoint,
-        models={model.name: _model(model, spec, settings) for model in spec.models},
+        models=models,
+        unlisted=spec.discovery is not None and not listed,
         connection=connection,
-        settings=_set(settings),
+        settings=settings.of_provider(spec),
     )
 
 
@@ -42,19 +43,6 @@ def _endpoint(spec: LLMProviderSpec) -> Endpoint | Problem:
     if spec.anthropic is not None:
         return anthropic.lower(spec.anthropic)
     raise AssertionError("the rules of LLMProviderSpec let no spec through without a kind")
-
-
-def _model(model: ProviderModel, spec: LLMProviderSpec, defaults: Settings) -> Model:
-    return Model(
-        upstream=UpstreamModel(model.upstream_model or model.name),
-        family=model.family,
-        max_output_tokens=model.max_output_tokens,
-        settings=None if spec.bedrock is None else _set(bedrock.settings_of(model, defaults)),
-    )
-
-
-def _set(settings: Settings) -> Settings | None:
-    return None if settings == PLAIN else settings
 
 
 def _connection(spec: ConnectionSpec) -> Connection | Problem:

@@ -77,7 +77,7 @@ def _tapped(spec: LLMProviderSpec, way: Way) -> OwnUse | None:
 
 def _way(spec: LLMProviderSpec) -> Way:
     if spec.bedrock is not None:
-        return bedrock.way(spec.bedrock, spec.models)
+        return bedrock.way(spec.bedrock, spec.models, discovers=spec.discovery is not None)
     if spec.azure_openai is not None:
         return azure_openai.way(spec.azure_openai)
     if spec.openai is not None:

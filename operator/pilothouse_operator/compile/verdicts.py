@@ -13,6 +13,7 @@ from pilothouse_operator.compile.world import Resource, Verdict
 MAX_MESSAGE = 1_024
 """Characters; the API conventions' bound is 32,768, ours keeps a whole status small."""
 
+_PASSED_ON = "until the account is listed, every name is passed on as it is asked"
 _UNSEEN = "not looked at while the resource is not accepted"
 
 
@@ -63,10 +64,41 @@ def of_provider(backend: Backend) -> Verdict:
     facts: dict[str, object] = {} if spec is None else {"kind": spec.kind.value}
     if spec is not None:
         facts["credential"] = {"kind": kind_of(spec).value}
-    if spec is not None and spec.models:
-        facts["models"] = len(spec.models)
-    conditions = (accepted(backend.problems, ignored=reading.ignored), _credentials_ready(backend))
-    return Verdict(generation=reading.resource.generation, conditions=conditions, facts=facts)
+    provider, listing = backend.provider, backend.listing
+    named = provider.models if provider is not None else spec.models if spec is not None else ()
+    if named:
+        facts["models"] = len(named)
+    if listing is not None:
+        facts["discovery"] = {
+            "found": listing.found,
+            "served": listing.served,
+            "excluded": listing.excluded,
+            "unusable": listing.unusable,
+        }
+    conditions = [accepted(backend.problems, ignored=reading.ignored), _credentials_ready(backend)]
+    if "discovery" in reading.resource.spec if spec is None else spec.discovery is not None:
+        conditions.append(_discovered(backend))
+    return Verdict(generation=reading.resource.generation, conditions=tuple(conditions), facts=facts)
+
+
+def _discovered(backend: Backend) -> Condition:
+    kind = ConditionType.DISCOVERED
+    listing, problem = backend.listing, backend.discovered.problem
+    if backend.reading.spec is None:
+        return _condition(kind, ConditionStatus.UNKNOWN, Reason.PENDING, _UNSEEN)
+    if problem is not None:
+        stands = _PASSED_ON if listing is None else "the last list stands until this is mended"
+        found = [problem, Problem(reason=problem.reason, message=stands)]
+        return _condition(kind, ConditionStatus.FALSE, problem.reason, summary(found))
+    if listing is None:
+        message = f"the account has not been listed yet; {_PASSED_ON}"
+        return _condition(kind, ConditionStatus.UNKNOWN, Reason.PENDING, message)
+    left_out = [f"{number} not served: {why}" for why, number in sorted(listing.obstacles.items())]
+    if listing.excluded:
+        left_out.append(f"{listing.excluded} left out by include and exclude")
+    told = [f"{listing.served} of {listing.found} models of the account are served", *left_out]
+    message = summary([Problem(reason=Reason.DISCOVERED, message=text) for text in told])
+    return _condition(kind, ConditionStatus.TRUE, Reason.DISCOVERED, message)
 
 
 def _credentials_ready(backend: Backend) -> Condition:

@@ -10,6 +10,7 @@ from pilothouse_api.names import ProviderKey, Scope
 from pilothouse_api.snapshot.credentials import Credential, ProxyCredential
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.snapshot import Snapshot
+from pilothouse_operator.compile.discovered import Catalogue, Discovered, knows_nothing
 from pilothouse_operator.compile.identities import Address, Grant
 
 
@@ -182,6 +183,9 @@ class Inputs:
     identity: Identity
     scopes: frozenset[Scope]
     """The scopes to build snapshots for: those that some proxy has, or may soon ask for."""
+    discovered: Mapping[ProviderKey, Discovered] = field(default_factory=dict)
+    """Of the providers whose manifest asks for it."""
+    catalogue: Catalogue = knows_nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.secret import Secret
-from pilothouse_api.snapshot.credentials import Basic, Credential, ProxyCredential
+from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Basic, Credential, ProxyCredential
 from pilothouse_operator.compile.identities import Grant
 from pilothouse_operator.compile.world import CredentialState, Reference, SignIn, SignInKind, value_path
 from pilothouse_operator.credentials.reading import Values, described, fault_problem
@@ -69,6 +69,19 @@ class Credentials:
         """What the provider's cloud has issued last, if it is good still."""
         issued = self._broker.read(provider).issued
         return None if issued is None else issued.credential
+
+    def values(self, provider: ProviderKey) -> Mapping[str, Secret] | None:
+        """The last good values that the provider is signed in to with, by field name; None where there are none.
+
+        Beside a static credential, a forward proxy's user and password are among them.
+        """
+        last = self._last_good.get(provider)
+        if last is None or last.application is not None:
+            return None if last is None or last.application is None else last.application.values
+        found = _values(last.credential)
+        if last.proxy is not None:
+            found |= {"username": last.proxy.username, "password": last.proxy.password}
+        return found
 
     def _renew_last_good(self, sign_ins: Mapping[ProviderKey, SignIn]) -> None:
         kept: dict[ProviderKey, _LastGood] = {}
@@ -156,6 +169,22 @@ class Credentials:
         ]
         found = (self._values.stale(reference, FieldPath(field)) for reference, field in named)
         return next((problem for problem in found if problem is not None), None)
+
+
+def _values(credential: Credential | None) -> dict[str, Secret]:
+    """What a static credential was made of."""
+    match credential:
+        case AccessKey():
+            values = {
+                "accessKeyId": Secret(credential.access_key_id),
+                "secretAccessKey": credential.secret_access_key,
+            }
+            token = credential.session_token
+            return values if token is None else {**values, "sessionToken": token}
+        case APIKey():
+            return {"apiKey": credential.key}
+        case _:
+            return {}
 
 
 def _place(fault: Fault, path: str) -> str:

@@ -5,15 +5,20 @@ from dataclasses import dataclass, field
 
 from pilothouse_api.secret import Secret
 from pilothouse_operator.compile.identities import (
+    Account,
     Address,
+    AnthropicServer,
     AWSParameterAddress,
     AWSSecretAddress,
     AWSSession,
+    AzureAccount,
+    BedrockAccount,
     EntraIdentity,
     EntraWay,
     GoogleSecretAddress,
     Grant,
     KeyVaultAddress,
+    ModelServer,
     VaultAddress,
 )
 
@@ -40,6 +45,10 @@ _NAMES = {
     "azureKeyVault": "Azure Key Vault",
     "gcpSecretManager": "Google Secret Manager",
     "vault": "Vault",
+    "bedrock": "Bedrock",
+    "azureResourceManager": "Azure Resource Manager",
+    "modelServer": "the model server",
+    "anthropic": "Anthropic",
 }
 
 
@@ -63,6 +72,19 @@ def of_address(address: Address, sign_in: Mapping[str, Secret]) -> Target:
             return Target(service="gcpSecretManager", where=address.endpoint or address.project)
         case VaultAddress():
             return Target(service="vault", where=address.server)
+
+
+def of_account(account: Account, values: Mapping[str, Secret]) -> Target:
+    """Bedrock counts by account and region, Azure Resource Manager by subscription; a server is one of its own."""
+    match account:
+        case BedrockAccount():
+            return _aws("bedrock", account.endpoint or account.region, values)
+        case AzureAccount():
+            return Target(service="azureResourceManager", where=account.endpoint)
+        case ModelServer():
+            return Target(service="modelServer", where=account.url)
+        case AnthropicServer():
+            return Target(service="anthropic", where=account.url, caller=values.get("apiKey"))
 
 
 def _aws(service: str, where: str, values: Mapping[str, Secret]) -> Target:

@@ -29,7 +29,8 @@ from pilothouse_proxy.pipeline.stream import Stream
 from pilothouse_proxy.ports import FREE, WRITING
 from pilothouse_proxy.quota.estimate import TOKENS_A_BYTE, Measured
 from pilothouse_proxy.quota.reserve import Reservation
-from pilothouse_proxy.routing import retry, table
+from pilothouse_proxy.routing import fit, retry, table
+from pilothouse_proxy.translation import Hub
 
 MAX_REPLY_BYTES = 64 << 20
 """Of a whole answer; embeddings of many texts are the largest."""
@@ -376,7 +377,7 @@ class Flight:
             raise unsigned(target.label, ended=sign_in is not None)
         self._sign_in = sign_in
         try:
-            way, body = _translated(call, served, target.provider)
+            way, body = _translated(call, served, target.provider, self._measured)
             request = target.provider.prepare(
                 endpoint=target.endpoint,
                 base=way.base,
@@ -781,17 +782,27 @@ def _shunned(served: list[runtime.Served | None], now: float) -> int:
     return mask
 
 
-def _translated(call: ports.Call, served: runtime.Served, provider: ports.Provider) -> tuple[ports.Way, bytes]:
+def _translated(
+    call: ports.Call, served: runtime.Served, provider: ports.Provider, measured: Measured
+) -> tuple[ports.Way, bytes]:
     """The first way that can say all of the request, and the request in it.
 
     Raises:
-        GatewayError: none can; the first one's reason is told.
+        GatewayError: the model cannot serve it, or no way can say it; the first one's reason is told.
     """
     refusal: GatewayError | None = None
     call.model = served.model
+    streams = call.peek.stream
+    if served.fit is not None:
+        unfit = served.fit.refusal(call, measured.text_bytes)
+        if unfit is not None:
+            raise unfit
+        streams = streams and served.fit.streams
     for way in served.ways[call.operation]:
-        call.dialect, call.streams = way.dialect, call.peek.stream
+        call.dialect, call.streams = way.dialect, streams
         try:
+            if streams is not call.peek.stream and not isinstance(way.translation, Hub):
+                raise fit.unstreamed()
             provider.check(call)
             return way, way.translation.request(call)
         except GatewayError as error:

@@ -24,6 +24,8 @@ from pilothouse_proxy.quota import estimate
 from pilothouse_proxy.quota.reserve import QuotaExceeded, Reservation
 from pilothouse_proxy.routing import table
 
+_MEASURES = {Shape.OPENAI: estimate.measure, Shape.ANTHROPIC: estimate.measure_members}
+
 OPERATIONS = {
     b"/v1/chat/completions": Operation.CHAT,
     b"/v1/completions": Operation.COMPLETIONS,
@@ -109,7 +111,7 @@ class Pipeline:
         outcome.route, outcome.meters = route.key, route.meters[operation]
         if not route.targets:
             raise GatewayError(Kind.NO_TARGET, f"`{peek.model}` cannot be served now: {route.unusable}")
-        measured = estimate.measure(request.body)
+        measured = _MEASURES[SHAPES.get(operation, Shape.OPENAI)](request.body)
         reservation = self._reserve(active, caller, route, peek, measured, outcome, operation)
         if isinstance(reservation, QuotaExceeded):
             self._over(responder, outcome, reservation)

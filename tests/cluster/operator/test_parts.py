@@ -240,6 +240,37 @@ async def test_status_and_event_tell_users_what_became_of_a_resource(
             await kubectl(control_plane, "wait", "usagequota/q", *wait)
 
 
+async def test_what_was_found_out_about_an_account_is_kept_by_the_server(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    manifest = {
+        "apiVersion": "pilothouse.dev/v1alpha1",
+        "kind": "LLMProvider",
+        "metadata": {"name": "p", "namespace": namespace},
+        "spec": {"openAI": {"baseURL": "http://vllm:8000/v1"}, "discovery": {"include": ["m-*"]}},
+    }
+    await kubectl(control_plane, "apply", "-f-", stdin=json.dumps(manifest))
+    counts = {"found": 5, "served": 3, "excluded": 1, "unusable": 1, "lastSucceeded": "2026-01-01T00:00:00Z"}
+    listed = Condition(
+        type=ConditionType.DISCOVERED, status=ConditionStatus.TRUE, reason=Reason.DISCOVERED, message="3 of 5"
+    )
+    async with connected(control_plane.kubeconfig) as (connection, api):
+        scope = WatchScope(namespaces=(namespace,))
+        fleet = Fleet(control_plane, api, connection, scope, Release(namespace, "rel"))
+        async with running(fleet.source.run(lambda: None), fleet.writer.run()):
+            await until(lambda: fleet.source.world is not None and bool(fleet.source.world.resources))
+            assert fleet.source.world is not None
+            key = ResourceKey(Kind.PROVIDER, namespace, "p")
+            verdict = Verdict(generation=1, conditions=(listed,), facts={"models": 3, "discovery": counts})
+            fleet.writer.update(Observation(world=fleet.source.world, verdicts={key: verdict}, rollouts={}, usage={}))
+            wait = ("--for=condition=Discovered", "--timeout=60s", f"--namespace={namespace}")
+            await kubectl(control_plane, "wait", "llmprovider/p", *wait)
+        found = await asyncio.to_thread(control_plane.get, "llmprovider", "p", f"--namespace={namespace}")
+    assert found["status"]["discovery"] == counts
+    assert found["status"]["models"] == 3
+    assert found["spec"]["discovery"] == {"include": ["m-*"], "interval": "1h"}
+
+
 async def test_an_identical_apply_is_no_write(control_plane: ControlPlane, namespace: str) -> None:
     await kubectl(control_plane, "apply", "-f-", stdin=quota("q", namespace))
     async with connected(control_plane.kubeconfig) as (connection, api):

@@ -31,7 +31,11 @@ def reads(body: bytes, streamed: bool) -> Said:
     else:
         events = [event.data for event in sse.Decoder().feed(body) if event.data]
         assert events[-1] == b"[DONE]"
-        whole = [Completion.model_validate_json(data) for data in events[:-1]]
+        # The SDK's type knows no chunk that does not end the text.
+        open_, ended = b'"finish_reason":null', b'"finish_reason":"stop"'
+        whole = [
+            Completion.model_validate_json(data.replace(b": ", b":").replace(open_, ended)) for data in events[:-1]
+        ]
     texts = [choice.text for part in whole for choice in part.choices if choice.text]
     reasons = [choice.finish_reason for part in whole for choice in part.choices if choice.finish_reason]
     return Said(

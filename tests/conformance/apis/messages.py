@@ -59,12 +59,13 @@ def reads(body: bytes, streamed: bool) -> Said:
     pieces = 1
     if streamed:
         message: Any = None
+        arguments: dict[int, bytes] = {}
         pieces = 0
         for event in sse.Decoder().feed(body):
             if event.data and event.name != b"ping":
                 told = _EVENT.validate_json(event.data)
                 pieces += told.type == "content_block_delta"
-                message = accumulate_event(event=told, current_snapshot=message)
+                message = accumulate_event(event=told, current_snapshot=message, json_bufs=arguments)
     else:
         message = Message.model_validate_json(body)
     usage = message.usage

@@ -1,5 +1,6 @@
 """What the compiler makes of manifests, as written down; and what holds for all of it."""
 
+import dataclasses
 import random
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def shuffled(given: Inputs) -> Inputs:
     namespaces = dict(reversed(given.world.namespaces.items()))
     world = World(resources={key: given.world.resources[key] for key in keys}, namespaces=namespaces)
     credentials = dict(reversed(given.credentials.items()))
-    return Inputs(world=world, credentials=credentials, identity=given.identity, scopes=given.scopes)
+    return dataclasses.replace(given, world=world, credentials=credentials)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -129,6 +129,7 @@ async def replica(root: Path, *, reads: bool = True) -> AsyncIterator[Replica]:
             secrets=directory.secrets,
             stored=beyond.stored,
             broker=beyond.broker,
+            accounts=beyond.accounts,
             callers=directory.callers,
             access=IdentityAccess(),
         ),
@@ -149,6 +150,7 @@ async def replica(root: Path, *, reads: bool = True) -> AsyncIterator[Replica]:
         asyncio.create_task(reconciler.run()),
         asyncio.create_task(beyond.stored.run(reconciler.changed)),
         asyncio.create_task(beyond.broker.run(reconciler.changed, reconciler.renewed)),
+        asyncio.create_task(beyond.accounts.run(reconciler.changed, reconciler.moved)),
     ]
     if reads:
         tasks.append(asyncio.create_task(directory.source.run(reconciler.changed)))

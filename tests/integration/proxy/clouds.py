@@ -6,8 +6,10 @@ from pilothouse_api.snapshot.credentials import AccessKey, APIKey
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
+from pilothouse_api.snapshot.facts import Facts
 from pilothouse_api.snapshot.providers import Connection, Model, Native, Provider
 from pilothouse_api.snapshot.routes import FailureClass, Route, Target, Timeouts
+from pilothouse_api.snapshot.settings import Settings, Surface
 from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
 from tests.integration.proxy.configurations import IDENTITY, QUICK, route
 from tests.simulators import credentials
@@ -17,6 +19,7 @@ DATED = "2024-10-21"
 CLAUDE = "anthropic.claude-3-haiku-20240307-v1:0"
 NOVA = "amazon.nova-pro-v1:0"
 SONNET = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+OPUS = "us.anthropic.claude-opus-5-5"
 
 BEDROCK, AZURE, AZURE_DATED, AZURE_OLD, PLAIN = (
     ProviderKey(f"clouds/{name}") for name in ("bedrock", "azure", "azure-dated", "azure-old", "plain")
@@ -26,7 +29,10 @@ PATIENCE = Timeouts(first_token_ms=3_000, idle_ms=1_000, total_ms=10_000)
 
 
 def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
-    """Models claude, nova, sonnet (Bedrock), gpt, gpt-dated, gpt-old (Azure), plain-* (OpenAI), embed; chat on both."""
+    """A route for each of these models, and `chat`, which is on both.
+
+    Bedrock: claude, whole, nova, sonnet, sonnet-converse, opus. Azure: gpt, gpt-dated, gpt-old, embed. OpenAI: plain-*.
+    """
     connection = Connection(pool_size=pool_size)
     azure_key = APIKey(key=Secret(credentials.AZURE_API_KEY))
     deployments = {
@@ -46,8 +52,11 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
 
     routes = {
         "claude": to(Target(provider=BEDROCK, model="claude"), models=("claude",)),
+        "whole": to(Target(provider=BEDROCK, model="whole"), models=("whole",)),
         "nova": to(Target(provider=BEDROCK, model="nova"), models=("nova",)),
         "sonnet": to(Target(provider=BEDROCK, model="sonnet"), models=("sonnet",)),
+        "sonnet-converse": to(Target(provider=BEDROCK, model="sonnet-converse"), models=("sonnet-converse",)),
+        "opus": to(Target(provider=BEDROCK, model="opus"), models=("opus",)),
         "gpt": to(Target(provider=AZURE, model="gpt-4o"), models=("gpt",)),
         "dated": to(Target(provider=AZURE_DATED, model="gpt-4o"), models=("gpt-dated",)),
         "old": to(Target(provider=AZURE_OLD, model="gpt-4o"), models=("gpt-old",)),
@@ -75,8 +84,13 @@ def configuration(simulators: Simulators, *, pool_size: int = 32) -> Snapshot:
                 endpoint=BedrockEndpoint(url=simulators.bedrock_url, region="us-east-1"),
                 models={
                     "claude": Model(upstream=UpstreamModel(CLAUDE)),
+                    "whole": Model(upstream=UpstreamModel(CLAUDE), facts=Facts(streaming=False)),
                     "nova": Model(upstream=UpstreamModel(NOVA)),
                     "sonnet": Model(upstream=UpstreamModel(SONNET)),
+                    "sonnet-converse": Model(
+                        upstream=UpstreamModel(SONNET), settings=Settings(surface=Surface.CONVERSE)
+                    ),
+                    "opus": Model(upstream=UpstreamModel(OPUS)),
                 },
                 connection=connection,
                 native=OPEN,

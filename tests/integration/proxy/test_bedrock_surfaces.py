@@ -1,4 +1,4 @@
-"""The OpenAI SDK through a proxy to each of Bedrock's APIs, and what the manifest can set of a model."""
+"""The SDKs of OpenAI and Anthropic through a proxy to each of Bedrock's APIs, and what the manifest can set."""
 
 import json
 from collections.abc import Iterator
@@ -21,12 +21,14 @@ from tests.integration.proxy.control import ControlServer
 from tests.integration.proxy.process import Process, process
 from tests.simulators import credentials
 from tests.simulators.bedrock.guardrails import BLOCKED
+from tests.simulators.bedrock.invoke import claude  # noqa: F401 -- loaded before a request waits for it
 from tests.simulators.fleet import Simulators
 
 SIGNED, KEYED, PASSING = (ProviderKey(f"clouds/{name}") for name in ("signed", "keyed", "passing"))
 API_KEY = "ABSK-of-the-proxy-0123456789"
 GUARDRAIL = Guardrail(identifier="gr1a2b3c4d5e", version="3", trace="enabled")
 GPT, GPT_OSS, NOVA = "global.openai.gpt-5.6", "openai.gpt-oss-120b-1:0", "amazon.nova-pro-v1:0"
+SONNET, OPUS = "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.anthropic.claude-opus-5-5"
 LLAMA = "us.meta.llama3-3-70b-instruct-v1:0"
 ROUTER = "arn:aws:bedrock:us-east-1:123456789012:default-prompt-router/amazon.nova:1"
 MODELS = {
@@ -39,7 +41,11 @@ MODELS = {
     "fast": Model(upstream=UpstreamModel(NOVA), settings=Settings(latency="optimized", service_tier="flex")),
     "guarded": Model(upstream=UpstreamModel(NOVA), settings=Settings(guardrail=GUARDRAIL)),
     "llama": Model(upstream=UpstreamModel(LLAMA)),
-    "sonnet": Model(upstream=UpstreamModel("us.anthropic.claude-sonnet-4-5-20250929-v1:0")),
+    "sonnet": Model(upstream=UpstreamModel(SONNET)),
+    "sonnet-converse": Model(upstream=UpstreamModel(SONNET), settings=Settings(surface=Surface.CONVERSE)),
+    "opus": Model(upstream=UpstreamModel(OPUS)),
+    "opus-invoke": Model(upstream=UpstreamModel(OPUS), settings=Settings(surface=Surface.INVOKE)),
+    "opus-mantle": Model(upstream=UpstreamModel(OPUS), settings=Settings(surface=Surface.MANTLE_ANTHROPIC)),
     "routed": Model(upstream=UpstreamModel(ROUTER)),
 }
 HELLO: Any = [{"role": "user", "content": "Hello there"}]
@@ -105,6 +111,17 @@ def client(simulators: Simulators, shared_client: openai.OpenAI) -> openai.OpenA
     return shared_client
 
 
+@pytest.fixture(scope="module")
+def shared_messages(proxy: Process) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=f"http://127.0.0.1:{proxy.port}", api_key=KEY, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def messages(client: openai.OpenAI, shared_messages: anthropic.Anthropic) -> anthropic.Anthropic:
+    return shared_messages
+
+
 def chat(client: openai.OpenAI, model: str, content: str = "Hello there", **more: Any) -> Any:
     return client.chat.completions.create(model=model, messages=[{"role": "user", "content": content}], **more)
 
@@ -143,6 +160,50 @@ def test_each_surface_is_reached_by_signature_and_by_api_key(
     chunks = streamed(client, sign_in + model)
     assert (finish(chunks), chunks[-1].usage.completion_tokens > 0) == ("stop", True)
     assert [target.removesuffix("-stream") for target in targets(simulators)] == [path, path]
+
+
+OPUS_PATH, SONNET_PATH = f"/model/{OPUS}", f"/model/{SONNET.replace(':', '%3A')}"
+
+
+@pytest.mark.parametrize(
+    ("model", "whole", "stream"),
+    [
+        ("opus", "/anthropic/v1/messages", "/anthropic/v1/messages"),
+        ("opus-mantle", "/anthropic/v1/messages", "/anthropic/v1/messages"),
+        ("opus-invoke", f"{OPUS_PATH}/invoke", f"{OPUS_PATH}/invoke-with-response-stream"),
+        ("sonnet", f"{SONNET_PATH}/invoke", f"{SONNET_PATH}/invoke-with-response-stream"),
+        ("sonnet-converse", f"{SONNET_PATH}/converse", f"{SONNET_PATH}/converse-stream"),
+    ],
+)
+@pytest.mark.parametrize("sign_in", ["", "keyed-"])
+def test_claude_is_asked_by_its_clients_as_the_surface_says(
+    messages: anthropic.Anthropic, simulators: Simulators, model: str, whole: str, stream: str, sign_in: str
+) -> None:
+    asked: Any = {"model": sign_in + model, "max_tokens": 512, "messages": HELLO}
+    answer = messages.messages.create(**asked)
+    assert (answer.stop_reason, answer.usage.output_tokens > 0) == ("end_turn", True)
+    with messages.messages.stream(**asked) as told:
+        assert told.get_final_message().content[-1].to_dict() == answer.content[-1].to_dict()
+    assert targets(simulators) == [whole, stream]
+
+
+@pytest.mark.parametrize(
+    ("model", "whole", "stream"),
+    [
+        ("opus", f"{OPUS_PATH}/converse", f"{OPUS_PATH}/converse-stream"),
+        ("opus-invoke", f"{OPUS_PATH}/invoke", f"{OPUS_PATH}/invoke-with-response-stream"),
+        ("opus-mantle", "/anthropic/v1/messages", "/anthropic/v1/messages"),
+        ("sonnet", f"{SONNET_PATH}/converse", f"{SONNET_PATH}/converse-stream"),
+    ],
+)
+def test_clients_of_chat_reach_claude_by_its_own_body_where_the_manifest_says_so(
+    client: openai.OpenAI, simulators: Simulators, model: str, whole: str, stream: str
+) -> None:
+    answer = chat(client, model, 'call get_weather {"city": "Oslo"}', tools=[WEATHER])
+    assert json.loads(answer.choices[0].message.tool_calls[0].function.arguments) == {"city": "Oslo"}
+    chunks = streamed(client, model)
+    assert (finish(chunks), chunks[-1].usage.completion_tokens > 0) == ("stop", True)
+    assert targets(simulators) == [whole, stream]
 
 
 def test_what_a_surface_does_not_take_goes_through_converse(client: openai.OpenAI, simulators: Simulators) -> None:

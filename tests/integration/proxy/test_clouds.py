@@ -144,6 +144,15 @@ def test_the_stream_is_that_of_the_provider_itself(
     assert through == direct
 
 
+def test_a_model_that_does_not_stream_is_asked_for_the_whole_and_told_as_a_stream(
+    client: openai.OpenAI, simulators: Simulators
+) -> None:
+    chunks = list(client.chat.completions.create(model="whole", messages=HELLO, stream=True))
+    assert chunks[-1].choices[0].finish_reason == "stop"
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert [record.operation for record in simulators.controls.recorder.records] == ["Converse"]
+
+
 def test_a_version_of_azure_that_knows_no_stream_options_streams_all_the_same(client: openai.OpenAI) -> None:
     chunks = list(client.chat.completions.create(model="gpt-old", messages=HELLO, stream=True))
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)

@@ -240,6 +240,8 @@ async def test_the_list_of_models_is_told_in_the_shape_of_the_client() -> None:
         "created_at": "2026-01-01T00:00:00Z",
         "type": "model",
         "lifecycle": "active",
+        "max_input_tokens": None,
+        "max_tokens": None,
     }
     assert (document["has_more"], document["first_id"], document["last_id"]) == (False, "b", "c")
     assert empty.json == {"data": [], "has_more": False, "first_id": None, "last_id": None}

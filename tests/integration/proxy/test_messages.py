@@ -1,4 +1,7 @@
-"""Anthropic's unmodified SDK through a proxy to the simulated Bedrock."""
+"""Anthropic's unmodified SDK through a proxy to the simulated Bedrock.
+
+Claude is asked as it is: through InvokeModel, or through Messages where that is spoken; the rest through Converse.
+"""
 
 import itertools
 import json
@@ -14,11 +17,21 @@ from tests.integration.proxy.configurations import KEY
 from tests.integration.proxy.control import ControlServer
 from tests.integration.proxy.process import Process, process
 from tests.integration.proxy.test_clouds import png
+from tests.simulators.bedrock.invoke import claude  # noqa: F401 -- loaded before a request waits for it
 from tests.simulators.faults import Fault, Kind, Provider
 from tests.simulators.fleet import Simulators
 
 POOL_SIZES = itertools.count(64)
-MODELS = ("claude", "nova", "sonnet")
+AS_IT_IS = {
+    "claude": ("claude-3-haiku-20240307", "/model/anthropic.claude-3-haiku-20240307-v1%3A0/invoke"),
+    "sonnet": ("claude-sonnet-4-5-20250929", "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/invoke"),
+    "opus": ("claude-opus-5-5", "/anthropic/v1/messages"),
+}
+TRANSLATED = {
+    "nova": "/model/amazon.nova-pro-v1%3A0/converse",
+    "sonnet-converse": "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse",
+}
+MODELS = (*AS_IT_IS, *TRANSLATED)
 HELLO: Any = [{"role": "user", "content": "Hello there"}]
 ASKED: Any = {"system": "Be brief.", "messages": HELLO, "max_tokens": 100}
 WEATHER: Any = {
@@ -72,24 +85,71 @@ def comparable(message: Any) -> Any:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def targets(simulators: Simulators) -> list[str]:
+    return [record.request.target.decode() for record in simulators.controls.recorder.records]
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_message(client: anthropic.Anthropic, model: str) -> None:
     message = client.messages.create(model=model, **ASKED)
-    assert (message.role, message.type, message.stop_reason, message.model) == (
-        "assistant", "message", "end_turn", model,
-    )  # fmt: skip
+    assert (message.role, message.type, message.stop_reason) == ("assistant", "message", "end_turn")
     assert "Hello there" in text_of(message)
     assert message.usage.input_tokens > 0
     assert message.usage.output_tokens > 0
     assert message._request_id is not None
-    assert message.id == f"msg_{message._request_id}"
 
 
-def test_the_older_version_takes_sampling_parameters_and_the_newer_one_does_not(client: anthropic.Anthropic) -> None:
+@pytest.mark.parametrize("model", AS_IT_IS)
+def test_what_passes_as_it_is_tells_the_providers_names(
+    client: anthropic.Anthropic, simulators: Simulators, model: str
+) -> None:
+    reported, target = AS_IT_IS[model]
+    message = client.messages.create(model=model, **ASKED)
+    assert (message.id.startswith("msg_bdrk_"), message.model) == (True, reported)
+    assert targets(simulators) == [target]
+
+
+@pytest.mark.parametrize("model", TRANSLATED)
+def test_what_is_translated_tells_the_clients(client: anthropic.Anthropic, simulators: Simulators, model: str) -> None:
+    message = client.messages.create(model=model, **ASKED)
+    assert (message.id, message.model) == (f"msg_{message._request_id}", model)
+    assert targets(simulators) == [TRANSLATED[model]]
+
+
+@pytest.mark.parametrize("model", TRANSLATED)
+def test_the_older_version_takes_sampling_parameters_and_the_newer_one_does_not(
+    client: anthropic.Anthropic, model: str
+) -> None:
     body = {"temperature": 0.5}
-    assert client.messages.create(model="claude", **ASKED, extra_headers=OLD, extra_body=body).content
+    assert client.messages.create(model=model, **ASKED, extra_headers=OLD, extra_body=body).content
     with pytest.raises(anthropic.BadRequestError, match="temperature"):
-        client.messages.create(model="claude", **ASKED, extra_body=body)
+        client.messages.create(model=model, **ASKED, extra_body=body)
+
+
+def test_invoke_model_has_a_version_of_its_own(client: anthropic.Anthropic) -> None:
+    for headers in ({}, OLD):
+        message = client.messages.create(
+            model="claude", **ASKED, extra_headers=headers, extra_body={"temperature": 0.5}
+        )
+        assert "temperature=0.5" in text_of(message)
+
+
+def test_messages_of_bedrock_has_the_version_that_the_client_names(
+    client: anthropic.Anthropic, simulators: Simulators
+) -> None:
+    for headers in ({}, OLD):
+        client.messages.create(model="opus", **ASKED, extra_headers=headers)
+    sent = [record.request.header(b"anthropic-version") for record in simulators.controls.recorder.records]
+    assert sent == [b"2026-10-21", b"2023-06-01"]
+
+
+def test_betas_go_where_each_way_has_them(client: anthropic.Anthropic, simulators: Simulators) -> None:
+    betas = {"anthropic-beta": "interleaved-thinking-2025-05-14,context-1m-2025-08-07"}
+    client.messages.create(model="sonnet", **ASKED, extra_headers=betas)
+    client.messages.create(model="opus", **ASKED, extra_headers=betas)
+    invoked, passed = (record.request for record in simulators.controls.recorder.records)
+    assert json.loads(invoked.body)["anthropic_beta"] == betas["anthropic-beta"].split(",")
+    assert passed.header(b"anthropic-beta") == betas["anthropic-beta"].encode()
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -128,7 +188,7 @@ def test_tools_and_their_results(client: anthropic.Anthropic, model: str) -> Non
     assert "rain at 0" in text_of(second)
 
 
-@pytest.mark.parametrize("model", ["claude", "sonnet"])
+@pytest.mark.parametrize("model", ["claude", "sonnet", "sonnet-converse"])
 def test_streamed_calls_of_tools(client: anthropic.Anthropic, model: str) -> None:
     request: Any = {
         "model": model,
@@ -144,20 +204,22 @@ def test_streamed_calls_of_tools(client: anthropic.Anthropic, model: str) -> Non
     assert together.stop_reason == "tool_use"
 
 
-def test_a_picture_arrives(client: anthropic.Anthropic) -> None:
+@pytest.mark.parametrize("model", MODELS)
+def test_a_picture_arrives(client: anthropic.Anthropic, model: str) -> None:
     data = png(8, 8).partition(",")[2]
     content: Any = [
         {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}},
         {"type": "text", "text": "What is this?"},
     ]
-    message = client.messages.create(model="claude", messages=[{"role": "user", "content": content}], max_tokens=100)
+    message = client.messages.create(model=model, messages=[{"role": "user", "content": content}], max_tokens=100)
     assert "images=1" in text_of(message)
 
 
+@pytest.mark.parametrize("model", ["sonnet", "sonnet-converse"])
 @pytest.mark.parametrize("wish", ["reasoning", "redacted"])
-def test_thinking_comes_signed_and_goes_back_as_it_came(client: anthropic.Anthropic, wish: str) -> None:
+def test_thinking_comes_signed_and_goes_back_as_it_came(client: anthropic.Anthropic, model: str, wish: str) -> None:
     asked: Any = {
-        "model": "sonnet",
+        "model": model,
         "max_tokens": 4_096,
         "thinking": {"type": "enabled", "budget_tokens": 1_024},
         "tools": [WEATHER],
@@ -227,12 +289,25 @@ def test_an_unknown_model_is_a_not_found_error(client: anthropic.Anthropic) -> N
     assert raised.value.type == "not_found_error"
 
 
-def test_what_bedrock_cannot_do_is_refused_by_the_client_s_own_name(client: anthropic.Anthropic) -> None:
+def test_what_converse_cannot_do_is_refused_by_the_client_s_own_name(
+    client: anthropic.Anthropic, simulators: Simulators
+) -> None:
     tool: Any = {"type": "web_search_20260209", "name": "web_search"}
     with pytest.raises(anthropic.BadRequestError, match=r"tools\[0\].type"):
-        client.messages.create(model="claude", tools=[tool], **ASKED)
+        client.messages.create(model="nova", tools=[tool], **ASKED)
     with pytest.raises(anthropic.BadRequestError, match=r"output_config\.effort"):
-        client.messages.create(model="claude", output_config={"effort": "high"}, **ASKED)
+        client.messages.create(model="nova", output_config={"effort": "high"}, **ASKED)
+    assert targets(simulators) == []
+
+
+def test_what_claude_cannot_do_is_refused_in_its_own_words(client: anthropic.Anthropic) -> None:
+    for model in ("claude", "sonnet"):
+        with pytest.raises(
+            anthropic.BadRequestError, match=r"output_config\.effort: `high` is not supported by claude-"
+        ):
+            client.messages.create(model=model, output_config={"effort": "high"}, **ASKED)
+    with pytest.raises(anthropic.BadRequestError, match="temperature: Extra inputs are not permitted"):
+        client.messages.create(model="opus", **ASKED, extra_body={"temperature": 0.5})
 
 
 @pytest.mark.parametrize(

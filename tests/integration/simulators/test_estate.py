@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from azure.identity import WorkloadIdentityCredential
 from azure.keyvault.secrets import SecretClient
 
 from tests.cluster.estate import Estate, simulated_estate
+from tests.simulators.azure_openai.resource_manager import RESOURCE_ID
 from tests.simulators.estate import fleet as estates
 from tests.simulators.estate.pod import OPERATOR_ROLE
 
@@ -174,3 +176,28 @@ def test_a_revoked_key_opens_nothing(estate: Estate) -> None:
     models = openai.OpenAI(base_url=estate.clouds.openai, api_key=made["apiKey"], max_retries=0)
     with models, pytest.raises(openai.AuthenticationError):
         models.models.list()
+
+
+def test_a_session_lists_the_account_unless_it_is_narrowed_to_models(estate: Estate) -> None:
+    """What proxies get opens no list: the operator asks as itself."""
+    wide = client("bedrock", estate.clouds.bedrock, session(estate))
+    assert wide.list_foundation_models()["modelSummaries"]
+    statement = {"Effect": "Allow", "Action": "bedrock:InvokeModel", "Resource": ["*"]}
+    narrow = session(estate, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    assert refusal(client("bedrock", estate.clouds.bedrock, narrow).list_foundation_models) == "AccessDeniedException"
+
+
+def listed(estate: Estate, token: str) -> Any:
+    url = f"{estate.at['resourceManager']}{RESOURCE_ID}/deployments?api-version=2025-09-01"
+    request = urllib.request.Request(url, headers={"authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return json.load(answer)
+
+
+def test_a_workload_lists_the_deployments_with_a_token_for_the_resource_manager(estate: Estate) -> None:
+    with workload(estate) as credential:
+        given = credential.get_token("https://management.azure.com/.default").token
+        other = credential.get_token("https://cognitiveservices.azure.com/.default").token
+    assert "gpt-4o" in [one["name"] for one in listed(estate, given)["value"]]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        listed(estate, other)

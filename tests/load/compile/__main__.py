@@ -12,9 +12,11 @@ from typing import Any
 
 from pilothouse_api.names import GATEWAY_SCOPE, sidecar_scope
 from pilothouse_api.snapshot import canonical
+from pilothouse_operator.compile.accounts import accounts
 from pilothouse_operator.compile.compiler import compile_world
 from pilothouse_operator.compile.sign_ins import sign_ins
 from pilothouse_operator.compile.world import IdentityAccess, Inputs, Kind, Resource, ResourceKey
+from pilothouse_operator.discovery import catalogue
 from tests.worlds import gathered
 
 PROVIDERS = 100
@@ -97,7 +99,7 @@ def world() -> Inputs:
         f"team-{number}": {"llm": "allowed", "tier": "gold" if number % 2 else "silver"} for number in range(NAMESPACES)
     }
     scopes = [GATEWAY_SCOPE, *(sidecar_scope(f"team-{number}") for number in range(SIDECAR_SCOPES))]
-    return gathered(resources, namespaces, scopes=scopes)
+    return gathered(resources, namespaces, scopes=scopes, catalogue=catalogue.facts)
 
 
 def round_ms() -> tuple[float, int]:
@@ -106,6 +108,7 @@ def round_ms() -> tuple[float, int]:
     gc.collect()
     began = time.perf_counter()
     sign_ins(given.world, IdentityAccess())
+    accounts(given.world)
     compiled = compile_world(given)
     encoded = [canonical.encode(snapshot) for snapshot in compiled.snapshots.values()]
     versions = {canonical.version(snapshot) for snapshot in encoded}

@@ -12,10 +12,8 @@ from tests.simulators.answers import Whole
 from tests.simulators.wire.replies import Headers
 
 REQUEST_ID: Final = f"req_{answers.RUN}{answers.SLOT}"
-HEADERS: Final[Headers] = [
-    ("request-id", REQUEST_ID),
-    ("anthropic-organization-id", "00000000-0000-4000-8000-000000000000"),
-]
+HEADERS: Final[Headers] = [("request-id", REQUEST_ID)]
+ORGANIZATION: Final = b"anthropic-organization-id: 00000000-0000-4000-8000-000000000000\r\n"
 
 STATUSES: Final[Mapping[str, int]] = {
     "invalid_request_error": 400,

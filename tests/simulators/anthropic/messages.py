@@ -22,10 +22,19 @@ _STOPS: Final[Mapping[Ended, str]] = {
 }
 _CHOICES: Final = {"any": Choice.ANY, "none": Choice.NONE, "tool": Choice.NAMED}
 _ARGUMENT_PIECE: Final = 16
-_MESSAGE_ID: Final = f"msg_{answers.RUN}{answers.SLOT}"
+_ID: Final = f"{answers.RUN}{answers.SLOT}"
 _REFUSED: Final = "The request could enable cyber harm."
 
 Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaker:
+    """Who answers: the provider, the model as the client called it, and the mark in what ids it gives."""
+
+    provider: str
+    model: str
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +43,14 @@ class Said:
 
     speech: Speech
     model: AnthropicModel
+    speaker: Speaker
     shows: bool
     """Whether thinking comes as text."""
     input_tokens: int
     caching: Caching
 
 
-def prompt(body: Mapping[str, Any], *, model: AnthropicModel) -> Prompt:
+def prompt(body: Mapping[str, Any], *, model: AnthropicModel, speaker: Speaker) -> Prompt:
     """What a checked request asks."""
     turns = body["messages"]
     blocks = [block for turn in turns for block in turn["content"]]
@@ -50,8 +60,8 @@ def prompt(body: Mapping[str, Any], *, model: AnthropicModel) -> Prompt:
     output = (body.get("output_config") or {}).get("format") or {}
     inner = [one for block in blocks if block["type"] == "tool_result" for one in _inner(block)]
     return Prompt(
-        provider="anthropic",
-        model=model.id,
+        provider=speaker.provider,
+        model=speaker.model,
         text="\n".join(block["text"] for block in last if block["type"] == "text"),
         turns=sum(1 for turn in turns if turn["role"] != "system"),
         system="\n".join(block["text"] for block in (*body["system"], *_instructions(turns))),
@@ -116,7 +126,7 @@ def events(said: Said) -> list[Event]:
         told.append({"type": "content_block_start", "index": index, "content_block": empty})
         told += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
         told.append({"type": "content_block_stop", "index": index})
-    told.append({"type": "message_delta", "delta": _end(said), "usage": _cumulative(said)})
+    told.append({"type": "message_delta", "delta": _end(said), "usage": cumulative(said)})
     return [*told, {"type": "message_stop"}]
 
 
@@ -129,7 +139,7 @@ def sse(told: Sequence[Event]) -> list[tuple[str, bytes]]:
 
 
 def _envelope(said: Said) -> dict[str, Any]:
-    return {"id": _MESSAGE_ID, "type": "message", "role": "assistant", "model": said.model.id}
+    return {"id": f"msg_{said.speaker.mark}{_ID}", "type": "message", "role": "assistant", "model": said.model.id}
 
 
 def _blocks(said: Said) -> list[dict[str, Any]]:
@@ -145,7 +155,7 @@ def _blocks(said: Said) -> list[dict[str, Any]]:
     if spoken.pieces:
         blocks.append({"type": "text", "text": spoken.text})
     for number, (name, arguments) in enumerate(spoken.calls):
-        call = f"toolu_{answers.RUN}{answers.SLOT}{number:02d}"
+        call = f"toolu_{said.speaker.mark}{_ID}{number:02d}"
         blocks.append({"type": "tool_use", "id": call, "name": name, "input": dict(arguments)})
     return blocks
 
@@ -173,7 +183,8 @@ def _end(said: Said) -> dict[str, Any]:
     return {"stop_reason": reason, "stop_sequence": said.speech.stop_sequence, "stop_details": details}
 
 
-def _cumulative(said: Said) -> dict[str, Any]:
+def cumulative(said: Said) -> dict[str, Any]:
+    """The counts of tokens as they stand at the end."""
     caching, spoken = said.caching, said.speech
     written = sum(caching.written.values())
     return {
@@ -191,4 +202,4 @@ def _usage(said: Said) -> dict[str, Any]:
         "ephemeral_5m_input_tokens": written.get("5m", 0),
         "ephemeral_1h_input_tokens": written.get("1h", 0),
     }
-    return {**_cumulative(said), "cache_creation": by_ttl, "service_tier": "standard"}
+    return {**cumulative(said), "cache_creation": by_ttl, "service_tier": "standard"}

@@ -1,21 +1,19 @@
-"""One request to Anthropic's API, top to bottom."""
+"""One request to Anthropic's API, or to one of its kind, top to bottom."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from tests.simulators import answers, faults, speech
+from tests.simulators import answers, faults
 from tests.simulators.answers import Answer, Whole
-from tests.simulators.anthropic import caching, checks, errors, listing, messages
-from tests.simulators.anthropic.caching import Caching, PromptCache
+from tests.simulators.anthropic import answering, caching, checks, errors, listing, messages
+from tests.simulators.anthropic.caching import PromptCache
 from tests.simulators.anthropic.errors import BadRequest
 from tests.simulators.anthropic.messages import Said
+from tests.simulators.anthropic.surface import COUNT_TOKENS, ONE_MODEL, Own, Surface
 from tests.simulators.anthropic.voice import VOICE
 from tests.simulators.controls import Controls
 from tests.simulators.limits import Admission
@@ -24,38 +22,21 @@ from tests.simulators.recorder import Record
 from tests.simulators.wire.replies import Reply
 from tests.simulators.wire.server import Request
 
-NAME: Final = "anthropic"
 PREFIX: Final = b"/anthropic"
-MESSAGES: Final = "messages"
-COUNT_TOKENS: Final = "count_tokens"
-MODELS: Final = "models"
-_OPERATIONS: Final = {
-    b"/v1/messages": (b"POST", MESSAGES),
-    b"/v1/messages/count_tokens": (b"POST", COUNT_TOKENS),
-    b"/v1/models": (b"GET", MODELS),
-}
-_ONE_MODEL: Final = b"/v1/models/"
-_LIMITS: Final = ("requests", "tokens", "input-tokens", "output-tokens")
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    body: Mapping[str, Any]
-    model: AnthropicModel
-    operation: str
 
 
 class AnthropicService:
     """Answers requests below `/anthropic`; what can be changed is in `controls`."""
 
-    def __init__(self, controls: Controls) -> None:
+    def __init__(self, controls: Controls, surface: Surface | None = None) -> None:
         self._controls = controls
+        self._surface: Surface = surface or Own(controls)
         self._cache = PromptCache()
         self._generation = controls.generation
 
     def __call__(self, request: Request) -> Reply:
         controls = self._controls
-        record = controls.recorder.open(NAME, request)
+        record = controls.recorder.open(self._surface.name, request)
         if self._generation != controls.generation:
             self._generation = controls.generation
             self._cache = PromptCache()
@@ -66,11 +47,12 @@ class AnthropicService:
 
     def _reply(self, request: Request, record: Record) -> tuple[Reply, int]:
         path = request.path.removeprefix(PREFIX)
-        method, operation = _OPERATIONS.get(path, (b"GET", MODELS) if path.startswith(_ONE_MODEL) else (b"", ""))
+        known = ONE_MODEL if path.startswith(ONE_MODEL) else path
+        method, operation = self._surface.operations.get(known, (b"", ""))
         if method != request.method:
             return self._sent(errors.answer("not_found_error", "Not Found"))
         record.operation = operation
-        credential = self._credential(request)
+        credential = self._surface.credential(request)
         if isinstance(credential, Whole):
             return self._sent(credential)
         record.credential = credential
@@ -86,21 +68,10 @@ class AnthropicService:
             return self._sent(self._listed(request, path))
         return self._considered(request, record, operation, version)
 
-    def _credential(self, request: Request) -> str | Whole:
-        """The name of the caller's key, sent in either of two headers."""
-        key = (request.header(b"x-api-key") or b"").decode("latin-1")
-        if not key:
-            scheme, _, bearer = (request.header(b"authorization") or b"").decode("latin-1").partition(" ")
-            key = bearer if scheme == "Bearer" else ""
-        name = self._controls.keys.anthropic.get(key)
-        if name is not None:
-            return name
-        return errors.answer("authentication_error", "invalid x-api-key" if key else "x-api-key header is required")
-
     def _listed(self, request: Request, path: bytes) -> Whole:
-        models = self._controls.models.anthropic
-        if path.startswith(_ONE_MODEL):
-            name = unquote(path.removeprefix(_ONE_MODEL).decode("latin-1"))
+        models = self._surface.models()
+        if path.startswith(ONE_MODEL):
+            name = unquote(path.removeprefix(ONE_MODEL).decode("latin-1"))
             if name not in models:
                 return errors.answer("not_found_error", f"model: {name}")
             return _json(listing.info(models[name]))
@@ -117,12 +88,15 @@ class AnthropicService:
         if not isinstance(name, str):
             return self._sent(errors.answer("invalid_request_error", "model: Field required"))
         record.model = name
-        model = controls.models.anthropic.get(name)
+        model = self._surface.models().get(name)
         if model is None:
             return self._sent(errors.answer("not_found_error", f"model: {name}"))
         streamed = body.get("stream") is True
-        fault = controls.faults.take(provider=NAME, model=name, operation=operation, streamed=streamed, request=request)
-        extra = answers.date(controls.now())
+        provider = self._surface.name
+        fault = controls.faults.take(
+            provider=provider, model=name, operation=operation, streamed=streamed, request=request
+        )
+        extra = self._surface.lines()
         if fault is not None:
             record.fault = fault.kind.value
             replaced = faults.instead(fault, VOICE, extra=extra)
@@ -132,8 +106,8 @@ class AnthropicService:
         if isinstance(prepared, Whole):
             return self._sent(prepared)
         answer, admission = prepared
-        extra += _limit_headers(admission, controls.now())
-        pace = controls.pacing.of(NAME, model.id)
+        extra += self._surface.limit_headers(admission, controls.now())
+        pace = controls.pacing.of(provider, name)
         if fault is not None:
             return faults.spoiled(fault, answer, voice=VOICE, pace=pace, extra=extra), answer.status
         return faults.paced(answer, pace=pace, extra=extra), answer.status
@@ -141,78 +115,35 @@ class AnthropicService:
     def _prepared(
         self, body: Any, model: AnthropicModel, operation: str, version: str
     ) -> tuple[Answer, Admission] | Whole:
-        controls = self._controls
+        surface, name, now = self._surface, body["model"], self._controls.now()
         try:
-            check = checks.count if operation == COUNT_TOKENS else checks.message
-            asked = _Asked(check(body, model=model, version=version), model, operation)
-            tokens = caching.input_tokens(asked.body)
-            if operation == MESSAGES:
-                _fits(asked, tokens)
+            if operation == COUNT_TOKENS:
+                counted = caching.input_tokens(checks.count(body, model=model, version=version))
+                asked, reserve = None, 0
+            else:
+                asked = answering.asked(body, model=model, version=version)
+                counted, reserve = asked.tokens, asked.tokens + body["max_tokens"]
         except BadRequest as problem:
             return errors.answer("invalid_request_error", str(problem))
-        reserve = 0 if operation == COUNT_TOKENS else tokens + asked.body["max_tokens"]
-        admission = controls.limits.admit(NAME, model.id, tokens=reserve, now=controls.now())
+        admission = self._controls.limits.admit(surface.name, name, tokens=reserve, now=now)
         if admission.refused is not None:
-            return _throttled(admission, controls.now())
-        if operation == COUNT_TOKENS:
-            return _json({"input_tokens": tokens}), admission
-        return self._answer(asked, tokens), admission
-
-    def _answer(self, asked: _Asked, tokens: int) -> Answer:
-        body, model = asked.body, asked.model
-        cached = Caching()
-        if model.cache_min_tokens is not None:
-            now = self._controls.now()
-            cached = self._cache.account(body, model=model.id, min_tokens=model.cache_min_tokens, now=now)
-        prompt = messages.prompt(body, model=model)
-        display = (body.get("thinking") or {}).get("display")
-        said = Said(
-            speech=speech.speak(prompt),
-            model=model,
-            shows=display == "summarized" or (display is None and not model.omits_thinking),
-            input_tokens=tokens,
-            caching=cached,
-        )
-        if body.get("stream"):
-            head = [("content-type", "text/event-stream; charset=utf-8"), *errors.HEADERS]
-            return answers.stream(200, head, messages.sse(messages.events(said)))
-        return _json(messages.message(said))
+            return surface.throttled(admission, now)
+        if asked is None:
+            return _json({"input_tokens": counted}), admission
+        said = answering.said(asked, cache=self._cache, speaker=surface.speaker(name), now=now)
+        return _answer(said, streamed=body.get("stream") is True), admission
 
     def _sent(self, answer: Whole) -> tuple[Reply, int]:
-        return faults.sent(answer, extra=answers.date(self._controls.now()))
+        return faults.sent(answer, extra=self._surface.lines())
 
 
-def _fits(asked: _Asked, tokens: int) -> None:
-    window, limit = asked.model.context_window, asked.body["max_tokens"]
-    if tokens > window:
-        raise BadRequest(f"prompt is too long: {tokens} tokens > {window} maximum")
-    if tokens + limit > window:
-        raise BadRequest(
-            f"input length and `max_tokens` exceed context limit: {tokens} + {limit} > {window}, decrease input length "
-            "or `max_tokens` and try again"
-        )
+def _answer(said: Said, *, streamed: bool) -> Answer:
+    if streamed:
+        head = [("content-type", "text/event-stream; charset=utf-8"), *errors.HEADERS]
+        return answers.stream(200, head, messages.sse(messages.events(said)))
+    return _json(messages.message(said))
 
 
 def _json(payload: Any) -> Whole:
     headers = [("content-type", "application/json"), *errors.HEADERS]
     return answers.whole(200, headers, msgspec.json.encode(payload))
-
-
-def _throttled(admission: Admission, now: float) -> Whole:
-    message = f"This request would exceed your organization's rate limit of {admission.refused} per minute."
-    answer = errors.answer("rate_limit_error", message)
-    answer.head += b"retry-after: %d\r\n" % admission.reset_s + _limit_headers(admission, now)
-    return answer
-
-
-def _limit_headers(admission: Admission, now: float) -> bytes:
-    """https://platform.claude.com/docs/en/api/rate-limits: when a limit is whole again is a time of RFC 3339."""
-    reset = datetime.fromtimestamp(now + admission.reset_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    lines = ""
-    for name in _LIMITS:
-        of_requests = name == "requests"
-        limit = admission.limit_requests if of_requests else admission.limit_tokens
-        left = admission.remaining_requests if of_requests else admission.remaining_tokens
-        head = f"anthropic-ratelimit-{name}"
-        lines += f"{head}-limit: {limit}\r\n{head}-remaining: {left}\r\n{head}-reset: {reset}\r\n"
-    return lines.encode()

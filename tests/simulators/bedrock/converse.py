@@ -54,7 +54,7 @@ def prompt(body: Mapping[str, Any], *, model: BedrockModel, model_id: str, strea
         named_tool=choice["tool"]["name"] if kind == "tool" else "",
         parallel=not _one_tool_only(case),
         schema=msgspec.json.decode(text_format["structure"]["jsonSchema"]["schema"]) if text_format else None,
-        reasoning=case.thinking or model.reasoning is Reasoning.ALWAYS,
+        reasoning=case.thinking or model.reasoning is Reasoning.ALWAYS or "reasoning_effort" in case.extra,
         facts={**case.inference, **case.extra},
         max_tokens=case.max_tokens,
         stops=tuple(case.inference.get("stopSequences") or ()),

@@ -42,6 +42,15 @@ def refusal(
     return None
 
 
+def listing(key: AccessKey, action: str) -> Refusal | None:
+    """Why whoever has this key may not make a call that is about no single resource, or None."""
+    if key.denied:
+        return _denied(key, action, "*", DENIED_TO_OLDER)
+    if key.policy and not _allows(key.policy, action, "*"):
+        return _denied(key, action, "*", f"because no session policy allows the {action} action")
+    return None
+
+
 def _arn(model_id: str, region: str) -> str:
     """Of a base model; what a profile leads to is not looked at."""
     if model_id.startswith("arn:"):

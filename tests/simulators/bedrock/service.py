@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import msgspec
@@ -19,6 +19,9 @@ from tests.simulators.models import BedrockModel, NotOnDemand
 from tests.simulators.recorder import Record
 from tests.simulators.wire.replies import Reply
 from tests.simulators.wire.server import Request
+
+if TYPE_CHECKING:
+    from tests.simulators.bedrock.invoke.claude import Bodies
 
 NAME: Final = "bedrock"
 _OPERATIONS: Final = {
@@ -38,6 +41,7 @@ class BedrockService:
         self._memo: Memo[tuple[Answer, int, int]] = Memo()
         self._generation = controls.generation
         self._cache = PromptCache()
+        self._claude: Bodies | None = None
 
     def __call__(self, request: Request) -> Reply:
         controls = self._controls
@@ -46,6 +50,7 @@ class BedrockService:
             self._generation = controls.generation
             self._memo.clear()
             self._cache = PromptCache()
+            self._claude = None
         reply, status = self._reply(request, record)
         controls.recorder.answered(record, status)
         reply.record = record
@@ -123,13 +128,7 @@ class BedrockService:
         if known is not None:
             return known
         if operation in generation.OPERATIONS:
-            if operation == "InvokeModel" and model.invoke in dispatch.FAMILIES:
-                invoked = dispatch.prepared(request.body, model=model)
-            else:
-                invoked = generation.prepared(request.body, model=model, model_id=model_id, operation=operation)
-            if not isinstance(invoked, Whole):
-                self._memo.put(request.target, request.body, invoked)
-            return invoked
+            return self._invoked(request, model=model, model_id=model_id, operation=operation)
         if not model.converse or not model.max_output_tokens:
             return errors.answer(
                 "ValidationException",
@@ -165,6 +164,31 @@ class BedrockService:
         if not cacheable:
             self._memo.put(request.target, request.body, prepared)
         return prepared
+
+    def _invoked(
+        self, request: Request, *, model: BedrockModel, model_id: str, operation: str
+    ) -> tuple[Answer, int, int] | Whole:
+        if model.claude is not None:
+            # The types of Anthropic's SDK take seconds to load: not for who wants none of it.
+            from tests.simulators.bedrock.invoke.claude import Bodies
+
+            if self._claude is None:
+                self._claude = Bodies()
+            return self._claude.prepared(
+                request.body,
+                row=model,
+                about=model.claude,
+                model_id=model_id,
+                operation=operation,
+                now=self._controls.now(),
+            )
+        if operation == "InvokeModel" and model.invoke in dispatch.FAMILIES:
+            invoked = dispatch.prepared(request.body, model=model)
+        else:
+            invoked = generation.prepared(request.body, model=model, model_id=model_id, operation=operation)
+        if not isinstance(invoked, Whole):
+            self._memo.put(request.target, request.body, invoked)
+        return invoked
 
     def _admit(self, model_id: str, *, reserved: int, used: int, now: float) -> Whole | None:
         """Bedrock reserves input and maximum output at admission and settles by what was used."""

@@ -16,6 +16,7 @@ from tests.simulators.aws_identity import account as accounts
 from tests.simulators.aws_identity import signature
 from tests.simulators.aws_identity.account import Account, Role
 from tests.simulators.aws_identity.sts import StsService
+from tests.simulators.azure_openai.resource_manager import ResourceManager
 from tests.simulators.entra import pems
 from tests.simulators.entra.directory import Application, ManagedIdentity
 from tests.simulators.entra.fleet import EntraSimulator
@@ -68,6 +69,7 @@ class Estate:
         directory.system_assigned = ManagedIdentity(MACHINE, "77777777-7777-4777-8777-777777777777")
         self.pod = Pod(folder, directory, applications[WORKLOAD])
         self.vault = Vault(policies={("", VAULT_POLICY): ["secret/data/*"]})
+        self.resource_manager = ResourceManager(simulators.controls)
         self.google = Google(node=NODE, project=PROJECT)
         keyring = simulators.controls.keys
         keyring.issued, keyring.entra = aws.IssuedKeys(self.account), dict(self.entra.mint.public_keys)
@@ -86,6 +88,7 @@ class Estate:
             "awsStores": self._server("awsStores", self.aws_stores, self._served),
             "vault": Server(service=self._door("vault", self.vault, self._served), host="127.0.0.1", port=0, tls=tls),
             "google": self._server("google", self.google, self._served),
+            "resourceManager": self._server("resourceManager", self.resource_manager, self._served),
         }
         self._urls: dict[str, str] = {}
 
@@ -191,6 +194,7 @@ class Estate:
         for name, server in self._servers.items():
             scheme, host = ("https", "localhost") if name == "vault" else ("http", "127.0.0.1")
             self._urls[name] = f"{scheme}://{host}:{await server.start()}"
+        self.resource_manager.url = self._urls["resourceManager"]
         return self
 
     async def __aexit__(

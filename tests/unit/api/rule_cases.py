@@ -268,6 +268,10 @@ def _urls(path: str, spec: Callable[[str], Spec]) -> Iterator[Case]:
         yield Case(plural="llmproviders", path=path, message=message, good=spec("https://host:8443"), bad=spec(bad))
 
 
+def _with(kind: Spec, member: str, **fields: str) -> Spec:
+    return {**kind, member: {**kind[member], **fields}}
+
+
 def _azure_auth() -> Iterator[Case]:
     yield Case(
         plural="llmproviders",
@@ -416,6 +420,9 @@ CASES: tuple[Case, ...] = (
         )
         for member, kind in (("bedrock", BEDROCK), ("azureOpenAI", AZURE))
     ),
+    *_urls(".spec.bedrock.controlEndpoint", lambda url: _with(BEDROCK, "bedrock", controlEndpoint=url)),
+    *_urls(".spec.azureOpenAI.managementEndpoint", lambda url: _with(AZURE, "azureOpenAI", managementEndpoint=url)),
+    _duration("llmproviders", ".spec.discovery.interval", "1m", "24h"),
     *_secret_values(),
     *_bedrock_auth(),
     *_azure_auth(),

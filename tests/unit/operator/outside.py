@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pilothouse_api.names import ProviderKey
 from pilothouse_api.secret import Secret
 from pilothouse_operator.compile.identities import Address
-from pilothouse_operator.ports import Application, Brokered, Changed, Stored, Wish
+from pilothouse_operator.ports import Application, Brokered, Changed, Inquiry, Stored, Surveyed, Wish
 
 
 class Storehouse:
@@ -44,4 +44,21 @@ class Counter:
         self.refusals.append((provider, fingerprint))
 
     async def run(self, changed: Changed, renewed: Callable[[ProviderKey], None]) -> None:
+        await asyncio.Event().wait()
+
+
+class Surveyor:
+    """What accounts have, by provider."""
+
+    def __init__(self) -> None:
+        self.surveyed: dict[ProviderKey, Surveyed] = {}
+        self.wanted: Mapping[ProviderKey, Inquiry] = {}
+
+    def want(self, inquiries: Mapping[ProviderKey, Inquiry]) -> None:
+        self.wanted = inquiries
+
+    def read(self, provider: ProviderKey) -> Surveyed:
+        return self.surveyed.get(provider, Surveyed()) if provider in self.wanted else Surveyed()
+
+    async def run(self, changed: Changed, moved: Changed) -> None:
         await asyncio.Event().wait()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -9,13 +10,14 @@ import msgspec
 import pytest
 
 from pilothouse_api.conditions import Problem, Reason
-from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, RouteKey, sidecar_scope
+from pilothouse_api.names import GATEWAY_SCOPE, ProviderKey, RouteKey, UpstreamModel, sidecar_scope
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot import canonical
 from pilothouse_api.snapshot.credentials import AccessKey
 from pilothouse_api.snapshot.identity import Identity, KeyHolder
 from pilothouse_api.snapshot.snapshot import Snapshot
 from pilothouse_api.snapshot.stream import Refusal, Renewal, Report, Subject, Unknown
+from pilothouse_operator.compile.discovered import FoundModel
 from pilothouse_operator.compile.world import IdentityAccess, Kind, Resource, ResourceKey, World
 from pilothouse_operator.distribution import hub
 from pilothouse_operator.distribution.hub import Hub, Prepared
@@ -31,9 +33,10 @@ from pilothouse_operator.ports import (
     SecretAbsent,
     SecretContent,
     SecretState,
+    Surveyed,
 )
 from pilothouse_operator.reconciler import Elsewhere, Reconciler, Sources
-from tests.unit.operator.outside import Counter, Storehouse
+from tests.unit.operator.outside import Counter, Storehouse, Surveyor
 
 CALLERS = Identity(api_keys={"00": KeyHolder(namespace="default", user="ci")})
 PROVIDER = {
@@ -76,6 +79,7 @@ class Outside:
         self.observations: list[Observation] = []
         self.broken: Exception | None = None
         self.counter = Counter()
+        self.surveyor = Surveyor()
 
     def monotonic(self) -> float:
         return self.now
@@ -109,6 +113,7 @@ class Running:
                 secrets=outside,
                 stored=Storehouse(),
                 broker=outside.counter,
+                accounts=outside.surveyor,
                 callers=outside,
                 access=IdentityAccess(),
             ),
@@ -419,3 +424,55 @@ async def test_an_operator_that_starts_while_a_cloud_is_away_has_proxies_keep_wh
         await it.settle()
         assert credentials(stream) == ["ASIAEXAMPLE000000001"]
         assert it.hub.histories[GATEWAY_SCOPE].current == version
+
+
+LISTED = {"openAI": {"baseURL": "http://vllm:8000/v1"}, "discovery": {}}
+DISCOVERING = world(resource(Kind.PROVIDER, "p", LISTED), resource(Kind.ROUTE, "chat", ROUTE))
+P = ProviderKey("default/p")
+FOUND = Surveyed(models=(FoundModel(name="chat", upstream=UpstreamModel("chat")),), listed_at=60.0)
+
+
+async def test_the_first_snapshot_waits_for_accounts_that_have_not_answered_yet() -> None:
+    """Else a restart of the operator would take from proxies what they have."""
+    outside = Outside()
+    outside.world = DISCOVERING
+    async with running(outside) as it:
+        await it.settle()
+        assert not it.hub.open
+        assert outside.surveyor.wanted.keys() == {P}
+        outside.surveyor.surveyed[P] = FOUND
+        await it.until(lambda: it.gateway)
+        assert it.gateway is not None
+        assert list(it.gateway.providers[P].models) == ["chat"]
+        assert not it.gateway.providers[P].unlisted
+
+
+async def test_an_account_that_never_answers_is_served_unlisted() -> None:
+    outside = Outside()
+    outside.world = DISCOVERING
+    async with running(outside) as it:
+        await it.settle()
+        outside.now = 11.0
+        await it.until(lambda: it.gateway)
+        assert it.gateway is not None
+        assert it.gateway.providers[P].unlisted
+
+
+async def test_a_list_s_time_is_told_without_another_compilation() -> None:
+    outside = Outside()
+    outside.world = DISCOVERING
+    outside.surveyor.surveyed[P] = FOUND
+    key = ResourceKey(Kind.PROVIDER, "default", "p")
+
+    def told(at: str) -> bool:
+        return any(
+            shown.verdicts[key].facts["discovery"].get("lastSucceeded") == at for shown in outside.observations[-1:]
+        )
+
+    async with running(outside) as it:
+        await it.until(lambda: told("1970-01-01T00:01:00Z"))
+        before = it.gateway
+        outside.surveyor.surveyed[P] = dataclasses.replace(FOUND, listed_at=120.0)
+        it.reconciler.moved()
+        await it.until(lambda: told("1970-01-01T00:02:00Z"))
+        assert it.gateway is before

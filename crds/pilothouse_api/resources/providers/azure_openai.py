@@ -10,6 +10,15 @@ from pilothouse_api.resources.rules import Part, Rule
 from pilothouse_api.resources.secret_values import SecretValue
 from pilothouse_api.resources.urls import HostURL
 
+AzureResourceID = Annotated[
+    str,
+    Field(
+        max_length=512,
+        pattern="^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[-A-Za-z0-9_.()]{1,90}/providers/"
+        "Microsoft[.]CognitiveServices/accounts/[A-Za-z0-9][-A-Za-z0-9]{1,63}$",
+    ),
+]
+
 
 class AzureCloud(enum.StrEnum):
     """The clouds that Microsoft runs apart from one another."""
@@ -67,5 +76,14 @@ class AzureOpenAISpec(Part):
     )
     cloud: AzureCloud = Field(
         default=AzureCloud.PUBLIC, description="The cloud whose Entra issues tokens for the resource."
+    )
+    resource_id: AzureResourceID | None = Field(
+        default=None,
+        description="Azure's id of the resource, under which its deployments are listed (`discovery`): "
+        "`/subscriptions/…/resourceGroups/…/providers/Microsoft.CognitiveServices/accounts/…`.",
+    )
+    management_endpoint: HostURL | None = Field(
+        default=None,
+        description="URL of Azure Resource Manager, which lists deployments; that of `cloud` if absent.",
     )
     auth: AzureOpenAIAuth = Field(description="How to sign in.")

@@ -134,6 +134,11 @@ class BedrockSpec(Part):
         description="URL to call instead of the region's public one: a VPC interface endpoint or a simulator. The "
         "signature is still made for `region`.",
     )
+    control_endpoint: HostURL | None = Field(
+        default=None,
+        description="URL to call instead of the region's public `bedrock` one when the account's models are listed "
+        "(`discovery`): a VPC interface endpoint or a simulator.",
+    )
     mantle_endpoint: HostURL | None = Field(
         default=None,
         description="The same for models whose `surface` is `MantleOpenAI` or `MantleAnthropic`, instead of the "

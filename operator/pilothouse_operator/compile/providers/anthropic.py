@@ -3,6 +3,7 @@
 from pilothouse_api.resources import urls
 from pilothouse_api.resources.providers.anthropic import AnthropicSpec
 from pilothouse_api.snapshot.endpoints.anthropic import AnthropicEndpoint
+from pilothouse_operator.compile.identities import AnthropicServer
 from pilothouse_operator.compile.ways import Way
 from pilothouse_operator.compile.world import SignInKind
 
@@ -10,6 +11,11 @@ from pilothouse_operator.compile.world import SignInKind
 def lower(spec: AnthropicSpec) -> AnthropicEndpoint:
     """The base URL in the one form that a URL has here."""
     return AnthropicEndpoint(url=urls.normalised(spec.base_url))
+
+
+def account(spec: AnthropicSpec) -> AnthropicServer:
+    """The server itself lists its models; how it is reached stands elsewhere in the manifest."""
+    return AnthropicServer(url=urls.normalised(spec.base_url))
 
 
 def way(spec: AnthropicSpec) -> Way:

@@ -3,11 +3,12 @@
 Scopes: the audiences of Azure's services by cloud (learn.microsoft.com/azure/ai-services/authentication).
 """
 
+from pilothouse_api.conditions import Problem, Reason
 from pilothouse_api.resources import urls
 from pilothouse_api.resources.providers.azure_openai import AzureCloud, AzureOpenAIAuth, AzureOpenAISpec
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_operator.compile import entra, hosts
-from pilothouse_operator.compile.identities import EntraAccess
+from pilothouse_operator.compile.identities import AzureAccount, EntraAccess
 from pilothouse_operator.compile.ways import OwnUse, Shown, Way
 from pilothouse_operator.compile.world import SignInKind
 
@@ -16,6 +17,11 @@ _SCOPES = {
     AzureCloud.PUBLIC: "https://cognitiveservices.azure.com/.default",
     AzureCloud.US_GOVERNMENT: "https://cognitiveservices.azure.us/.default",
     AzureCloud.CHINA: "https://cognitiveservices.azure.cn/.default",
+}
+_ARM = {
+    AzureCloud.PUBLIC: "https://management.azure.com",
+    AzureCloud.US_GOVERNMENT: "https://management.usgovcloudapi.net",
+    AzureCloud.CHINA: "https://management.chinacloudapi.cn",
 }
 
 
@@ -42,6 +48,33 @@ def way(spec: AzureOpenAISpec) -> Way:
     )
 
 
+def account(spec: AzureOpenAISpec) -> AzureAccount | Problem:
+    """Where its deployments are listed."""
+    if spec.auth.api_key is not None:
+        return Problem(
+            reason=Reason.NOT_DISCOVERABLE,
+            message="deployments are listed by Azure Resource Manager, which takes no API key: sign in with a service "
+            "principal, a managed or a workload identity, or leave discovery out",
+            field=f"{_AUTH}.apiKey",
+        )
+    if spec.resource_id is None:
+        return Problem(
+            reason=Reason.NOT_DISCOVERABLE,
+            message="is needed for discovery: Azure's id of the resource (its JSON view in the portal shows it)",
+            field="spec.azureOpenAI.resourceId",
+        )
+    _, entrance = _entrance(spec.auth)
+    return AzureAccount(
+        identity=entra.identity(entrance, entra.authority(spec.auth.authority_host, spec.cloud)),
+        resource_id=spec.resource_id,
+        endpoint=_arm(spec),
+    )
+
+
+def _arm(spec: AzureOpenAISpec) -> str:
+    return _ARM[spec.cloud] if spec.management_endpoint is None else urls.normalised(spec.management_endpoint)
+
+
 def _entrance(auth: AzureOpenAIAuth) -> tuple[SignInKind, entra.Entrance]:
     if auth.service_principal is not None:
         return SignInKind.SERVICE_PRINCIPAL, auth.service_principal
@@ -58,6 +91,8 @@ def _shown(spec: AzureOpenAISpec, authority: str) -> tuple[Shown, ...]:
     shown = []
     if not hosts.of_azure_openai(endpoint):
         shown.append(Shown(url=endpoint, field="spec.azureOpenAI.endpoint"))
+    if not hosts.of_arm(_arm(spec)):
+        shown.append(Shown(url=_arm(spec), field="spec.azureOpenAI.managementEndpoint"))
     if not hosts.of_entra(authority):
         shown.append(Shown(url=authority, field=f"{_AUTH}.authorityHost"))
     return tuple(shown)

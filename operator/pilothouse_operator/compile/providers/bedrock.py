@@ -22,7 +22,7 @@ from pilothouse_api.resources.secret_values import SecretValue
 from pilothouse_api.snapshot import settings as snapshot
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_operator.compile import hosts
-from pilothouse_operator.compile.identities import AWSIdentity, AWSSession, BedrockForm, BedrockHost
+from pilothouse_operator.compile.identities import AWSIdentity, AWSSession, BedrockAccount, BedrockForm, BedrockHost
 from pilothouse_operator.compile.ways import OwnUse, Shown, Way, assumed
 from pilothouse_operator.compile.world import SignInKind
 
@@ -158,12 +158,12 @@ def _tier(tier: ServiceTier | None) -> str | None:
     return None if tier is None else _TIERS[tier]
 
 
-def way(spec: BedrockSpec, models: Sequence[ProviderModel]) -> Way:
+def way(spec: BedrockSpec, models: Sequence[ProviderModel], *, discovers: bool) -> Way:
     """A key as it is, or a session that STS issues for the upstream names of `models`."""
     auth = spec.auth
     if auth.api_key is not None:
         return Way(kind=SignInKind.API_KEY, path=f"{_AUTH}.apiKey", values={"apiKey": auth.api_key})
-    grant = _session(spec, models) if auth.issues else None
+    grant = _session(spec, models, discovers=discovers) if auth.issues else None
     if auth.access_key is not None:
         path = f"{_AUTH}.accessKey"
         return Way(kind=SignInKind.ACCESS_KEY, path=path, values=_values(auth.access_key), grant=grant)
@@ -171,16 +171,38 @@ def way(spec: BedrockSpec, models: Sequence[ProviderModel]) -> Way:
     return Way(kind=SignInKind.DEFAULT, path=path, grant=grant, own=OwnUse(field=path, shown=_shown(spec)))
 
 
-def _session(spec: BedrockSpec, models: Sequence[ProviderModel]) -> AWSSession:
+def account(spec: BedrockSpec) -> BedrockAccount | Problem:
+    """The region's models, asked for as the operator: what proxies get may call models alone."""
+    if spec.auth.api_key is not None:
+        return Problem(
+            reason=Reason.NOT_DISCOVERABLE,
+            message="an account is listed with a signature, which an API key cannot make: use default or accessKey, or "
+            "leave discovery out",
+            field=f"{_AUTH}.apiKey",
+        )
+    return BedrockAccount(
+        identity=_identity(spec),
+        region=spec.region,
+        endpoint="" if spec.control_endpoint is None else urls.normalised(spec.control_endpoint),
+    )
+
+
+def _identity(spec: BedrockSpec) -> AWSIdentity:
     auth = spec.auth
-    names = {model.upstream_model or model.name for model in models}
+    return AWSIdentity(
+        region=spec.region,
+        roles=assumed(auth.assume_role),
+        sts_endpoint="" if auth.sts_endpoint is None else urls.normalised(auth.sts_endpoint),
+    )
+
+
+def _session(spec: BedrockSpec, models: Sequence[ProviderModel], *, discovers: bool) -> AWSSession:
+    """One for what the account turns out to have is not narrowed to what the manifest happens to name."""
+    auth = spec.auth
+    names = set[str]() if discovers else {model.upstream_model or model.name for model in models}
     on_mantle = _on_mantle(models) is not None
     return AWSSession(
-        identity=AWSIdentity(
-            region=spec.region,
-            roles=assumed(auth.assume_role),
-            sts_endpoint="" if auth.sts_endpoint is None else urls.normalised(auth.sts_endpoint),
-        ),
+        identity=_identity(spec),
         duration_s=milliseconds(auth.session_duration) // 1_000,
         models=tuple(sorted(names)) if auth.session_policy is SessionPolicy.AUTO else None,
         form=BedrockForm(auth.deliver_as.value),

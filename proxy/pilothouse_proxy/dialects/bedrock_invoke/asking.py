@@ -18,6 +18,9 @@ _HINTS: Mapping[str, str] = {
     "store": "answers are not stored",
 }
 
+_WORTH = {"low": 5_120, "medium": 16_384}
+"""Up to how many tokens of thinking, half-way to the next effort's."""
+
 
 def check(request: Request, row: Row) -> None:
     """All but the turns.
@@ -36,7 +39,8 @@ def check(request: Request, row: Row) -> None:
         if value is not None and not 0 <= value <= highest:
             raise refusal.invalid(param, f"`{param}` must be between 0 and {highest:g} for {row.name} models")
     _check_stop(request, row)
-    if request.effort not in {None, "none"} and request.effort not in row.efforts:
+    wanted = effort(request)
+    if wanted is not None and wanted not in row.efforts:
         known = f"it takes {', '.join(row.efforts)}" if row.efforts else ""
         raise refusal.unsupported(row, "reasoning_effort", known)
     if request.answer_schema is not None and not row.answer_schema:
@@ -45,6 +49,13 @@ def check(request: Request, row: Row) -> None:
         raise refusal.unsupported(row, "service_tier", "it takes default")
     if request.metadata:
         raise refusal.unsupported(row, "metadata")
+
+
+def effort(request: Request) -> str | None:
+    """How much the model is to think; None: as it likes. A number of tokens becomes the effort that is worth them."""
+    if request.thinking_tokens is not None:
+        return next((name for name, most in _WORTH.items() if request.thinking_tokens <= most), "high")
+    return None if request.effort == "none" else request.effort
 
 
 def limit(request: Request, model: Model, row: Row) -> int:

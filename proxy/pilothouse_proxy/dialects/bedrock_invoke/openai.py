@@ -44,8 +44,9 @@ def _body(request: Request, call: Call, row: Row) -> dict[str, object]:
     stop = asking.stops(request)
     if stop:
         body["stop"] = stop
-    if request.effort not in {None, "none"}:
-        body["reasoning_effort"] = request.effort
+    effort = asking.effort(request)
+    if effort is not None:
+        body["reasoning_effort"] = effort
     schema = request.answer_schema
     if schema is not None:
         described: dict[str, object] = {"name": schema.name, "schema": schema.schema}

@@ -12,7 +12,7 @@ from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
-from pilothouse_proxy.ports import Call, DialectName, NativeRequest, Operation, Provider
+from pilothouse_proxy.ports import WRITING, Call, DialectName, NativeRequest, Operation, Provider
 from pilothouse_proxy.providers.azure_openai import classify, fitting
 from pilothouse_proxy.providers.azure_openai.endpoint import has_responses, target
 
@@ -43,7 +43,8 @@ class AzureOpenAIProvider:
         if has and models.serves(operation, model):
             return (DialectName.OPENAI_RESPONSES,)
         if operation is not Operation.COMPLETIONS:
-            return _DIALECTS.get(operation, ())
+            # A model of that kind holds no conversation.
+            return () if operation in WRITING and rules.of(model).completions else _DIALECTS.get(operation, ())
         return (DialectName.OPENAI_COMPLETIONS,) if rules.of(model).completions else (DialectName.OPENAI_CHAT,)
 
     def check(self, call: Call) -> None:

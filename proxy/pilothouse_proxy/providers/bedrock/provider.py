@@ -5,7 +5,6 @@ from functools import lru_cache
 from pilothouse_api.snapshot.credentials import AccessKey, APIKey, BearerToken, Credential
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
-from pilothouse_api.snapshot.settings import PLAIN
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
@@ -51,7 +50,7 @@ class BedrockProvider:
         found = _of_bedrock(endpoint)
         origin, base_path = base
         target, canonical_path = _path(base_path, call)
-        own = surfaces.headers(call.dialect, call.model.settings or PLAIN)
+        own = surfaces.headers(call)
         if not isinstance(credential, AccessKey):
             lines = _lines(credential)
             headers = Lines(lines + heads.header_lines(own)) if own else lines

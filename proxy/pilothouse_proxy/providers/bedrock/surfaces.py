@@ -62,12 +62,15 @@ _RUNTIME_PREFIX = "/openai/v1"
 
 MANTLE_SERVICE = "bedrock-mantle"
 
-_ANTHROPIC_VERSION = (b"anthropic-version", b"2023-06-01")
+_VERSION = b"anthropic-version"
+_BETA = b"anthropic-beta"
+_DEFAULT_VERSION = b"2023-06-01"
+"""The version that every model knows, for clients that name none: those of other APIs."""
 _IDENTITY = (b"accept-encoding", b"identity")
 """A compressed answer could not be relayed event by event."""
 
 _CLAUDE = "anthropic.claude-"
-_PREFERENCES = {Surface.INVOKE: Preference.INVOKE}
+_CLAUDE_BEFORE_MESSAGES = ("anthropic.claude-v2", "anthropic.claude-instant")
 
 
 def dialects(operation: str, model: Model) -> tuple[DialectName, ...]:
@@ -85,7 +88,7 @@ def dialects(operation: str, model: Model) -> tuple[DialectName, ...]:
     others = [dialect for dialect in spoken if dialect is not client]
     if surface in MANTLE:
         return (*found, *others)
-    found += _native(client, surface, row, model)
+    found += _native(client, row, model)
     return (*found, *others)
 
 
@@ -96,12 +99,22 @@ def _spoken(surface: Surface, row: Row) -> list[DialectName]:
     return [dialect for dialect in dialects if dialect in known] if row.prefix else list(dialects)
 
 
-def _native(client: DialectName, surface: Surface, row: Row, model: Model) -> list[DialectName]:
-    """What Bedrock alone speaks. Converse has nearly all models; a body of Anthropic's goes best as it is."""
-    found = list(invoke_models.dialects(model, _PREFERENCES.get(surface, Preference.CONVERSE)))
-    if row.prefix.startswith(_CLAUDE) and (client is _D.ANTHROPIC_MESSAGES or surface is Surface.INVOKE):
+def _native(client: DialectName, row: Row, model: Model) -> list[DialectName]:
+    """What Bedrock alone speaks. Converse has nearly all models; a body of Anthropic's goes best as it is.
+
+    But not where the manifest says Converse: that is then meant for all clients.
+    """
+    chosen = (model.settings or PLAIN).surface
+    preference = Preference.INVOKE if chosen is Surface.INVOKE else Preference.CONVERSE
+    found = list(invoke_models.dialects(model, preference))
+    as_it_is = client is _D.ANTHROPIC_MESSAGES and chosen is not Surface.CONVERSE
+    if _takes_messages(row) and (as_it_is or chosen is Surface.INVOKE):
         found.insert(0, _D.BEDROCK_INVOKE_ANTHROPIC)
     return found
+
+
+def _takes_messages(row: Row) -> bool:
+    return row.prefix.startswith(_CLAUDE) and not row.prefix.startswith(_CLAUDE_BEFORE_MESSAGES)
 
 
 def on_mantle(dialect: DialectName, model: Model) -> bool:
@@ -134,11 +147,16 @@ def path(dialect: DialectName, model: Model) -> str:
     return prefix + _PATHS[dialect]
 
 
-def headers(dialect: DialectName, settings: Settings) -> Headers:
+def headers(call: Call) -> Headers:
     """What a request says beside its content type and its sign-in. Converse has members of the body for it."""
-    if dialect in NATIVE:
-        return _invoked(settings) if NATIVE[dialect] is _INVOKED else []
-    return [_IDENTITY, _ANTHROPIC_VERSION] if dialect is _D.ANTHROPIC_MESSAGES else [_IDENTITY]
+    if call.dialect in NATIVE:
+        return _invoked(call.model.settings or PLAIN) if NATIVE[call.dialect] is _INVOKED else []
+    if call.dialect is not _D.ANTHROPIC_MESSAGES:
+        return [_IDENTITY]
+    # A client of Messages chooses version and betas itself.
+    chosen = [_IDENTITY, (_VERSION, call.headers.get(_VERSION, _DEFAULT_VERSION))]
+    betas = call.headers.get(_BETA)
+    return chosen if betas is None else [*chosen, (_BETA, betas)]
 
 
 def _invoked(settings: Settings) -> Headers:

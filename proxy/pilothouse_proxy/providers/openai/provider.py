@@ -13,7 +13,7 @@ from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
-from pilothouse_proxy.ports import Call, DialectName, NativeRequest, Operation, Provider
+from pilothouse_proxy.ports import WRITING, Call, DialectName, NativeRequest, Operation, Provider
 from pilothouse_proxy.providers.openai import classify
 
 _DIALECTS: Mapping[Operation, tuple[DialectName, ...]] = {
@@ -51,7 +51,8 @@ class OpenAIProvider:
         ):
             return (DialectName.OPENAI_RESPONSES,)
         if operation is not Operation.COMPLETIONS:
-            return _DIALECTS.get(operation, ())
+            # A model of that kind holds no conversation.
+            return () if operation in WRITING and rules.of(model).completions else _DIALECTS.get(operation, ())
         serves = rules.of(model).completions
         if serves is None:
             serves = _OPENAI.fullmatch(endpoint.url) is None

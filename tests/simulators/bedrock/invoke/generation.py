@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 import msgspec
@@ -45,7 +45,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
 
 STREAMED: Final = "InvokeModelWithResponseStream"
 OPERATIONS: Final = ("InvokeModel", STREAMED)
-_LATENCY_MS: Final = 42
+LATENCY_MS: Final = 42
 
 
 def prepared(raw: bytes, *, model: BedrockModel, model_id: str, operation: str) -> tuple[Answer, int, int] | Whole:
@@ -53,10 +53,10 @@ def prepared(raw: bytes, *, model: BedrockModel, model_id: str, operation: str) 
     family = FAMILIES.get(model.invoke)
     if family is None:
         return errors.answer("ValidationException", "The simulator knows no native body of this model.")
-    streamed = operation == STREAMED
+    streams = operation == STREAMED
     try:
         body = msgspec.json.decode(raw)
-        asked = family.asked(body, model, streamed=streamed)
+        asked = family.asked(body, model, streamed=streams)
     except msgspec.DecodeError:
         return errors.answer(
             "ValidationException", "Malformed input request, please reformat your input and try again."
@@ -88,38 +88,41 @@ def prepared(raw: bytes, *, model: BedrockModel, model_id: str, operation: str) 
         )
     )
     counts = Counts(read=read, written=spoken.output_tokens)
-    make = _stream if streamed else _whole
+    make = _stream if streams else _whole
     return make(family, body, spoken, counts), read + room, read + counts.written * model.burndown
 
 
+def headers(content_type: str) -> list[tuple[str, str]]:
+    return [("content-type", content_type), ("x-amzn-requestid", answers.REQUEST_ID)]
+
+
+def frame(document: bytes) -> bytes:
+    """One document of a stream."""
+    return eventstream.event("chunk", {"bytes": base64.b64encode(document).decode()})
+
+
+def streamed(frames: Sequence[tuple[str, bytes]]) -> Answer:
+    """Frames, by the names that faults refer to."""
+    said = [*headers(eventstream.CONTENT_TYPE), ("x-amzn-bedrock-content-type", "application/json")]
+    return answers.stream(200, said, frames)
+
+
 def _whole(family: Family, body: Any, spoken: Speech, counts: Counts) -> Answer:
-    headers = [
-        ("content-type", "application/json"),
-        ("x-amzn-requestid", answers.REQUEST_ID),
-        ("x-amzn-bedrock-invocation-latency", str(_LATENCY_MS)),
+    said = [
+        *headers("application/json"),
+        ("x-amzn-bedrock-invocation-latency", str(LATENCY_MS)),
         ("x-amzn-bedrock-input-token-count", str(counts.read)),
         ("x-amzn-bedrock-output-token-count", str(counts.written)),
     ]
-    return answers.whole(200, headers, msgspec.json.encode(family.whole(body, spoken, counts)))
+    return answers.whole(200, said, msgspec.json.encode(family.whole(body, spoken, counts)))
 
 
 def _stream(family: Family, body: Any, spoken: Speech, counts: Counts) -> Answer:
-    metrics = {
+    documents = family.documents(body, spoken, counts)
+    documents[-1]["amazon-bedrock-invocationMetrics"] = {
         "inputTokenCount": counts.read,
         "outputTokenCount": counts.written,
-        "invocationLatency": _LATENCY_MS,
-        "firstByteLatency": _LATENCY_MS // 2,
+        "invocationLatency": LATENCY_MS,
+        "firstByteLatency": LATENCY_MS // 2,
     }
-    documents = family.documents(body, spoken, counts)
-    documents[-1]["amazon-bedrock-invocationMetrics"] = metrics
-    frames = [("chunk", eventstream.event("chunk", {"bytes": _base64(document)})) for document in documents]
-    headers = [
-        ("content-type", eventstream.CONTENT_TYPE),
-        ("x-amzn-requestid", answers.REQUEST_ID),
-        ("x-amzn-bedrock-content-type", "application/json"),
-    ]
-    return answers.stream(200, headers, frames)
-
-
-def _base64(document: dict[str, Any]) -> str:
-    return base64.b64encode(msgspec.json.encode(document)).decode()
+    return streamed([("chunk", frame(msgspec.json.encode(document))) for document in documents])

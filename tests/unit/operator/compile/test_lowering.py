@@ -22,7 +22,7 @@ CERTIFICATE: str = yaml.safe_load(EXAMPLE.read_text())["spec"]["connection"]["tl
 
 def lowered(spec: dict[str, Any]) -> Provider | Problem:
     members = {key: value for key, value in spec.items() if value is not None}
-    return lower(LLMProviderSpec.model_validate(members))
+    return lower(LLMProviderSpec.model_validate(members), {}, listed=False)
 
 
 def with_bundle(bundle: str) -> Provider | Problem:
@@ -103,15 +103,6 @@ def test_responses_are_asked_of_who_has_them(url: str, asked: dict[str, Any], re
     found = lowered({"openAI": {"baseURL": url, **asked}})
     assert isinstance(found, Provider)
     assert found.endpoint == OpenAIEndpoint(url=url, responses=responses)
-
-
-def test_a_model_is_its_own_upstream_name_unless_it_says_another() -> None:
-    models = [{"name": "a"}, {"name": "b", "upstreamModel": "B", "family": "claude", "maxOutputTokens": 5}]
-    found = lowered({"openAI": {"baseURL": "https://x/v1"}, "models": models})
-    assert isinstance(found, Provider)
-    assert found.models["a"].upstream == "a"
-    other = found.models["b"]
-    assert (other.upstream, other.family, other.max_output_tokens) == ("B", "claude", 5)
 
 
 def test_no_connection_and_an_empty_one_are_the_same() -> None:

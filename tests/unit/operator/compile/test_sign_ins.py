@@ -171,6 +171,25 @@ def test_a_session_is_narrowed_to_the_upstream_models_of_its_provider() -> None:
     assert session({"default": {}, "sessionPolicy": "None"}, models=models).models is None
 
 
+def test_a_session_for_what_an_account_turns_out_to_have_is_for_every_model() -> None:
+    assert session({"default": {}}, models=[{"name": "a"}], discovery={}).models == ()
+
+
+def test_a_token_of_the_operator_s_own_is_shown_to_no_other_resource_manager_than_azure_s() -> None:
+    spec = {
+        "azureOpenAI": {
+            "endpoint": "https://x.openai.azure.com",
+            "auth": {"workloadIdentity": {}},
+            "managementEndpoint": "https://arm.example",
+        }
+    }
+    [refused] = sign_ins(world(spec), IdentityAccess(endpoints=frozenset())).values()
+    assert refused.problem is not None
+    assert refused.problem.field == "spec.azureOpenAI.managementEndpoint"
+    [permitted] = sign_ins(world(spec), IdentityAccess(endpoints=frozenset({"https://arm.example"}))).values()
+    assert permitted.problem is None
+
+
 def test_a_session_lives_as_long_and_comes_in_the_form_that_is_asked_for() -> None:
     found = session({"default": {}, "sessionDuration": "1h30m", "deliverAs": "APIKey"})
     assert (found.duration_s, found.form) == (5_400, BedrockForm.API_KEY)

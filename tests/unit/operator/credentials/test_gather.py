@@ -466,3 +466,19 @@ def test_what_is_to_be_issued_is_so_even_while_its_values_are_not_there() -> Non
     assert (state.credential, state.issued) == (None, True)
     through = replace(PRINCIPAL, proxy=PROXIED.proxy)
     assert not credentials(Store()).gather({AZURE: through})[AZURE].issued
+
+
+def test_what_accounts_are_listed_with_is_what_proxies_sign_in_with() -> None:
+    store = Store(azure={"key": "sesame"}, aws={"id": "AKIA0000000000000001", "secret": "s"}, egress={"user": "u"})
+    store.put("principal", pem="PEM")
+    it = credentials(store)
+    sign_ins = {AZURE: API_KEY, BEDROCK: ACCESS_KEY, ProviderKey("p"): PRINCIPAL, ProviderKey("x"): PROXIED}
+    it.want(sign_ins)
+    assert it.values(AZURE) == {"apiKey": Secret("sesame")}
+    assert it.values(BEDROCK) == {"accessKeyId": Secret("AKIA0000000000000001"), "secretAccessKey": Secret("s")}
+    assert it.values(ProviderKey("p")) == {"certificate": Secret("PEM")}
+    assert it.values(ProviderKey("x")) is None
+    store.put("egress", user="u", **{"pass": "p"})
+    it.want(sign_ins)
+    assert it.values(ProviderKey("x")) == {"username": Secret("u"), "password": Secret("p")}
+    assert it.values(ProviderKey("nobody")) is None

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from pilothouse_proxy.quota.estimate import (
     TOKENS_A_BYTE,
     Estimator,
     measure,
+    measure_members,
 )
 
 
@@ -27,6 +29,38 @@ def test_images_given_inside_count_as_images_not_as_text() -> None:
     assert images == 1
     assert 5_000 < text_bytes < 5_200
     assert Estimator().input_tokens(measure(body)) < 5_200 * TOKENS_A_BYTE + IMAGE_TOKENS + 10
+
+
+def test_images_of_anthropic_s_form_count_as_images_not_as_text() -> None:
+    for colon in (b":", b" : "):
+        source = b'{"type":"base64","media_type":"image/png","data"' + colon + b'"' + b"A" * 100_000 + b'"}'
+        body = b'{"messages":[' + source + b"," + b"x" * 5_000 + source + b"]}"
+        measured = measure_members(body)
+        assert measured.images == 2
+        assert 5_000 < measured.text_bytes < 5_300
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"data":"short"}',
+        b'{"content":"say \\"data\\" and then much more than an image, all of it words that are text to a model"}',
+        b'{"x":["data","' + b"A" * 100 + b'"]}',
+        b'{"data":{"much more than sixty-four characters long, and no value of the member at all":1}}',
+        b'{"data":"' + b"A" * 100,
+        b'{"data"',
+    ],
+)
+def test_what_only_bears_the_name_of_an_image_is_text(body: bytes) -> None:
+    long = b" " * 5_000 + body
+    measured = measure_members(long)
+    assert (measured.text_bytes, measured.images) == (len(long), 0)
+
+
+@given(st.binary(max_size=200))
+def test_a_body_of_any_bytes_is_measured(tail: bytes) -> None:
+    body = b'{"data":"' * 600 + tail
+    assert 0 <= measure_members(body).text_bytes <= len(body)
 
 
 def test_an_image_that_never_ends_is_text() -> None:

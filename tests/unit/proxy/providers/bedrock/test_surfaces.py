@@ -1,6 +1,7 @@
 """Which of Bedrock's APIs a model is asked through."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -48,7 +49,9 @@ def model(upstream: str, *, family: str | None = None, **settings: Any) -> Model
         ("messages", model(SONNET_4), (D.BEDROCK_INVOKE_ANTHROPIC, D.BEDROCK_CONVERSE)),
         ("chat", model(SONNET_4), (D.BEDROCK_CONVERSE,)),
         ("chat", model(SONNET_4, surface=Surface.INVOKE), (D.BEDROCK_INVOKE_ANTHROPIC, D.BEDROCK_CONVERSE)),
-        ("messages", model(OPUS_5, surface=Surface.CONVERSE), (D.BEDROCK_INVOKE_ANTHROPIC, D.BEDROCK_CONVERSE)),
+        ("messages", model(OPUS_5, surface=Surface.CONVERSE), (D.BEDROCK_CONVERSE,)),
+        ("messages", model(SONNET_4, surface=Surface.CONVERSE), (D.BEDROCK_CONVERSE,)),
+        ("messages", model(SONNET_4, surface=Surface.INVOKE), (D.BEDROCK_INVOKE_ANTHROPIC, D.BEDROCK_CONVERSE)),
         ("chat", model(GPT), (D.BEDROCK_CONVERSE,)),
         ("chat", model(GPT, surface=Surface.OPENAI), (D.OPENAI_CHAT, D.BEDROCK_CONVERSE, D.OPENAI_RESPONSES)),
         ("responses", model(GPT, surface=Surface.OPENAI), (D.OPENAI_RESPONSES, D.BEDROCK_CONVERSE, D.OPENAI_CHAT)),
@@ -75,7 +78,9 @@ def test_the_clients_own_language_goes_first_where_the_model_has_it(
     assert surfaces.dialects(operation, asked) == expected
 
 
-def call(dialect: DialectName, asked: Model, *, stream: bool = False, **body: Any) -> Call:
+def call(
+    dialect: DialectName, asked: Model, *, stream: bool = False, said: Mapping[bytes, bytes] = {}, **body: Any
+) -> Call:
     raw = json.dumps(body).encode()
     return Call(
         operation=Operation.MESSAGES if dialect is D.ANTHROPIC_MESSAGES else Operation.CHAT,
@@ -86,6 +91,7 @@ def call(dialect: DialectName, asked: Model, *, stream: bool = False, **body: An
         model=asked,
         dialect=dialect,
         streams=stream,
+        headers=said,
     )
 
 
@@ -155,6 +161,34 @@ def test_an_api_key_is_sent_to_a_surface_as_to_bedrock() -> None:
     request = prepare(call(D.OPENAI_CHAT, MANTLE), APIKey(key=Secret("ABSK-1")))
     assert headers(request)["authorization"] == "Bearer ABSK-1"
     assert headers(request)["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("surface", [None, Surface.MANTLE_ANTHROPIC])
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ({}, {"anthropic-version": "2023-06-01"}),
+        ({b"anthropic-version": b"2026-10-21"}, {"anthropic-version": "2026-10-21"}),
+        (
+            {b"anthropic-version": b"2023-06-01", b"anthropic-beta": b"a-2025-01-01,b-2025-01-01"},
+            {"anthropic-version": "2023-06-01", "anthropic-beta": "a-2025-01-01,b-2025-01-01"},
+        ),
+    ],
+    ids=["a client of another API", "a version", "betas"],
+)
+def test_a_client_of_messages_chooses_version_and_betas_itself(
+    surface: Surface | None, said: Mapping[bytes, bytes], sent: dict[str, str]
+) -> None:
+    asked = model(OPUS_5) if surface is None else model(OPUS_5, surface=surface)
+    found = headers(prepare(call(D.ANTHROPIC_MESSAGES, asked, said=said)))
+    assert {name: value for name, value in found.items() if name.startswith("anthropic-")} == sent
+
+
+def test_what_a_client_of_messages_chooses_stays_there() -> None:
+    said = {b"anthropic-version": b"2026-10-21", b"anthropic-beta": b"a-2025-01-01"}
+    for dialect in (D.BEDROCK_INVOKE_ANTHROPIC, D.BEDROCK_CONVERSE):
+        found = headers(prepare(call(dialect, model(SONNET_4), said=said)))
+        assert not [name for name in found if name.startswith("anthropic-")]
 
 
 def test_both_hosts_are_known_beforehand() -> None:
