@@ -342,9 +342,9 @@ def test_chat_reaches_a_model_that_has_responses_alone(client: openai.OpenAI, st
 
 
 def test_messages_reach_a_model_that_has_responses_alone(proxy: Process, client: openai.OpenAI) -> None:
-    with anthropic.Anthropic(base_url=f"http://127.0.0.1:{proxy.port}", api_key=KEY, max_retries=0) as claude:
+    with anthropic.Anthropic(base_url=f"http://127.0.0.1:{proxy.port}", api_key=KEY, max_retries=0) as sdk:
         asked: Any = {"model": "gpt-mantle", "max_tokens": 100, "messages": HELLO}
-        answer = claude.messages.create(**asked)
+        answer = sdk.messages.create(**asked)
         assert "Hello there" in answer.content[-1].text
-        with claude.messages.stream(**asked) as stream:
+        with sdk.messages.stream(**asked) as stream:
             assert stream.get_final_text() == answer.content[-1].text
