@@ -82,6 +82,7 @@ ROWS = (
     Row(_B, "GPT 5.6", "global.openai.gpt-5.6", hides_thoughts=True),
     Row(_A, "GPT-4o", "gpt-4o", refuses=_REASONING),
     Row(_A, "o-series", "o4-mini", refuses=frozenset({Feature.SAMPLING}), hides_thoughts=True),
+    Row(_A, "Codex", "gpt-5-codex", refuses=frozenset({Feature.SAMPLING}), hides_thoughts=True),
     Row(_O, "GPT-4o", "gpt-4o", refuses=_REASONING),
     Row(_O, "o-series", "o4-mini", refuses=frozenset({Feature.SAMPLING}), hides_thoughts=True),
     Row(_O, "GPT-3.5 Instruct", "gpt-3.5-turbo-instruct"),

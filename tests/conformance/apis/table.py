@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilothouse_proxy.ports import Operation
-from tests.conformance.apis import chat, completions, counting, embeddings, messages, rerank
+from tests.conformance.apis import chat, completions, counting, embeddings, messages, rerank, responses
 from tests.conformance.features import Feature
 from tests.conformance.rows import Kind
 from tests.conformance.said import Said
@@ -32,6 +32,7 @@ _VERSION = {"anthropic-version": "2023-06-01"}
 APIS = (
     API("Chat completions", Operation.CHAT, "/v1/chat/completions", chat.asks, chat.reads),
     API("Completions", Operation.COMPLETIONS, "/v1/completions", completions.asks, completions.reads),
+    API("Responses", Operation.RESPONSES, "/v1/responses", responses.asks, responses.reads),
     API("Messages", Operation.MESSAGES, "/v1/messages", messages.asks, messages.reads, headers=_VERSION),
     API(
         "Count of tokens",
