@@ -29,7 +29,7 @@ from pilothouse_proxy.pipeline.stream import Stream
 from pilothouse_proxy.ports import FREE, WRITING
 from pilothouse_proxy.quota.estimate import TOKENS_A_BYTE, Measured
 from pilothouse_proxy.quota.reserve import Reservation
-from pilothouse_proxy.routing import fit, retry, table
+from pilothouse_proxy.routing import allowance, fit, retry, table
 from pilothouse_proxy.translation import Hub
 
 MAX_REPLY_BYTES = 64 << 20
@@ -492,7 +492,9 @@ class Flight:
             self._stage = _ERROR
             patience_s = min(ERROR_BODY_S, self._left_s())
             transfer.allow(messages.Phase.TOTAL, patience_s, patience_s)
-        elif self._call.streams:
+            return
+        self._listen(headers)
+        if self._call.streams:
             self._stage = _STREAM
             self._stream = stream = Stream(
                 pair.relay(self._call, headers),
@@ -508,6 +510,13 @@ class Flight:
             self._stage = _WHOLE
             patience_s = self._left_s()
             transfer.allow(messages.Phase.TOTAL, patience_s, patience_s)
+
+    def _listen(self, headers: messages.Headers) -> None:
+        """To what the provider says of its limits, now and then: it is a hint, and the headers are many."""
+        served, now = self._option, self._now()
+        if served is not None and now >= served.health.listens_at:
+            rest_s = allowance.rest_s(headers, wall=self._services.clock.wall())
+            served.health.listened(rest_s, now=now)
 
     def _gather(self, piece: bytes) -> None:
         self._parts.append(piece)

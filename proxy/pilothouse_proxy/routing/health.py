@@ -10,6 +10,7 @@ PROBE_S = 2.0
 """After an ejection one request may try; the others wait this long for what it finds."""
 COOL_S = 1.0
 """How long a target rests that says it is busy, but not for how long."""
+LISTEN_EACH_S = 1.0
 MAX_COOL_S = 60.0
 """A `Retry-After` of hours is obeyed by asking once a minute."""
 
@@ -23,6 +24,8 @@ class Health:
     def __init__(self) -> None:
         self.failures = 0
         self.shunned_until = 0.0
+        self.listens_at = 0.0
+        """When to look again at what the provider says of its limits: not at every answer."""
         self._ejections = 0
         self._ejected_until = 0.0
 
@@ -37,6 +40,12 @@ class Health:
             self.shunned_until = 0.0
         self.failures = 0
         self._ejections = 0
+
+    def listened(self, rest_s: float, *, now: float) -> None:
+        """The provider has said, beside an answer, that it has nothing left for `rest_s`."""
+        self.listens_at = now + LISTEN_EACH_S
+        if rest_s > 0:
+            self.shunned_until = max(self.shunned_until, now + min(rest_s, MAX_COOL_S))
 
     def failed(self, failure: errors.Failure, *, now: float) -> None:
         """An attempt on it has failed."""

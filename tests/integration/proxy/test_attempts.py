@@ -387,3 +387,18 @@ async def test_a_slow_reader_holds_the_provider_back() -> None:
 def test_the_default_route_falls_back_on_what_is_not_the_client_s_fault() -> None:
     left_out = set(FailureClass) - set(Route(models=(), created="", generation=1).fallback_on)
     assert left_out == {FailureClass.CONTENT_FILTER, FailureClass.CONTEXT_WINDOW}
+
+
+async def test_a_target_that_says_it_has_nothing_left_is_passed_over_until_it_has() -> None:
+    spent = whole(completion("A"), x_ratelimit_remaining_requests="0", x_ratelimit_reset_requests="30s")
+    async with upstream(whole(completion("A")), spent) as first, upstream(whole(completion("B"))) as second:
+        configured = snapshot({"a": provider(first.url), "b": provider(second.url)}, {"r": route(*FIRST_THEN_SECOND)})
+        async with gateway(configured) as proxy:
+            said = [(await proxy.chat()).json["choices"][0]["message"]["content"] for _ in range(2)]
+    assert said == ["A", "B"]
+
+
+async def test_the_only_target_is_asked_though_it_has_nothing_left() -> None:
+    spent = whole(completion("A"), x_ratelimit_remaining_requests="0", x_ratelimit_reset_requests="30s")
+    async with upstream(spent) as cloud, gateway(one(cloud)) as proxy:
+        assert [(await proxy.chat()).status for _ in range(2)] == [200, 200]

@@ -5,6 +5,7 @@ from pilothouse_proxy.routing.health import (
     COOL_S,
     EJECT_AFTER,
     EJECTION_S,
+    LISTEN_EACH_S,
     MAX_COOL_S,
     MAX_EJECTION_S,
     PROBE_S,
@@ -95,3 +96,17 @@ def test_what_says_nothing_of_the_target_changes_nothing(kind: Kind) -> None:
     health = Health()
     fail(health, 10.0, kind=kind, times=50)
     assert (health.failures, health.shunned_until) == (0, 0.0)
+
+
+def test_who_has_nothing_left_is_passed_over_until_there_is_again() -> None:
+    health = Health()
+    health.listened(7.0, now=100.0)
+    assert (health.shunned_until, health.listens_at) == (107.0, 100.0 + LISTEN_EACH_S)
+    health.listened(0.0, now=101.0)
+    assert health.shunned_until == 107.0
+
+
+def test_days_without_anything_left_are_asked_about_once_a_minute() -> None:
+    health = Health()
+    health.listened(86_400.0, now=100.0)
+    assert health.shunned_until == 100.0 + MAX_COOL_S
