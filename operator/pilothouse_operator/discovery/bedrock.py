@@ -105,10 +105,11 @@ _BY_ARN = (
 
 
 class BedrockModels:
-    """A `ports.Lister` for BedrockAccount."""
+    """A `ports.Lister` for BedrockAccount. `quotas_s`: how long quotas are waited for."""
 
-    def __init__(self, *, identities: AWSIdentities) -> None:
+    def __init__(self, *, identities: AWSIdentities, quotas_s: float = _QUOTAS_S) -> None:
         self._identities = identities
+        self._quotas_s = quotas_s
         self._obstacles: dict[BedrockAccount, dict[str, str]] = {}
         """What was last heard of the availability of each model."""
         self._quotas: dict[BedrockAccount, Quotas] = {}
@@ -156,10 +157,10 @@ class BedrockModels:
         known = self._quotas.get(account, {})
         notes: tuple[str, ...] = ()
         try:
-            async with asyncio.timeout(_QUOTAS_S):
+            async with asyncio.timeout(self._quotas_s):
                 quotas = bedrock_quotas.read(await caller.quotas())
         except TimeoutError:
-            quotas, notes = known, (f"quotas are as last heard: they have not come within {_QUOTAS_S:g} s",)
+            quotas, notes = known, (f"quotas are as last heard: they have not come within {self._quotas_s:g} s",)
         except Fault as fault:
             told = f"quotas are {'as last heard' if fault.passing else 'not known'}: {fault.message}"
             quotas, notes = known if fault.passing else {}, (told,)

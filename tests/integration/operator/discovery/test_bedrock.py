@@ -30,12 +30,17 @@ KEYS = {
 
 
 @pytest.fixture
-def lister() -> Iterator[BedrockModels]:
+def identities() -> Iterator[AWSIdentities]:
     calls = AWSCalls()
     level = logging.getLogger("botocore").level
-    yield BedrockModels(identities=AWSIdentities(calls=calls, clock=Clock(), environ={}))
+    yield AWSIdentities(calls=calls, clock=Clock(), environ={})
     calls.close()
     logging.getLogger("botocore").setLevel(level)
+
+
+@pytest.fixture
+def lister(identities: AWSIdentities) -> BedrockModels:
+    return BedrockModels(identities=identities)
 
 
 def account(simulators: Simulators) -> BedrockAccount:
@@ -231,3 +236,12 @@ async def test_quotas_that_are_throttled_are_as_last_heard(lister: BedrockModels
     quota, (note,) = await told(lister, simulators)
     assert quota == whole
     assert note.startswith("quotas are as last heard: ")
+
+
+async def test_quotas_that_do_not_come_hold_up_no_list(identities: AWSIdentities, simulators: Simulators) -> None:
+    simulators.controls.fail(Broken(kind=Kind.SILENCE, provider=Provider.BEDROCK, operation="ListServiceQuotas"))
+    impatient = BedrockModels(identities=identities, quotas_s=0.05)
+    assert await told(impatient, simulators) == (
+        Quota(),
+        ("quotas are as last heard: they have not come within 0.05 s",),
+    )
