@@ -117,6 +117,7 @@ def discovered_of(written: Mapping[str, Any]) -> Discovered:
     models = written.get("models")
     return Discovered(
         models=None if models is None else tuple(msgspec.convert(one, FoundModel) for one in models),
+        notes=tuple(written.get("notes", ())),
         problem=problem_of(written["problem"]) if "problem" in written else None,
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pilothouse_api.secret import Secret
 from pilothouse_operator.broker.broker import SessionBroker
-from pilothouse_operator.compile.discovered import FoundModel
+from pilothouse_operator.compile.discovered import Listed
 from pilothouse_operator.compile.identities import (
     Account,
     Address,
@@ -214,5 +214,5 @@ class _LateLister:
     def __init__(self, make: Callable[[], Awaitable[Lister]]) -> None:
         self._lister = _Late(make)
 
-    async def models(self, account: Account, values: Mapping[str, Secret]) -> tuple[FoundModel, ...]:
+    async def models(self, account: Account, values: Mapping[str, Secret]) -> Listed:
         return await (await self._lister.made()).models(account, values)

@@ -11,7 +11,7 @@ from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_api.snapshot.stream import LimitUse, Subject
-from pilothouse_operator.compile.discovered import FoundModel
+from pilothouse_operator.compile.discovered import FoundModel, Listed
 from pilothouse_operator.compile.identities import Account, Address, Grant
 from pilothouse_operator.compile.world import Reference, ResourceKey, SignIn, Verdict, World
 
@@ -215,7 +215,7 @@ class Broker(Protocol):
 class Lister(Protocol):
     """One kind of account, asked for the models that it has."""
 
-    async def models(self, account: Account, values: Mapping[str, Secret]) -> tuple[FoundModel, ...]:
+    async def models(self, account: Account, values: Mapping[str, Secret]) -> Listed:
         """All of them, in an order that stays. `values` as `account.identity` names them. Raises Fault."""
         ...
 
@@ -234,6 +234,7 @@ class Surveyed:
     """Either, both or (not asked yet) neither. A fault beside models: the last list, of `listed_at` (Unix s)."""
 
     models: tuple[FoundModel, ...] | None = None
+    notes: tuple[str, ...] = ()
     listed_at: float = 0.0
     fault: Fault | None = None
     since: float = 0.0

@@ -184,6 +184,7 @@ def test_a_status_of_every_field_survives_the_schema(kubectl: Kubectl, namespace
             "kind": "bedrock", "models": 2, "credential": credential,
             "discovery": {
                 "lastSucceeded": "2026-11-23T18:00:00Z", "found": 9, "served": 6, "excluded": 2, "unusable": 1,
+                "quotas": [{"model": "eu.claude", "requestsPerMinute": 50, "tokensPerMinute": 200_000}],
             },
             "unknown": [{"dialect": "bedrock.converse", "what": "video"}],
         },

@@ -10,6 +10,7 @@ from tests.simulators.azure_openai.surface import AzureSurface
 from tests.simulators.bedrock import sign_in
 from tests.simulators.bedrock.control import BedrockControl
 from tests.simulators.bedrock.openai_surface import OpenAISurface
+from tests.simulators.bedrock.quotas import TARGET, ServiceQuotas
 from tests.simulators.bedrock.service import BedrockService
 from tests.simulators.controls import Controls
 from tests.simulators.openai_chat.plain import PlainSurface
@@ -61,6 +62,7 @@ class Simulators:
             return plain(request) if request.target.startswith(b"/v1/") else azure(request)
 
         native, control = BedrockService(self.controls), BedrockControl(self.controls)
+        quotas = ServiceQuotas(self.controls)
         openai = OpenAIService(self.controls, OpenAISurface(self.controls, service=sign_in.RUNTIME))
         mantle = OpenAIService(self.controls, OpenAISurface(self.controls, service=sign_in.MANTLE))
 
@@ -74,6 +76,8 @@ class Simulators:
                 return claude_of_bedrock(sign_in.RUNTIME)(request)
             if request.target.startswith(b"/openai/"):
                 return openai(request)
+            if (request.header(b"x-amz-target") or b"").startswith(TARGET):
+                return quotas(request)
             return native(request) if request.target.startswith(b"/model/") else control(request)
 
         self._bedrock = Server(service=bedrock_hosts, host=host, port=bedrock_port, reuse_port=reuse_port)

@@ -250,6 +250,20 @@ class CredentialStatus(Part):
     )
 
 
+LONGEST_NAME = 256
+"""Of a model whose quota is shown."""
+
+SHOWN_QUOTAS = 20
+
+
+class QuotaStatus(Part):
+    """What the account may use of a model in a minute, as the cloud tells it. A hint: nothing is refused by it."""
+
+    model: Annotated[str, Field(max_length=LONGEST_NAME)] = Field(description="By the name that it is served by.")
+    requests_per_minute: Count | None = Field(default=None, description="Absent where the cloud does not tell.")
+    tokens_per_minute: Count | None = Field(default=None, description="The same for tokens, as the cloud counts them.")
+
+
 class DiscoveryStatus(Part):
     """What came of listing the account, in numbers: the names are at `GET /v1/models` of the proxies."""
 
@@ -258,6 +272,11 @@ class DiscoveryStatus(Part):
     served: Count = Field(description="Those of them that are served.")
     excluded: Count = Field(description="Those that `include` and `exclude` leave out.")
     unusable: Count = Field(description="Those that cannot be called: no access, at an end, not deployed.")
+    quotas: Annotated[tuple[QuotaStatus, ...], Field(max_length=SHOWN_QUOTAS)] | None = Field(
+        default=None,
+        description="What the account may use of the models that are served, the tightest 20 first; absent where "
+        "nothing is told.",
+    )
 
 
 class UnknownStatus(Part):

@@ -53,6 +53,7 @@ class Service(enum.StrEnum):
     SECRETS_MANAGER = "secretsmanager"
     SSM = "ssm"
     BEDROCK = "bedrock"
+    QUOTAS = "service-quotas"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,11 +116,11 @@ def stored(failed: CallFailed, *, what: str, action: str, who: str) -> Fault:
     )
 
 
-def listed(failed: CallFailed, *, action: str, who: str) -> Fault:
-    """Of listing what an account has, which takes the permission `action`."""
+def listed(failed: CallFailed, *, action: str, who: str, what: str = "models") -> Fault:
+    """Of listing what an account has (its `what`), which takes the permission `action`."""
     if failed.trouble in {Trouble.UNREACHABLE, Trouble.FAILING, Trouble.THROTTLED}:
         return Fault(
-            f"the account's models cannot be listed at the moment: {_passing(failed)}",
+            f"the account's {what} cannot be listed at the moment: {_passing(failed)}",
             reason=Reason.DISCOVERY_UNAVAILABLE,
             passing=True,
             throttled=failed.trouble is Trouble.THROTTLED,
@@ -132,7 +132,7 @@ def listed(failed: CallFailed, *, action: str, who: str) -> Fault:
         return _keys_refused(failed, who)
     if failed.trouble is Trouble.FORBIDDEN:
         return _fault(
-            f"{failed.principal or who} may not list the account's models: it needs {action}", Reason.DISCOVERY_REFUSED
+            f"{failed.principal or who} may not list the account's {what}: it needs {action}", Reason.DISCOVERY_REFUSED
         )
     return _fault(
         f"AWS does not take {action} as it is asked ({failed.code}): is Bedrock offered in this region?",

@@ -11,6 +11,17 @@ UNKNOWN = Facts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What the account may use of a model in a minute; None: nobody tells. A hint: nothing is decided by it."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+
+UNTOLD = Quota()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FoundModel:
     """One model that an account lists. `name`: by which routes choose it.
 
@@ -22,7 +33,16 @@ class FoundModel:
     upstream: UpstreamModel
     base: str = ""
     facts: Facts = UNKNOWN
+    quota: Quota = UNTOLD
     obstacle: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What an account has. `notes`: what could not be learned beside it, and what that takes."""
+
+    models: tuple[FoundModel, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +50,7 @@ class Discovered:
     """Either, both or (not asked yet) neither: a `problem` beside models means that the last list stands."""
 
     models: tuple[FoundModel, ...] | None = None
+    notes: tuple[str, ...] = ()
     problem: Problem | None = None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fnmatch import translate
+from math import inf
 
 import msgspec
 import msgspec.structs
@@ -13,6 +14,7 @@ import msgspec.structs
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.resources import urls
 from pilothouse_api.resources.provider import (
+    SHOWN_QUOTAS,
     DiscoverySpec,
     LLMProviderSpec,
     ModelCapabilities,
@@ -24,7 +26,7 @@ from pilothouse_api.snapshot.facts import Facts, Price
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_api.snapshot.settings import Settings
 from pilothouse_operator.compile import settings
-from pilothouse_operator.compile.discovered import UNKNOWN, Catalogue, FoundModel
+from pilothouse_operator.compile.discovered import UNKNOWN, UNTOLD, Catalogue, FoundModel
 
 _CAPABILITIES = tuple(ModelCapabilities.model_fields)
 
@@ -34,12 +36,16 @@ MOST = 2_048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What became of the models that an account lists. `obstacles`: reason → how many are not served for it."""
+    """What became of the models that an account lists. `obstacles`: reason → how many are not served for it.
+
+    `tightest`: SHOWN_QUOTAS at most of those that are served and have a quota, the smallest first.
+    """
 
     found: int = 0
     served: int = 0
     excluded: int = 0
     obstacles: Mapping[str, int] = field(default_factory=dict)
+    tightest: tuple[FoundModel, ...] = ()
 
     @property
     def unusable(self) -> int:
@@ -91,8 +97,20 @@ def _chosen(discovery: DiscoverySpec, found: tuple[FoundModel, ...]) -> tuple[Li
             obstacles[why] = obstacles.get(why, 0) + 1
         else:
             chosen.append(one)
-    served = Listing(found=len(found), served=len(chosen), excluded=excluded, obstacles=obstacles)
+    served = Listing(
+        found=len(found), served=len(chosen), excluded=excluded, obstacles=obstacles, tightest=_tightest(chosen)
+    )
     return served, tuple(chosen)
+
+
+def _tightest(chosen: list[FoundModel]) -> tuple[FoundModel, ...]:
+    """By tokens, which models mostly run out of first, then by requests; what nobody tells counts as endless."""
+
+    def width(one: FoundModel) -> tuple[float, float, str]:
+        tokens, requests = one.quota.tokens_per_minute, one.quota.requests_per_minute
+        return (inf if tokens is None else tokens, inf if requests is None else requests, one.name)
+
+    return tuple(sorted((one for one in chosen if one.quota != UNTOLD), key=width)[:SHOWN_QUOTAS])
 
 
 @functools.lru_cache(maxsize=1024)

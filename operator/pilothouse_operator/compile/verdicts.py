@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 from pilothouse_api.conditions import Condition, ConditionStatus, ConditionType, Problem, Reason
+from pilothouse_api.resources.provider import LONGEST_NAME
 from pilothouse_api.snapshot.credentials import NoCredential
 from pilothouse_operator.compile.backends import Backend
 from pilothouse_operator.compile.conflicts import Settled
+from pilothouse_operator.compile.discovered import FoundModel
+from pilothouse_operator.compile.models import Listing
 from pilothouse_operator.compile.routes import Lowered
 from pilothouse_operator.compile.sign_ins import kind_of
 from pilothouse_operator.compile.world import Resource, Verdict
@@ -69,16 +72,26 @@ def of_provider(backend: Backend) -> Verdict:
     if named:
         facts["models"] = len(named)
     if listing is not None:
-        facts["discovery"] = {
-            "found": listing.found,
-            "served": listing.served,
-            "excluded": listing.excluded,
-            "unusable": listing.unusable,
-        }
+        facts["discovery"] = _listed(listing)
     conditions = [accepted(backend.problems, ignored=reading.ignored), _credentials_ready(backend)]
     if "discovery" in reading.resource.spec if spec is None else spec.discovery is not None:
         conditions.append(_discovered(backend))
     return Verdict(generation=reading.resource.generation, conditions=tuple(conditions), facts=facts)
+
+
+def _listed(listing: Listing) -> dict[str, object]:
+    counts: dict[str, object] = {
+        "found": listing.found,
+        "served": listing.served,
+        "excluded": listing.excluded,
+        "unusable": listing.unusable,
+    }
+    return counts | ({"quotas": [_quota(one) for one in listing.tightest]} if listing.tightest else {})
+
+
+def _quota(one: FoundModel) -> dict[str, object]:
+    told = {"requestsPerMinute": one.quota.requests_per_minute, "tokensPerMinute": one.quota.tokens_per_minute}
+    return {"model": one.name[:LONGEST_NAME], **{name: value for name, value in told.items() if value is not None}}
 
 
 def _discovered(backend: Backend) -> Condition:
@@ -96,7 +109,11 @@ def _discovered(backend: Backend) -> Condition:
     left_out = [f"{number} not served: {why}" for why, number in sorted(listing.obstacles.items())]
     if listing.excluded:
         left_out.append(f"{listing.excluded} left out by include and exclude")
-    told = [f"{listing.served} of {listing.found} models of the account are served", *left_out]
+    told = [
+        f"{listing.served} of {listing.found} models of the account are served",
+        *left_out,
+        *backend.discovered.notes,
+    ]
     message = summary([Problem(reason=Reason.DISCOVERED, message=text) for text in told])
     return _condition(kind, ConditionStatus.TRUE, Reason.DISCOVERED, message)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pilothouse_api.conditions import Reason
 from pilothouse_api.names import ProviderKey
-from pilothouse_operator.compile.discovered import FoundModel
+from pilothouse_operator.compile.discovered import Listed
 from pilothouse_operator.compile.identities import Account
 from pilothouse_operator.observe import Metrics
 from pilothouse_operator.pacing import backoff, faults, targets
@@ -32,7 +32,7 @@ class _Entry:
 
     inquiry: Inquiry
     target: Target
-    models: tuple[FoundModel, ...] | None = None
+    listed: Listed | None = None
     listed_at: float = 0.0
     failures: faults.Streak = field(default_factory=faults.Streak)
 
@@ -74,9 +74,11 @@ class AccountDiscovery:
         entry = self._entries.get(provider)
         if entry is None:
             return Surveyed()
-        fault = entry.failures.told(serves=entry.models is not None)
+        listed = entry.listed
+        fault = entry.failures.told(serves=listed is not None)
         return Surveyed(
-            models=entry.models,
+            models=None if listed is None else listed.models,
+            notes=() if listed is None else listed.notes,
             listed_at=entry.listed_at,
             fault=fault,
             since=entry.failures.since if fault is not None else 0.0,
@@ -96,7 +98,7 @@ class AccountDiscovery:
         now = self._clock.monotonic()
         if inquiry.values != before.values:
             entry.target = targets.of_account(inquiry.account, inquiry.values)
-            urgency = _FIRST if entry.models is None else now
+            urgency = _FIRST if entry.listed is None else now
             self._turns.restart(provider, target=entry.target, at=now, urgency=urgency)
         elif inquiry.interval_s < before.interval_s and entry.failures.last is None:
             at = now + self._rng.uniform(0, inquiry.interval_s)
@@ -122,19 +124,19 @@ class AccountDiscovery:
         else:
             pause_s = self._interval_s(entry)
             entry.failures.end()
-            entry.models, entry.listed_at = given, self._clock.wall()
+            entry.listed, entry.listed_at = given, self._clock.wall()
         self._tell(provider, before, self.read(provider))
         return Turn(
             answer=answer,
             again_at=now + pause_s,
-            urgency=now + pause_s if entry.models is not None else _FIRST,
+            urgency=now + pause_s if entry.listed is not None else _FIRST,
             retry_after_s=given.retry_after_s if isinstance(given, Fault) else None,
         )
 
     def _interval_s(self, entry: _Entry) -> float:
         """Until the next list. After a start or an outage many are asked for at once, and would be again and again."""
         interval_s = entry.inquiry.interval_s
-        if entry.models is None or entry.failures.last is not None:
+        if entry.listed is None or entry.failures.last is not None:
             return interval_s * (0.5 + self._rng.random() / 2)
         return backoff.jittered_s(interval_s, point=self._rng.random())
 
@@ -142,7 +144,8 @@ class AccountDiscovery:
         """Tells of the difference; of a list that is as before, only when it was made."""
         stale = after.models is not None and after.fault is not None
         self._states.move(provider, "stale" if stale else "none" if after.models is None else "good")
-        differs = before.models != after.models or _said(before.fault) != _said(after.fault)
+        lists = (before.models, before.notes) != (after.models, after.notes)
+        differs = lists or _said(before.fault) != _said(after.fault)
         if after.fault is not None and not after.fault.passing and _said(before.fault) != _said(after.fault):
             _log.warning("%s: its models cannot be listed: %s", provider, after.fault.message)
         if differs and after.models is not None and before.models != after.models:

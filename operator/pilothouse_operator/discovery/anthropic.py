@@ -13,7 +13,7 @@ import msgspec
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.facts import Facts
-from pilothouse_operator.compile.discovered import FoundModel
+from pilothouse_operator.compile.discovered import FoundModel, Listed
 from pilothouse_operator.compile.identities import Account, AnthropicServer
 from pilothouse_operator.discovery import servers
 
@@ -33,7 +33,7 @@ _CAPABILITIES = {
 class ClaudeModels:
     """A `ports.Lister` for AnthropicServer."""
 
-    async def models(self, account: Account, values: Mapping[str, Secret]) -> tuple[FoundModel, ...]:
+    async def models(self, account: Account, values: Mapping[str, Secret]) -> Listed:
         """Sorted by name. Raises Fault."""
         if not isinstance(account, AnthropicServer):
             raise TypeError(f"a {type(account).__name__} does not speak Anthropic's API")
@@ -49,7 +49,7 @@ class ClaudeModels:
                 found.update({one.name: one for one in map(_found, entries) if one is not None})
                 last = page.get("last_id")
                 if page.get("has_more") is not True:
-                    return tuple(found[name] for name in sorted(found))
+                    return Listed(models=tuple(found[name] for name in sorted(found)))
                 if not isinstance(last, str):
                     break
                 target = f"{_PATH}?limit={_PAGE}&after_id={quote(last, safe='')}"

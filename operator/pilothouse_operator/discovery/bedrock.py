@@ -7,7 +7,7 @@ is not one that can be called: many are reached by inference profiles alone, and
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pilothouse_api.conditions import Reason
@@ -17,13 +17,18 @@ from pilothouse_api.snapshot.facts import Facts
 from pilothouse_operator.clouds import aws_faults
 from pilothouse_operator.clouds.aws import AWSIdentities
 from pilothouse_operator.clouds.aws_calls import CallFailed, Endpoint, Service, Trouble
-from pilothouse_operator.compile.discovered import FoundModel
+from pilothouse_operator.compile.discovered import UNTOLD, FoundModel, Listed
 from pilothouse_operator.compile.identities import Account, BedrockAccount
+from pilothouse_operator.discovery import bedrock_quotas
+from pilothouse_operator.discovery.bedrock_quotas import Quotas, Way
 from pilothouse_operator.ports import Fault
 
 # Pages of one list: 1,000 entries each, as many as AWS gives.
 _PAGES = 20
 _AT_ONCE = 4
+# Bedrock has some thousand quotas, AWS gives a hundred at once. They may take no more of a list's time than this.
+_QUOTA_PAGES = 60
+_QUOTAS_S = 10.0
 _ACCOUNTS = 256
 
 # Application profiles may have some in their names, which no route could say.
@@ -100,14 +105,16 @@ _BY_ARN = (
 
 
 class BedrockModels:
-    """A `ports.Lister` for BedrockAccount."""
+    """A `ports.Lister` for BedrockAccount. `quotas_s`: how long quotas are waited for."""
 
-    def __init__(self, *, identities: AWSIdentities) -> None:
+    def __init__(self, *, identities: AWSIdentities, quotas_s: float = _QUOTAS_S) -> None:
         self._identities = identities
+        self._quotas_s = quotas_s
         self._obstacles: dict[BedrockAccount, dict[str, str]] = {}
         """What was last heard of the availability of each model."""
+        self._quotas: dict[BedrockAccount, Quotas] = {}
 
-    async def models(self, account: Account, values: Mapping[str, Secret]) -> tuple[FoundModel, ...]:
+    async def models(self, account: Account, values: Mapping[str, Secret]) -> Listed:
         """Foundation models, inference profiles, and what is called by an ARN. Raises Fault."""
         if not isinstance(account, BedrockAccount):
             raise TypeError(f"a {type(account).__name__} is none of Bedrock")
@@ -125,11 +132,12 @@ class BedrockModels:
             )
         ]
         obstacles = await self._availability(caller, account, _called(summaries, profiles))
-        found = [_foundation(one, obstacles) for one in summaries.values()]
-        found += [_profile(one, summaries, obstacles) for one in profiles]
+        quotas, notes = await self._allowed(caller, account)
+        found = [_foundation(one, obstacles, quotas) for one in summaries.values()]
+        found += [_profile(one, summaries, obstacles, quotas) for one in profiles]
         for source in _BY_ARN:
             found += await _deployed(caller, source, summaries)
-        return _named(found)
+        return Listed(models=_named(found), notes=notes)
 
     async def _availability(self, caller: "_Caller", account: BedrockAccount, bases: list[str]) -> Mapping[str, str]:
         """Why models cannot be called, by id; as last heard where nobody tells now."""
@@ -144,15 +152,34 @@ class BedrockModels:
             del self._obstacles[next(iter(self._obstacles))]
         return heard
 
+    async def _allowed(self, caller: "_Caller", account: BedrockAccount) -> tuple[Quotas, tuple[str, ...]]:
+        """Quotas, and why there are none: hints, for want of which no list fails. As last heard if nobody answers."""
+        known = self._quotas.get(account, {})
+        notes: tuple[str, ...] = ()
+        try:
+            async with asyncio.timeout(self._quotas_s):
+                quotas = bedrock_quotas.read(await caller.quotas())
+        except TimeoutError:
+            quotas, notes = known, (f"quotas are as last heard: they have not come within {self._quotas_s:g} s",)
+        except Fault as fault:
+            told = f"quotas are {'as last heard' if fault.passing else 'not known'}: {fault.message}"
+            quotas, notes = known if fault.passing else {}, (told,)
+        self._quotas.pop(account, None)
+        self._quotas[account] = quotas
+        if len(self._quotas) > _ACCOUNTS:
+            del self._quotas[next(iter(self._quotas))]
+        return quotas, notes
+
 
 class _Caller:
-    """Calls as one identity, to one control plane."""
+    """Calls as one identity, to one control plane, and what stands beside it."""
 
     def __init__(self, identities: AWSIdentities, account: BedrockAccount, values: Mapping[str, Secret]) -> None:
         self._identities = identities
         self._identity = account.identity
         self._values = {name: value for name, value in values.items() if name in _KEYS}
         self._endpoint = Endpoint(service=Service.BEDROCK, region=account.region, url=account.endpoint)
+        self._of_quotas = Endpoint(service=Service.QUOTAS, region=account.region, url=account.endpoint)
 
     async def call(self, operation: str, action: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         """Raises Fault."""
@@ -181,6 +208,28 @@ class _Caller:
             reason=Reason.DISCOVERY_UNAVAILABLE,
             passing=True,
         )
+
+    async def quotas(self) -> list[Any]:
+        """The account's quotas of Bedrock in the region, as far as pages are read. Raises Fault."""
+        entries: list[Any] = []
+        asked: dict[str, Any] = {"ServiceCode": "bedrock", "MaxResults": 100}
+        for _ in range(_QUOTA_PAGES):
+            answer = await self._identities.call(
+                self._identity,
+                self._values,
+                self._of_quotas,
+                "list_service_quotas",
+                asked,
+                fault=lambda failed, who: aws_faults.listed(
+                    failed, action="servicequotas:ListServiceQuotas", who=who, what="quotas"
+                ),
+            )
+            entries += answer.get("Quotas") or ()
+            token = answer.get("NextToken")
+            if not token:
+                break
+            asked["NextToken"] = token
+        return entries
 
 
 _KEYS = frozenset({"accessKeyId", "secretAccessKey", "sessionToken"})
@@ -227,26 +276,35 @@ def _on_demand(summary: Mapping[str, Any]) -> bool:
     return "ON_DEMAND" in (summary.get("inferenceTypesSupported") or ("ON_DEMAND",))
 
 
-def _foundation(summary: Mapping[str, Any], obstacles: Mapping[str, str]) -> FoundModel:
+def _foundation(summary: Mapping[str, Any], obstacles: Mapping[str, str], quotas: Quotas) -> FoundModel:
     base = str(summary["modelId"])
     return FoundModel(
         name=base,
         upstream=UpstreamModel(base),
         facts=_facts(summary),
+        quota=bedrock_quotas.of(quotas, Way.ON_DEMAND, summary),
         obstacle=obstacles.get(base, "") if _on_demand(summary) else _ON_DEMAND,
     )
 
 
-def _profile(profile: Mapping[str, Any], summaries: Mapping[str, Any], obstacles: Mapping[str, str]) -> FoundModel:
-    """One of AWS's own is called by its id, which tells the model; one of the account's by its ARN."""
+def _profile(
+    profile: Mapping[str, Any], summaries: Mapping[str, Any], obstacles: Mapping[str, str], quotas: Quotas
+) -> FoundModel:
+    """One of AWS's own is called by its id, which tells the model; one of the account's by its ARN.
+
+    Of the latter nothing tells from which quota it takes: a model's or that of one of AWS's profiles.
+    """
     base = _base_of(profile)
     own = profile.get("type") == "APPLICATION"
     status = profile.get("status", "ACTIVE")
+    summary = summaries.get(base, {})
+    way = bedrock_quotas.way(str(profile["inferenceProfileId"]), base)
     return FoundModel(
         name=str(profile["inferenceProfileName" if own else "inferenceProfileId"]),
         upstream=UpstreamModel(str(profile["inferenceProfileArn" if own else "inferenceProfileId"])),
         base=base if own else "",
-        facts=_facts(summaries.get(base, {})),
+        facts=_facts(summary),
+        quota=UNTOLD if own else bedrock_quotas.of(quotas, way, summary),
         obstacle=obstacles.get(base, "") if status == "ACTIVE" else f"its inference profile is {status}",
     )
 
@@ -313,10 +371,4 @@ def _named(found: list[FoundModel]) -> tuple[FoundModel, ...]:
 
 
 def _by_upstream(one: FoundModel) -> FoundModel:
-    return FoundModel(
-        name=one.upstream,
-        upstream=one.upstream,
-        base=one.base,
-        facts=one.facts,
-        obstacle=one.obstacle,
-    )
+    return replace(one, name=one.upstream)

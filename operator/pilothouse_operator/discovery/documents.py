@@ -17,9 +17,16 @@ _REFUSED = frozenset({401, 403})
 
 
 async def get(
-    session: aiohttp.ClientSession, url: str, *, headers: Mapping[str, str], whose: str, right: str, **options: Any
+    session: aiohttp.ClientSession,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    whose: str,
+    right: str,
+    what: str = "models",
+    **options: Any,
 ) -> Mapping[str, Any]:
-    """The JSON object. `whose` is how a message names who was asked, `right` what a refusal is for want of.
+    """The JSON object. `whose` is how a message names who was asked for `what`, `right` what a refusal is for want of.
 
     Nothing that was answered is repeated. Raises Fault.
     """
@@ -29,7 +36,7 @@ async def get(
             asked = {**headers, "Accept": "application/json", "Accept-Encoding": "identity"}
             async with session.get(url, headers=asked, allow_redirects=False, **options) as response:
                 if response.status != 200:
-                    raise _answered(response, whose, right)
+                    raise _answered(response, whose, right, what)
                 body = await _read(response, whose)
     except TimeoutError:
         raise _unavailable(f"{whose} has not answered within {_PATIENCE_S:g} s") from None
@@ -40,7 +47,7 @@ async def get(
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise _unavailable(f"{whose} has answered without a list of models: does something else answer in its place?")
+        raise _unavailable(f"{whose} has answered without a list of {what}: does something else answer in its place?")
     return document
 
 
@@ -53,19 +60,19 @@ async def _read(response: aiohttp.ClientResponse, whose: str) -> bytes:
     return bytes(body)
 
 
-def _answered(response: aiohttp.ClientResponse, whose: str, right: str) -> Fault:
+def _answered(response: aiohttp.ClientResponse, whose: str, right: str, what: str) -> Fault:
     status = response.status
     if status == 429:
         return _unavailable(f"{whose} asks to slow down", throttled=True, after=_retry_after_s(response))
     if status in _REFUSED:
         return Fault(
-            f"{whose} does not let the operator list models ({status}): {right}",
+            f"{whose} does not let the operator list {what} ({status}): {right}",
             reason=Reason.DISCOVERY_REFUSED,
             passing=False,
         )
     if status == 408 or status >= 500:
         return _unavailable(f"{whose} fails by itself ({status})", after=_retry_after_s(response))
-    return Fault(f"{whose} has no list of models there ({status})", reason=Reason.DISCOVERY_REFUSED, passing=False)
+    return Fault(f"{whose} has no list of {what} there ({status})", reason=Reason.DISCOVERY_REFUSED, passing=False)
 
 
 def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:

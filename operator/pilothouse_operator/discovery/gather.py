@@ -49,6 +49,8 @@ def _unanswered(surveyed: Surveyed) -> bool:
 def _discovered(surveyed: Surveyed) -> Discovered:
     fault = surveyed.fault
     if fault is None:
-        return Discovered(models=surveyed.models)
+        return Discovered(models=surveyed.models, notes=surveyed.notes)
     message = f"{fault.message.removesuffix('.')} (since {timestamp(surveyed.since)})"
-    return Discovered(models=surveyed.models, problem=Problem(reason=fault.reason, message=message))
+    return Discovered(
+        models=surveyed.models, notes=surveyed.notes, problem=Problem(reason=fault.reason, message=message)
+    )

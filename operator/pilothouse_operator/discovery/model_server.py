@@ -13,7 +13,7 @@ import msgspec
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.facts import Facts
-from pilothouse_operator.compile.discovered import FoundModel
+from pilothouse_operator.compile.discovered import FoundModel, Listed
 from pilothouse_operator.compile.identities import Account, ModelServer
 from pilothouse_operator.discovery import servers
 
@@ -25,7 +25,7 @@ _MODALITIES = {"vision": "image", "documents": "file", "audio": "audio"}
 class ServedModels:
     """A `ports.Lister` for ModelServer. Each list takes connections of its own: it is asked for rarely."""
 
-    async def models(self, account: Account, values: Mapping[str, Secret]) -> tuple[FoundModel, ...]:
+    async def models(self, account: Account, values: Mapping[str, Secret]) -> Listed:
         """Sorted by name. Raises Fault."""
         if not isinstance(account, ModelServer):
             raise TypeError(f"a {type(account).__name__} is no model server")
@@ -36,7 +36,7 @@ class ServedModels:
         if not isinstance(entries, list):
             raise servers.no_list(f"{account.url}/models", "OpenAI")
         found = {one.name: one for one in map(_found, entries) if one is not None}
-        return tuple(found[name] for name in sorted(found))
+        return Listed(models=tuple(found[name] for name in sorted(found)))
 
 
 def _found(entry: object) -> FoundModel | None:

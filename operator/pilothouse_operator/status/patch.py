@@ -263,7 +263,7 @@ def _transitions(found: Iterable[Condition], seen: Mapping[str, Mapping[str, Any
 
 def fit(status: Status) -> Status:
     """Within LARGEST_BYTES, whatever the fleet's size: least needed first, what is counted, then what is explained."""
-    for shrink in (_without_top, _without_laggards, _with_short_messages, _without_facts):
+    for shrink in (_without_quotas, _without_top, _without_laggards, _with_short_messages, _without_facts):
         if _size(status) <= LARGEST_BYTES:
             break
         status = shrink(status)
@@ -272,6 +272,11 @@ def fit(status: Status) -> Status:
 
 def _size(status: Status) -> int:
     return len(json.dumps(status, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def _without_quotas(status: Status) -> Status:
+    listed = {key: value for key, value in status.get("discovery", {}).items() if key != "quotas"}
+    return status | ({"discovery": listed} if listed else {})
 
 
 def _without_top(status: Status) -> Status:

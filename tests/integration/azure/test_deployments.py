@@ -11,7 +11,7 @@ from pilothouse_api.conditions import Reason
 from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.facts import Facts
 from pilothouse_operator.clouds.entra import Entra, connect
-from pilothouse_operator.compile.discovered import FoundModel
+from pilothouse_operator.compile.discovered import FoundModel, Quota
 from pilothouse_operator.compile.identities import AzureAccount, EntraIdentity, EntraWay
 from pilothouse_operator.discovery.azure import AzureDeployments
 from pilothouse_operator.ports import Fault
@@ -49,7 +49,7 @@ def account(manager: ResourceManager, principal: EntraIdentity) -> AzureAccount:
 
 
 async def listed(lister: AzureDeployments, account: AzureAccount) -> dict[str, FoundModel]:
-    return {one.name: one for one in await lister.models(account, SIGN_IN)}
+    return {one.name: one for one in (await lister.models(account, SIGN_IN)).models}
 
 
 async def refused(lister: AzureDeployments, account: AzureAccount) -> Fault:
@@ -129,4 +129,39 @@ async def test_a_managed_identity_lists_too(
 ) -> None:
     azure.directory.system_assigned = ManagedIdentity("66666666-6666-4666-8666-666666666666", "7" * 8)
     identity = EntraIdentity(way=EntraWay.MANAGED_IDENTITY, authority=azure.authority)
-    assert await lister.models(dataclasses.replace(account, identity=identity), {})
+    assert (await lister.models(dataclasses.replace(account, identity=identity), {})).models
+
+
+async def test_a_deployment_has_its_own_limits_by_the_minute(
+    lister: AzureDeployments, account: AzureAccount, manager: ResourceManager
+) -> None:
+    manager.subscribers = set()
+    answer = await lister.models(account, SIGN_IN)
+    found = {one.name: one.quota for one in answer.models}
+    assert found["gpt"] == Quota(requests_per_minute=300, tokens_per_minute=50_000)
+    assert found["gpt-4o-ptu"] == Quota()
+    assert answer.notes == ()
+
+
+async def test_one_that_tells_no_limits_has_those_of_its_location(
+    lister: AzureDeployments, account: AzureAccount, manager: ResourceManager
+) -> None:
+    manager.rated = False
+    manager.page = 2
+    found = await listed(lister, account)
+    assert found["gpt"].quota == found["gpt-4o"].quota == Quota(tokens_per_minute=1_000_000)
+    assert found["gpt-4o-ptu"].quota == Quota()
+
+
+async def test_without_the_right_to_the_location_s_quotas_a_list_is_whole(
+    lister: AzureDeployments, account: AzureAccount, manager: ResourceManager
+) -> None:
+    manager.rated = False
+    whole = await listed(lister, account)
+    manager.subscribers = {"somebody-else"}
+    answer = await lister.models(account, SIGN_IN)
+    assert [one.name for one in answer.models] == list(whole)
+    assert {one.quota for one in answer.models} == {Quota()}
+    (note,) = answer.notes
+    assert "does not let the operator list quotas (403)" in note
+    assert "Microsoft.CognitiveServices/locations/usages/read" in note

@@ -16,7 +16,7 @@ from tests.simulators.faults import Kind as FaultKind
 from tests.simulators.fleet import Simulators
 
 
-def client_of(simulators: Simulators, **changed: Any) -> Any:
+def client_of(simulators: Simulators, *, service: str = "bedrock", **changed: Any) -> Any:
     settings = {
         "region_name": "us-east-1",
         "aws_access_key_id": credentials.ACCESS_KEY_ID,
@@ -24,7 +24,7 @@ def client_of(simulators: Simulators, **changed: Any) -> Any:
         "config": Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=5),
         **changed,
     }
-    return boto3.session.Session().client("bedrock", endpoint_url=simulators.bedrock_url, **settings)
+    return boto3.session.Session().client(service, endpoint_url=simulators.bedrock_url, **settings)
 
 
 @pytest.fixture
@@ -110,3 +110,49 @@ def test_a_list_can_be_throttled(control: Any, simulators: Simulators) -> None:
         control.list_foundation_models()
     assert refused.value.response["Error"]["Code"] == "ThrottlingException"
     assert control.list_foundation_models()["modelSummaries"]
+
+
+@pytest.fixture
+def quotas(simulators: Simulators) -> Iterator[Any]:
+    client = client_of(simulators, service="service-quotas")
+    yield client
+    client.close()
+
+
+def test_quotas_come_in_pages_by_the_names_that_aws_gives(quotas: Any) -> None:
+    paginator = quotas.get_paginator("list_service_quotas")
+    pages = list(paginator.paginate(ServiceCode="bedrock", PaginationConfig={"PageSize": 4}))
+    values = {one["QuotaName"]: one["Value"] for page in pages for one in page["Quotas"]}
+    assert len(pages) > 1
+    assert len(values) == sum(len(page["Quotas"]) for page in pages)
+    assert values["On-demand model inference requests per minute for Amazon Nova Micro"] == 2_000.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"ServiceCode": "nowhere"}, "NoSuchResourceException"),
+        ({"ServiceCode": "bedrock", "NextToken": "nothing"}, "InvalidPaginationTokenException"),
+    ],
+)
+def test_quotas_of_nothing_are_refused(quotas: Any, asked: dict[str, str], code: str) -> None:
+    with pytest.raises(ClientError) as refused:
+        quotas.list_service_quotas(**asked)
+    assert refused.value.response["Error"]["Code"] == code
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+def test_a_wrong_signature_lists_no_quotas(simulators: Simulators) -> None:
+    client = client_of(simulators, service="service-quotas", aws_secret_access_key="wrong")
+    with pytest.raises(ClientError) as refused:
+        client.list_service_quotas(ServiceCode="bedrock")
+    client.close()
+    assert refused.value.response["Error"]["Code"] == "InvalidSignatureException"
+
+
+def test_quotas_can_be_throttled(quotas: Any, simulators: Simulators) -> None:
+    simulators.controls.fail(Fault(kind=FaultKind.THROTTLE, provider=Provider.BEDROCK, operation="ListServiceQuotas"))
+    with pytest.raises(ClientError) as refused:
+        quotas.list_service_quotas(ServiceCode="bedrock")
+    assert refused.value.response["Error"]["Code"] == "ThrottlingException"
+    assert quotas.list_service_quotas(ServiceCode="bedrock")["Quotas"]

@@ -19,7 +19,7 @@ from azure.identity import WorkloadIdentityCredential
 from azure.keyvault.secrets import SecretClient
 
 from tests.cluster.estate import Estate, simulated_estate
-from tests.simulators.azure_openai.resource_manager import RESOURCE_ID
+from tests.simulators.azure_openai.resource_manager import RESOURCE_ID, USAGES
 from tests.simulators.estate import fleet as estates
 from tests.simulators.estate.pod import OPERATOR_ROLE
 
@@ -187,8 +187,8 @@ def test_a_session_lists_the_account_unless_it_is_narrowed_to_models(estate: Est
     assert refusal(client("bedrock", estate.clouds.bedrock, narrow).list_foundation_models) == "AccessDeniedException"
 
 
-def listed(estate: Estate, token: str) -> Any:
-    url = f"{estate.at['resourceManager']}{RESOURCE_ID}/deployments?api-version=2025-09-01"
+def listed(estate: Estate, token: str, path: str = f"{RESOURCE_ID}/deployments") -> Any:
+    url = f"{estate.at['resourceManager']}{path}?api-version=2025-09-01"
     request = urllib.request.Request(url, headers={"authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request, timeout=5) as answer:
         return json.load(answer)
@@ -201,3 +201,11 @@ def test_a_workload_lists_the_deployments_with_a_token_for_the_resource_manager(
     assert "gpt-4o" in [one["name"] for one in listed(estate, given)["value"]]
     with pytest.raises(urllib.error.HTTPError, match="401"):
         listed(estate, other)
+
+
+def test_a_workload_reads_the_quotas_of_the_account_s_location(estate: Estate) -> None:
+    with workload(estate) as credential:
+        given = credential.get_token("https://management.azure.com/.default").token
+    assert USAGES.endswith(f"/locations/{listed(estate, given, RESOURCE_ID)['location']}/usages")
+    limits = {one["name"]["value"]: one["limit"] for one in listed(estate, given, USAGES)["value"]}
+    assert limits["OpenAI.GlobalStandard.gpt-4o"] == 1_000.0

@@ -1,6 +1,7 @@
-"""Azure Resource Manager, as far as it lists the deployments and models of one Azure OpenAI resource.
+"""Azure Resource Manager, as far as it tells of one Azure OpenAI resource, and of the quotas of its location.
 
-https://learn.microsoft.com/rest/api/aiservices/accountmanagement/deployments/list and …/accounts/list-models.
+https://learn.microsoft.com/rest/api/aiservices/accountmanagement/deployments/list and …/accounts/list-models,
+…/accounts/get and …/usages/list.
 Capabilities are texts; a list that is longer than a page goes on at `nextLink`.
 """
 
@@ -23,19 +24,33 @@ RESOURCE_ID: Final = (
     "/subscriptions/88888888-8888-4888-8888-888888888888/resourceGroups/models/providers/"
     "Microsoft.CognitiveServices/accounts/simulated"
 )
+LOCATION: Final = "swedencentral"
+USAGES: Final = (
+    "/subscriptions/88888888-8888-4888-8888-888888888888/providers/Microsoft.CognitiveServices/"
+    f"locations/{LOCATION}/usages"
+)
 AUDIENCES: Final = ("https://management.azure.com", "https://management.core.windows.net")
 _VERSION: Final = re.compile(r"20\d\d-\d\d-\d\d(-preview)?")
+_RATES: Final = (
+    {"key": "request", "renewalPeriod": 10, "count": 50},
+    {"key": "token", "renewalPeriod": 60, "count": 50_000},
+)
 _DATED: Final = re.compile(r"(.+)-(\d{4}-\d{2}-\d{2})")
 
 
 class ResourceManager:
-    """`url` is its own, for links. `readers`: client ids that have the role Reader; None = all that sign in."""
+    """`url` is its own, for links. `readers`: client ids that have the role Reader; None = all that sign in.
+
+    `subscribers`: of these, those that have it on the subscription too. `rated`: whether deployments tell their limits.
+    """
 
     def __init__(self, controls: Controls) -> None:
         self._controls = controls
         self.url = ""
         self.page = 100
         self.readers: set[str] | None = None
+        self.subscribers: set[str] | None = None
+        self.rated = True
         self.states: dict[str, str] = {}
         """provisioningState by deployment, where it is not Succeeded."""
         self.instead: deque[Reply] = deque()
@@ -53,7 +68,10 @@ class ResourceManager:
         lists: dict[str, Callable[[], list[dict[str, Any]]]] = {
             f"{RESOURCE_ID}/deployments": self._deployments,
             f"{RESOURCE_ID}/models": self._models,
+            USAGES: self._usages,
         }
+        if request.method == b"GET" and path.lower() == RESOURCE_ID.lower():
+            return answered(200, self._account())
         found = {name.lower(): rows for name, rows in lists.items()}.get(path.lower())
         if request.method != b"GET" or found is None:
             return _error(404, "ResourceNotFound", f"The Resource '{path}' was not found.")
@@ -68,7 +86,8 @@ class ResourceManager:
         except TokenRefused as exc:
             code = "ExpiredAuthenticationToken" if exc.expired else "InvalidAuthenticationToken"
             return _error(401, code, "The access token is invalid.")
-        if self.readers is not None and claims["appid"] not in self.readers:
+        readers = self.subscribers if request.path.decode("latin-1").lower() == USAGES.lower() else None
+        if any(some is not None and claims["appid"] not in some for some in (self.readers, readers)):
             text = f"The client '{claims['appid']}' does not have authorization to perform action over the scope."
             return _error(403, "AuthorizationFailed", text)
         return None
@@ -93,9 +112,31 @@ class ResourceManager:
                     "versionUpgradeOption": "OnceNewDefaultVersionAvailable",
                     "capabilities": _abilities(model),
                     "provisioningState": self.states.get(model.id, "Succeeded"),
+                    **({"rateLimits": _RATES} if self.rated and not model.provisioned else {}),
                 },
             }
             for model in self._controls.models.azure.values()
+        ]
+
+    def _account(self) -> dict[str, Any]:
+        return {
+            "id": RESOURCE_ID,
+            "name": "simulated",
+            "type": "Microsoft.CognitiveServices/accounts",
+            "location": LOCATION,
+            "kind": "OpenAI",
+            "sku": {"name": "S0"},
+            "properties": {"provisioningState": "Succeeded", "endpoint": "https://simulated.openai.azure.com/"},
+        }
+
+    def _usages(self) -> list[dict[str, Any]]:
+        """Once for each model and SKU, in thousands of tokens a minute; provisioned ones in units of throughput."""
+        names = sorted({model["name"] for model in map(_named, self._controls.models.azure.values())})
+        rows = [(f"OpenAI.GlobalStandard.{name}", f"Tokens Per Minute (thousands) - {name}", 1_000.0) for name in names]
+        rows.append(("OpenAI.ProvisionedManaged", "Provisioned Managed Throughput Unit", 100.0))
+        return [
+            {"name": {"value": value, "localizedValue": text}, "unit": "Count", "currentValue": 50.0, "limit": limit}
+            for value, text, limit in rows
         ]
 
     def _models(self) -> list[dict[str, Any]]:

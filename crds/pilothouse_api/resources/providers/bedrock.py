@@ -136,8 +136,8 @@ class BedrockSpec(Part):
     )
     control_endpoint: HostURL | None = Field(
         default=None,
-        description="URL to call instead of the region's public `bedrock` one when the account's models are listed "
-        "(`discovery`): a VPC interface endpoint or a simulator.",
+        description="URL to call instead of the region's public `bedrock` and `servicequotas` ones when the account's "
+        "models and quotas are listed (`discovery`): a VPC interface endpoint or a simulator.",
     )
     mantle_endpoint: HostURL | None = Field(
         default=None,

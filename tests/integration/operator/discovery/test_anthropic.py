@@ -55,7 +55,7 @@ async def refused(url: str, values: dict[str, Secret] | None = None) -> Fault:
 
 
 async def test_the_models_of_a_key_are_listed_with_what_they_take(simulators: Simulators) -> None:
-    found = await ClaudeModels().models(AnthropicServer(url=simulators.anthropic_url), KEY)
+    found = (await ClaudeModels().models(AnthropicServer(url=simulators.anthropic_url), KEY)).models
     assert [one.name for one in found] == sorted(simulators.controls.models.anthropic)
     by_name = {one.name: one for one in found}
     assert by_name["claude-sonnet-5-5"].facts == Facts(
@@ -71,7 +71,7 @@ async def test_the_models_of_a_key_are_listed_with_what_they_take(simulators: Si
 
 async def test_lists_are_read_page_by_page(simulators: Simulators, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "_PAGE", 2)
-    found = await ClaudeModels().models(AnthropicServer(url=simulators.anthropic_url), KEY)
+    found = (await ClaudeModels().models(AnthropicServer(url=simulators.anthropic_url), KEY)).models
     assert [one.name for one in found] == sorted(simulators.controls.models.anthropic)
     assert len([record for record in simulators.controls.recorder.records if record.operation == "models"]) == 3
 
@@ -79,7 +79,7 @@ async def test_lists_are_read_page_by_page(simulators: Simulators, monkeypatch: 
 async def test_a_page_begins_behind_the_last_model_of_the_one_before() -> None:
     first, second = page([{"id": "b"}], more=True, last="b/ü&"), page([{"id": "a"}])
     async with serving(first, second) as (url, asked):
-        found = await ClaudeModels().models(AnthropicServer(url=url), {})
+        found = (await ClaudeModels().models(AnthropicServer(url=url), {})).models
     assert [one.name for one in found] == ["a", "b"]
     assert asked == ["/v1/models?limit=1000", "/v1/models?limit=1000&after_id=b/%C3%BC%26"]
 
@@ -107,13 +107,13 @@ async def test_a_wrong_key_is_refused(simulators: Simulators, values: dict[str, 
 )
 async def test_what_is_told_of_a_model(entry: Any, facts: Facts, obstacle: str) -> None:
     async with serving(page([entry])) as (url, _):
-        (one,) = await ClaudeModels().models(AnthropicServer(url=url), {})
+        (one,) = (await ClaudeModels().models(AnthropicServer(url=url), {})).models
     assert (one.facts, one.obstacle) == (facts, obstacle)
 
 
 async def test_what_is_no_model_is_passed_over() -> None:
     async with serving(page([5, {"name": "x"}, {"id": ""}, {"id": "a b"}, {"id": "good"}])) as (url, _):
-        assert [one.name for one in await ClaudeModels().models(AnthropicServer(url=url), {})] == ["good"]
+        assert [one.name for one in (await ClaudeModels().models(AnthropicServer(url=url), {})).models] == ["good"]
 
 
 @pytest.mark.parametrize(

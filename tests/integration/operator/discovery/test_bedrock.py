@@ -12,7 +12,7 @@ from pilothouse_api.secret import Secret
 from pilothouse_api.snapshot.facts import Facts
 from pilothouse_operator.clouds.aws import AWSIdentities
 from pilothouse_operator.clouds.aws_calls import AWSCalls
-from pilothouse_operator.compile.discovered import FoundModel
+from pilothouse_operator.compile.discovered import FoundModel, Quota
 from pilothouse_operator.compile.identities import AWSIdentity, BedrockAccount, ModelServer
 from pilothouse_operator.discovery.bedrock import BedrockModels
 from pilothouse_operator.ports import Fault
@@ -30,12 +30,17 @@ KEYS = {
 
 
 @pytest.fixture
-def lister() -> Iterator[BedrockModels]:
+def identities() -> Iterator[AWSIdentities]:
     calls = AWSCalls()
     level = logging.getLogger("botocore").level
-    yield BedrockModels(identities=AWSIdentities(calls=calls, clock=Clock(), environ={}))
+    yield AWSIdentities(calls=calls, clock=Clock(), environ={})
     calls.close()
     logging.getLogger("botocore").setLevel(level)
+
+
+@pytest.fixture
+def lister(identities: AWSIdentities) -> BedrockModels:
+    return BedrockModels(identities=identities)
 
 
 def account(simulators: Simulators) -> BedrockAccount:
@@ -46,7 +51,7 @@ EMBEDS_RANKS_COMPLETES = ("amazon.titan-embed-text-v2:0", "amazon.rerank-v1:0", 
 
 
 async def listed(lister: BedrockModels, simulators: Simulators) -> dict[str, FoundModel]:
-    return {one.name: one for one in await lister.models(account(simulators), KEYS)}
+    return {one.name: one for one in (await lister.models(account(simulators), KEYS)).models}
 
 
 async def refused(lister: BedrockModels, simulators: Simulators, values: dict[str, Secret] = KEYS) -> Fault:
@@ -109,7 +114,7 @@ async def test_what_makes_no_words_is_known_by_what_it_makes(lister: BedrockMode
 async def test_every_name_and_every_upstream_is_there_once_in_an_order_that_stays(
     lister: BedrockModels, simulators: Simulators
 ) -> None:
-    one, two = [await lister.models(account(simulators), KEYS) for _ in range(2)]
+    one, two = [(await lister.models(account(simulators), KEYS)).models for _ in range(2)]
     assert one == two
     assert len({it.name for it in one}) == len({it.upstream for it in one}) == len(one)
 
@@ -186,3 +191,57 @@ async def test_keys_that_are_wrong_are_refused(lister: BedrockModels, simulators
 async def test_another_s_account_is_none_of_bedrock(lister: BedrockModels) -> None:
     with pytest.raises(TypeError):
         await lister.models(ModelServer(url="http://x"), {})
+
+
+async def test_a_model_has_the_quota_of_the_way_in_which_it_is_called(
+    lister: BedrockModels, simulators: Simulators
+) -> None:
+    found = await listed(lister, simulators)
+    sonnet = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+    assert found["amazon.nova-micro-v1:0"].quota == Quota(requests_per_minute=2_000, tokens_per_minute=4_000_000)
+    assert found["eu.amazon.nova-micro-v1:0"].quota == Quota(requests_per_minute=4_000, tokens_per_minute=8_000_000)
+    assert found[sonnet].quota == Quota()
+    assert found[f"jp.{sonnet}"].quota == Quota(requests_per_minute=200, tokens_per_minute=200_000)
+    assert found[f"global.{sonnet}"].quota == Quota(requests_per_minute=500, tokens_per_minute=500_000)
+    assert found["us.deepseek.r1-v1:0"].quota == Quota(requests_per_minute=200)
+    assert found["amazon.titan-embed-text-v2:0"].quota == Quota()
+
+
+async def told(lister: BedrockModels, simulators: Simulators) -> tuple[Quota, tuple[str, ...]]:
+    answer = await lister.models(account(simulators), KEYS)
+    (micro,) = (one for one in answer.models if one.name == "amazon.nova-micro-v1:0")
+    return micro.quota, answer.notes
+
+
+async def test_without_the_right_to_quotas_a_list_is_whole_and_says_what_is_missing(
+    lister: BedrockModels, simulators: Simulators
+) -> None:
+    whole, notes = await told(lister, simulators)
+    assert notes == ()
+    assert whole != Quota()
+    operation = "ListServiceQuotas"
+    simulators.controls.fail(
+        Broken(kind=Kind.ERROR, provider=Provider.BEDROCK, operation=operation, name="AccessDeniedException")
+    )
+    quota, (note,) = await told(lister, simulators)
+    assert quota == Quota()
+    assert note.startswith("quotas are not known: ")
+    assert note.endswith("may not list the account's quotas: it needs servicequotas:ListServiceQuotas")
+    assert await told(lister, simulators) == (whole, ())
+
+
+async def test_quotas_that_are_throttled_are_as_last_heard(lister: BedrockModels, simulators: Simulators) -> None:
+    whole, _ = await told(lister, simulators)
+    simulators.controls.fail(Broken(kind=Kind.THROTTLE, provider=Provider.BEDROCK, operation="ListServiceQuotas"))
+    quota, (note,) = await told(lister, simulators)
+    assert quota == whole
+    assert note.startswith("quotas are as last heard: ")
+
+
+async def test_quotas_that_do_not_come_hold_up_no_list(identities: AWSIdentities, simulators: Simulators) -> None:
+    simulators.controls.fail(Broken(kind=Kind.SILENCE, provider=Provider.BEDROCK, operation="ListServiceQuotas"))
+    impatient = BedrockModels(identities=identities, quotas_s=0.05)
+    assert await told(impatient, simulators) == (
+        Quota(),
+        ("quotas are as last heard: they have not come within 0.05 s",),
+    )

@@ -98,6 +98,11 @@ async def test_the_first_snapshot_has_what_the_accounts_have(tmp_path: Path, sim
     listed = verdict.facts["discovery"]
     assert listed["served"] == len(aws.models)
     assert "lastSucceeded" in listed
+    assert listed["quotas"][0] == {
+        "model": "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "requestsPerMinute": 200,
+        "tokensPerMinute": 200_000,
+    }
 
 
 async def test_a_model_that_the_account_gets_is_served_with_the_next_list(

@@ -55,7 +55,7 @@ def listing(*entries: Any) -> web.Response:
 
 async def found(answer: web.Response) -> tuple[FoundModel, ...]:
     async with serving(answer) as url:
-        return await ServedModels().models(ModelServer(url=url), {})
+        return (await ServedModels().models(ModelServer(url=url), {})).models
 
 
 async def refused(url: str, values: dict[str, Secret] | None = None) -> Fault:
@@ -65,7 +65,7 @@ async def refused(url: str, values: dict[str, Secret] | None = None) -> Fault:
 
 
 async def test_the_models_of_a_key_are_listed(simulators: Simulators) -> None:
-    models = await ServedModels().models(ModelServer(url=simulators.openai_url), KEY)
+    models = (await ServedModels().models(ModelServer(url=simulators.openai_url), KEY)).models
     assert [one.name for one in models] == sorted(simulators.controls.models.openai)
     assert {one.facts for one in models} == {Facts()}
 
@@ -149,7 +149,7 @@ async def test_a_certificate_is_trusted_that_the_manifest_names_and_no_other(tmp
     authority = LocalAuthority(tmp_path)
     bundle = (tmp_path / "ca.pem").read_text()
     async with serving(listing({"id": "m"}), ssl_context=authority.server("localhost")) as url:
-        (one,) = await ServedModels().models(ModelServer(url=url, ca_bundle=bundle), {})
+        (one,) = (await ServedModels().models(ModelServer(url=url, ca_bundle=bundle), {})).models
         fault = await refused(url)
     assert one.name == "m"
     assert fault.reason is Reason.DISCOVERY_UNAVAILABLE
@@ -165,7 +165,7 @@ async def test_the_way_is_by_the_forward_proxy_that_the_manifest_names() -> None
     async with serving(proxy) as url:
         account = ModelServer(url="http://vllm.models.svc:8000/v1", proxy=url.removesuffix("/v1"))
         user = {"username": Secret("planted-user"), "password": Secret("planted-password")}
-        (one,) = await ServedModels().models(account, user)
+        (one,) = (await ServedModels().models(account, user)).models
     assert one.name == "m"
     assert seen[0][0] == "http://vllm.models.svc:8000/v1/models"
     assert seen[0][1] is not None and seen[0][1].startswith("Basic ")

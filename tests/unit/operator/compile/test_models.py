@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilothouse_api.names import UpstreamModel
-from pilothouse_api.resources.provider import LLMProviderSpec
+from pilothouse_api.resources.provider import SHOWN_QUOTAS, LLMProviderSpec
 from pilothouse_api.snapshot.facts import Facts, Price
 from pilothouse_api.snapshot.settings import Guardrail, Settings, Surface
 from pilothouse_operator.compile import models
-from pilothouse_operator.compile.discovered import UNKNOWN, Catalogue, FoundModel, knows_nothing
+from pilothouse_operator.compile.discovered import UNKNOWN, Catalogue, FoundModel, Quota, knows_nothing
 from pilothouse_operator.compile.models import MOST, Table, merged
 
 OPENAI = {"openAI": {"baseURL": "https://API.example.com/v1/"}}
@@ -176,3 +176,33 @@ def test_what_the_first_knows_stands(one: Facts, two: Facts) -> None:
     both = merged(one, two)
     assert one.vision is None or both.vision is one.vision
     assert both.context_tokens == (two.context_tokens if one.context_tokens is None else one.context_tokens)
+
+
+def test_the_tightest_quotas_of_what_is_served_are_told_by_tokens_then_by_requests() -> None:
+    quotas = {
+        "untold": Quota(),
+        "wide": Quota(tokens_per_minute=900, requests_per_minute=1),
+        "tight": Quota(tokens_per_minute=10),
+        "nothing": Quota(tokens_per_minute=0),
+        "requests": Quota(requests_per_minute=5),
+        "tighter": Quota(tokens_per_minute=10, requests_per_minute=5),
+        "left-out": Quota(tokens_per_minute=1),
+    }
+    account = tuple(one for name, quota in quotas.items() for one in found(name, quota=quota))
+    it = table(account, discovery={"exclude": ["left-out"]})
+    assert it.listing is not None
+    assert [one.name for one in it.listing.tightest] == ["nothing", "tighter", "tight", "wide", "requests"]
+
+
+def test_no_more_quotas_are_told_than_a_status_holds() -> None:
+    account = tuple(
+        one for n in range(SHOWN_QUOTAS + 5) for one in found(f"m{n}", quota=Quota(tokens_per_minute=100 - n))
+    )
+    it = table(account, discovery={})
+    assert it.listing is not None
+    assert [one.name for one in it.listing.tightest] == [f"m{n}" for n in reversed(range(5, SHOWN_QUOTAS + 5))]
+
+
+def test_a_quota_decides_nothing() -> None:
+    told = table(found("x", quota=Quota(tokens_per_minute=1)), discovery={})
+    assert told.models == table(found("x"), discovery={}).models

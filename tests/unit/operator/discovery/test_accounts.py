@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pilothouse_api.conditions import Reason
 from pilothouse_api.names import ProviderKey, UpstreamModel
 from pilothouse_api.secret import Secret
-from pilothouse_operator.compile.discovered import FoundModel
+from pilothouse_operator.compile.discovered import FoundModel, Listed
 from pilothouse_operator.compile.identities import Account, ModelServer
 from pilothouse_operator.discovery.accounts import AccountDiscovery
 from pilothouse_operator.observe import Metrics
@@ -32,12 +32,13 @@ class Server:
 
     def __init__(self) -> None:
         self.names = ["one"]
+        self.notes: tuple[str, ...] = ()
         self.behaviour: Callable[[float], Fault | None] = lambda now: None
         self.asked: list[float] = []
         self.keys: list[str] = []
         self._now = 0
 
-    async def models(self, account: Account, values: Mapping[str, Secret]) -> tuple[FoundModel, ...]:
+    async def models(self, account: Account, values: Mapping[str, Secret]) -> Listed:
         assert self._now == 0, "asked twice at the same time"
         self.asked.append(asyncio.get_running_loop().time())
         self.keys.append(values["apiKey"].reveal() if values else "")
@@ -48,7 +49,8 @@ class Server:
                 raise fault
         finally:
             self._now -= 1
-        return tuple(FoundModel(name=name, upstream=UpstreamModel(name)) for name in self.names)
+        models = tuple(FoundModel(name=name, upstream=UpstreamModel(name)) for name in self.names)
+        return Listed(models=models, notes=self.notes)
 
 
 class Rig:
@@ -122,6 +124,20 @@ def test_it_is_listed_again_at_its_interval_give_or_take_a_tenth() -> None:
         assert len({round(pause) for pause in pauses}) > 10
         assert len(rig.changes) == 1
         assert len(rig.moves) == len(rig.server.asked) - 1
+
+    virtual.run(scenario())
+
+
+def test_another_note_is_told_of() -> None:
+    async def scenario() -> None:
+        rig = Rig()
+        async with rig.running():
+            rig.discovery.want({P: inquiry(interval_s=60)})
+            await until(10)
+            rig.server.notes = ("no quotas",)
+            await until(100)
+            assert rig.discovery.read(P).notes == ("no quotas",)
+            assert len(rig.changes) == 2
 
     virtual.run(scenario())
 

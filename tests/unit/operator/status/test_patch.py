@@ -337,3 +337,12 @@ def test_text_is_cut_to_bytes_without_breaking_a_character(text: str, longest: i
     shown = patches.cut(text, longest)
     assert len(shown.encode()) <= longest
     assert shown == text or shown.endswith("…")
+
+
+def test_quotas_are_the_first_to_go() -> None:
+    counts = {"found": 9, "served": 9, "excluded": 0, "unusable": 0}
+    tight = [{"model": "m" * 256, "tokensPerMinute": n} for n in range(20)]
+    small = {"discovery": {**counts, "quotas": tight[:1]}, "conditions": []}
+    assert patches.fit(small) == small
+    large = {"discovery": {**counts, "quotas": tight}, "conditions": [], "limits": [{"top": "n" * 3_000}]}
+    assert patches.fit(large) == {**large, "discovery": counts}
