@@ -48,7 +48,10 @@ test: lint test-units test-compiled test-cluster test-clients ## Everything: lin
 test-quick: setup ## The inner loop: unit and golden tests (under a minute)
 	$(BIN)/pytest tests/unit tests/golden -q -x -n 2
 
-test-units: setup ## Unit, golden and integration tests, with coverage
+test-units: setup ## Unit, golden and integration tests, and the conformance matrix
+	$(BIN)/pytest tests/unit tests/golden tests/integration tests/conformance -q -n 2
+
+coverage: setup ## The same, and which lines they reach
 	$(BIN)/pytest tests/unit tests/golden tests/integration tests/conformance -q -n 2 --cov --cov-report=term:skip-covered
 
 clean: ## Remove what setup and the tests made in this folder
@@ -56,4 +59,4 @@ clean: ## Remove what setup and the tests made in this folder
 
 include $(sort $(wildcard mk/*.mk))
 
-.PHONY: help setup lock lint format sizes test test-quick test-units clean
+.PHONY: help setup lock lint format sizes test test-quick test-units coverage clean
