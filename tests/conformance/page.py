@@ -16,7 +16,6 @@ What each family of models serves through each API. A sign is a request that `ma
 the simulator of the provider:
 
 - **●** it passes as it is: the provider speaks the client's own format for this model;
-- **◌** it passes as it is, and this model's provider refuses it, in words of its own;
 - **○** it is translated; the letters say into what;
 - **≈** the gateway answers by itself, with a guess that says so in `x-pilothouse-estimated`;
 - **–** it is refused before it is sent, with a 400 that names the parameter, or goes to another target of the route.
@@ -52,11 +51,9 @@ def _letters(told: list[Declared]) -> dict[str, str]:
 def _sign(entry: tuple[Cell, Declared] | None, letters: dict[str, str]) -> str:
     if entry is None:
         return ""
-    cell, told = entry
+    _, told = entry
     if told.estimated:
         return "≈"
     if told.dialect is None:
         return "–"
-    if told.passes:
-        return "◌" if cell.feature in cell.row.refuses else "●"
-    return f"○ {letters[told.dialect.value]}"
+    return "●" if told.passes else f"○ {letters[told.dialect.value]}"

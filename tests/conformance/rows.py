@@ -11,7 +11,6 @@ from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
-from tests.conformance.features import Feature
 from tests.simulators import credentials
 from tests.simulators.fleet import Simulators
 
@@ -41,8 +40,6 @@ class Row:
     family: str
     upstream: str
     kind: Kind = Kind.CHAT
-    refuses: frozenset[Feature] = frozenset()
-    """What passes as it is, and the provider refuses for this model in its own words."""
     hides_thoughts: bool = False
     """Whether it thinks without showing it."""
 
@@ -57,14 +54,10 @@ class Row:
 
 _B, _A, _O, _C = Place.BEDROCK, Place.AZURE, Place.OPENAI, Place.ANTHROPIC
 
-_REASONING = frozenset({Feature.REASONING})
-_CLAUDE_5 = frozenset({Feature.SAMPLING, Feature.FORCED_TOOL, Feature.REASONING})
-_IMAGES = frozenset({Feature.EMBED_IMAGE})
-
 ROWS = (
-    Row(_B, "Claude 3", "anthropic.claude-3-haiku-20240307-v1:0", refuses=_REASONING | {Feature.SCHEMA}),
+    Row(_B, "Claude 3", "anthropic.claude-3-haiku-20240307-v1:0"),
     Row(_B, "Claude 4.5", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
-    Row(_B, "Claude 5.5", "global.anthropic.claude-opus-5-5", refuses=_CLAUDE_5),
+    Row(_B, "Claude 5.5", "global.anthropic.claude-opus-5-5"),
     Row(_B, "Claude 2", "anthropic.claude-v2:1"),
     Row(_B, "Nova", "amazon.nova-pro-v1:0"),
     Row(_B, "Nova Micro", "amazon.nova-micro-v1:0"),
@@ -80,15 +73,15 @@ ROWS = (
     Row(_B, "DeepSeek R1", "us.deepseek.r1-v1:0"),
     Row(_B, "gpt-oss", "openai.gpt-oss-120b-1:0"),
     Row(_B, "GPT 5.6", "global.openai.gpt-5.6", hides_thoughts=True),
-    Row(_A, "GPT-4o", "gpt-4o", refuses=_REASONING),
-    Row(_A, "o-series", "o4-mini", refuses=frozenset({Feature.SAMPLING}), hides_thoughts=True),
-    Row(_A, "Codex", "gpt-5-codex", refuses=frozenset({Feature.SAMPLING}), hides_thoughts=True),
-    Row(_O, "GPT-4o", "gpt-4o", refuses=_REASONING),
-    Row(_O, "o-series", "o4-mini", refuses=frozenset({Feature.SAMPLING}), hides_thoughts=True),
+    Row(_A, "GPT-4o", "gpt-4o"),
+    Row(_A, "o-series", "o4-mini", hides_thoughts=True),
+    Row(_A, "Codex", "gpt-5-codex", hides_thoughts=True),
+    Row(_O, "GPT-4o", "gpt-4o"),
+    Row(_O, "o-series", "o4-mini", hides_thoughts=True),
     Row(_O, "GPT-3.5 Instruct", "gpt-3.5-turbo-instruct"),
-    Row(_C, "Claude 3", "claude-3-haiku-20240307", refuses=_REASONING | {Feature.SCHEMA}),
+    Row(_C, "Claude 3", "claude-3-haiku-20240307"),
     Row(_C, "Claude 4.5", "claude-haiku-4-5-20251001"),
-    Row(_C, "Claude 5.5", "claude-sonnet-5-5", refuses=_CLAUDE_5),
+    Row(_C, "Claude 5.5", "claude-sonnet-5-5"),
     Row(_B, "Titan Embed G1", "amazon.titan-embed-text-v1", Kind.EMBEDDING),
     Row(_B, "Titan Embed v2", "amazon.titan-embed-text-v2:0", Kind.EMBEDDING),
     Row(_B, "Titan Multimodal", "amazon.titan-embed-image-v1", Kind.EMBEDDING),
@@ -96,8 +89,8 @@ ROWS = (
     Row(_B, "Cohere Embed v3", "cohere.embed-english-v3", Kind.EMBEDDING),
     Row(_B, "Cohere Embed v4", "us.cohere.embed-v4:0", Kind.EMBEDDING),
     Row(_B, "Marengo 3", "twelvelabs.marengo-embed-3-0-v1:0", Kind.EMBEDDING),
-    Row(_A, "text-embedding-3", "text-embedding-3-small", Kind.EMBEDDING, refuses=_IMAGES),
-    Row(_O, "text-embedding-3", "text-embedding-3-small", Kind.EMBEDDING, refuses=_IMAGES),
+    Row(_A, "text-embedding-3", "text-embedding-3-small", Kind.EMBEDDING),
+    Row(_O, "text-embedding-3", "text-embedding-3-small", Kind.EMBEDDING),
     Row(_B, "Cohere Rerank", "cohere.rerank-v3-5:0", Kind.RERANK),
     Row(_B, "Amazon Rerank", "amazon.rerank-v1:0", Kind.RERANK),
     Row(_O, "Jina Reranker", "jina-reranker-v2-base-multilingual", Kind.RERANK),

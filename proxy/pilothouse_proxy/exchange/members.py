@@ -22,6 +22,8 @@ MAX_MODEL_CHARS = 2_048
 _COPIED_BYTES = 16 << 10
 """Bodies up to this size are rather copied than looked at value by value."""
 
+_UNASKED = frozenset({b"null", b"1", b"1.0"})
+
 _decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 _encode = msgspec.json.encode
@@ -63,6 +65,11 @@ def value(members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T:
         raise GatewayError(Kind.INVALID_REQUEST, f"`{name}` is nested too deeply", param=name) from None
     except ValueError as error:  # msgspec.DecodeError and UnicodeDecodeError
         raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
+
+
+def says_nothing(sampling: msgspec.Raw) -> bool:
+    """Whether a temperature or a top_p asks for what every model does unasked."""
+    return bytes(sampling) in _UNASKED
 
 
 def model(members: Members) -> ModelName:

@@ -138,10 +138,12 @@ def test_the_old_name_of_the_limit_reaches_a_reasoning_model_under_the_new_one(c
     assert "max_completion_tokens=200" in (answer.choices[0].message.content or "")
 
 
-def test_what_else_a_reasoning_model_refuses_is_told_in_azures_words(client: openai.OpenAI) -> None:
+def test_what_else_a_reasoning_model_refuses_is_not_sent(client: openai.OpenAI, simulators: Simulators) -> None:
+    before = len(simulators.controls.recorder.records)
     with pytest.raises(openai.BadRequestError) as refusal:
         client.chat.completions.create(model="o4", messages=HELLO, temperature=0.2)
-    assert (refusal.value.param, refusal.value.code) == ("temperature", "unsupported_value")
+    assert (refusal.value.param, refusal.value.code) == ("temperature", "unsupported_parameter")
+    assert len(simulators.controls.recorder.records) == before
 
 
 def test_members_that_azure_alone_knows_pass(client: openai.OpenAI, simulators: Simulators) -> None:

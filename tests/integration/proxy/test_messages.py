@@ -306,7 +306,7 @@ def test_what_claude_cannot_do_is_refused_in_its_own_words(client: anthropic.Ant
             anthropic.BadRequestError, match=r"output_config\.effort: `high` is not supported by claude-"
         ):
             client.messages.create(model=model, output_config={"effort": "high"}, **ASKED)
-    with pytest.raises(anthropic.BadRequestError, match="temperature: Extra inputs are not permitted"):
+    with pytest.raises(anthropic.BadRequestError, match="`temperature` is not a parameter of version"):
         client.messages.create(model="opus", **ASKED, extra_body={"temperature": 0.5})
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from pilothouse_proxy.anthropic import passing
+from pilothouse_proxy.anthropic import ahead, passing
 from pilothouse_proxy.dialects.anthropic_messages import relay
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange import members
@@ -22,7 +22,12 @@ class PassThrough:
     """`Translation` from anthropic.messages to anthropic.messages."""
 
     def request(self, call: Call) -> bytes:
-        """The client's body under the upstream's model name."""
+        """The client's body under the upstream's model name.
+
+        Raises:
+            GatewayError: UNSUPPORTED, what the model is known to refuse.
+        """
+        ahead.check(call.model, call.peek.members)
         return members.renamed(call.body, call.peek.members, call.upstream)
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:

@@ -6,7 +6,7 @@ InvokeModel refuses. Betas, which Anthropic takes in a header, go into the body.
 
 import msgspec
 
-from pilothouse_proxy.anthropic import framed, passing
+from pilothouse_proxy.anthropic import ahead, framed, passing
 from pilothouse_proxy.anthropic.body import INVOKE_VERSION
 from pilothouse_proxy.dialects.bedrock_invoke_anthropic import relay
 from pilothouse_proxy.exchange import members
@@ -23,7 +23,12 @@ class PassThrough:
     """`Translation` from anthropic.messages to bedrock.invoke.anthropic."""
 
     def request(self, call: Call) -> bytes:
-        """The client's members in Bedrock's order of things."""
+        """The client's members in Bedrock's order of things.
+
+        Raises:
+            GatewayError: UNSUPPORTED, what the model is known to refuse.
+        """
+        ahead.check(call.model, call.peek.members)
         sent = {name: raw for name, raw in call.peek.members.items() if name not in _IN_PATH}
         named = members.value(sent, _BETAS, _texts) if _BETAS in sent else None
         betas = framed.betas(call.headers.get(b"anthropic-beta"), named or ())

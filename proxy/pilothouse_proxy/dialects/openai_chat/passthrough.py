@@ -6,7 +6,7 @@ relay keeps the usage chunk from a client that did not ask for it. `max_tokens` 
 
 import msgspec
 
-from pilothouse_proxy.dialects.openai_chat import relay, rules, views
+from pilothouse_proxy.dialects.openai_chat import ahead, relay, rules, views
 from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange import members
@@ -22,9 +22,15 @@ class PassThrough:
     """`Translation` from openai.chat to openai.chat, and from openai.completions to openai.completions."""
 
     def request(self, call: Call) -> bytes:
-        """The client's body under the upstream's model name."""
+        """The client's body under the upstream's model name.
+
+        Raises:
+            GatewayError: UNSUPPORTED, what the model is known to refuse.
+        """
         peek = call.peek
         sent = peek.members
+        if call.dialect is DialectName.OPENAI_CHAT:
+            ahead.check(call)
         if rules.MAX_TOKENS in sent and _wants_the_new_limit(call):
             sent = {rules.MAX_COMPLETION_TOKENS if name == rules.MAX_TOKENS else name: sent[name] for name in sent}
         if peek.stream and not peek.include_usage:

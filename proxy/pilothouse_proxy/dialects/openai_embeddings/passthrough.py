@@ -2,7 +2,7 @@
 
 import msgspec
 
-from pilothouse_proxy.errors import UpstreamBroken
+from pilothouse_proxy.errors import GatewayError, Kind, UpstreamBroken
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http.messages import Headers
@@ -19,13 +19,23 @@ class _Reply(msgspec.Struct):
 
 
 _reply = msgspec.json.Decoder(_Reply)
+_TEXTS_ALONE = "text-embedding-"
+"""Part of the names of OpenAI's models. Model servers have some that take images, in a form of their own."""
 
 
 class PassThrough:
     """`Translation` from openai.embeddings to openai.embeddings."""
 
     def request(self, call: Call) -> bytes:
-        """The client's body under the upstream's model name."""
+        """The client's body under the upstream's model name.
+
+        Raises:
+            GatewayError: UNSUPPORTED, inputs that are no text to a model of OpenAI's.
+        """
+        if _holds_objects(call.peek.members["input"]) and _TEXTS_ALONE in (call.model.family or call.upstream):
+            raise GatewayError(
+                Kind.UNSUPPORTED, "`input` holds objects; this model embeds texts and token ids", param="input"
+            )
         return members.renamed(call.body, call.peek.members, call.upstream)
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
@@ -40,3 +50,8 @@ class PassThrough:
     def relay(self, call: Call, headers: Headers) -> StreamRelay:
         """Embeddings are never streamed."""
         raise UpstreamBroken("the provider streams an answer to an embeddings request, which the API does not have")
+
+
+def _holds_objects(sent: msgspec.Raw) -> bool:
+    """Whether the list begins with one. Longer lists are not looked through."""
+    return bytes(memoryview(sent)[:16]).replace(b" ", b"")[:2] == b"[{"

@@ -6,7 +6,7 @@ too, and works as long as the same provider is asked.
 
 import msgspec
 
-from pilothouse_proxy.dialects.openai_responses import errors, relay, views
+from pilothouse_proxy.dialects.openai_responses import ahead, errors, relay, views
 from pilothouse_proxy.dialects.openai_responses import usage as wire_usage
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange import members
@@ -20,7 +20,12 @@ class PassThrough:
     """`Translation` from openai.responses to openai.responses."""
 
     def request(self, call: Call) -> bytes:
-        """The client's body under the upstream's model name."""
+        """The client's body under the upstream's model name.
+
+        Raises:
+            GatewayError: UNSUPPORTED, what the model is known to refuse.
+        """
+        ahead.check(call)
         return members.renamed(call.body, call.peek.members, call.upstream)
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:

@@ -5,7 +5,7 @@ import pytest
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.dialects.openai_embeddings import passthrough, peek
-from pilothouse_proxy.errors import UpstreamBroken
+from pilothouse_proxy.errors import GatewayError, Kind, UpstreamBroken
 from pilothouse_proxy.ports import Call, DialectName, Operation
 
 BODY = b'{"model":"embed","input":[[1, 2],[3]], "x":1.50}'
@@ -33,3 +33,16 @@ def test_only_the_models_name_is_replaced() -> None:
 def test_a_stream_is_not_what_was_asked_for() -> None:
     with pytest.raises(UpstreamBroken):
         passthrough.PassThrough().relay(call(), [])
+
+
+@pytest.mark.parametrize(("upstream", "refused"), [("text-embedding-3-small", True), ("jina-clip-v2", False)])
+def test_images_go_to_models_that_may_take_them(upstream: str, refused: bool) -> None:
+    body = b'{"model":"m","input":[ {"image":"data:image/png;base64,AA"}]}'
+    asked = call()
+    asked.peek, asked.body, asked.model = peek.read(body), body, Model(upstream=UpstreamModel(upstream))
+    try:
+        passthrough.PassThrough().request(asked)
+    except GatewayError as error:
+        assert (error.kind, error.param, refused) == (Kind.UNSUPPORTED, "input", True)
+    else:
+        assert not refused
