@@ -12,6 +12,8 @@ from pilothouse_proxy.ports import Call
 
 _NEVER_REASONS = re.compile(r"(openai[/.])?(chatgpt-4o|gpt-[34])", re.IGNORECASE)
 """OpenAI's models before GPT-5 that are not of the o-series."""
+_ALWAYS_REASONS = re.compile(r"(openai[/.])?(o[134]|gpt-5)(-(?!chat)|$)", re.IGNORECASE)
+"""The o-series and GPT-5. From GPT-5.1 on, a model that is told no effort does not reason (Azure, on reasoning)."""
 
 
 class _Asked(msgspec.Struct):
@@ -29,8 +31,10 @@ def check(call: Call) -> None:
     """
     sent = call.peek.members
     sampled = [name for name in ("temperature", "top_p") if name in sent and not says_nothing(sent[name])]
-    if sampled and reasons_of(call.model) and _effort(sent.get("reasoning")) != "none":
-        raise _unsupported(sampled[0], "a model that reasons takes it with `reasoning.effort` none alone")
+    if sampled and reasons_of(call.model):
+        effort = _effort(sent.get("reasoning"))
+        if effort != "none" and (effort is not None or _always_reasons(call.model.family or call.model.upstream)):
+            raise _unsupported(sampled[0], "a model that reasons takes it with `reasoning.effort` none alone")
     asks = "reasoning" in sent and _effort(sent["reasoning"]) not in {None, "none"}
     if asks and _never_reasons(call.model.family or call.model.upstream):
         raise _unsupported("reasoning.effort", "this model does not reason")
@@ -42,6 +46,11 @@ def _effort(raw: msgspec.Raw | None) -> str | None:
     except ValueError:
         return None
     return None if asked is None else asked.effort
+
+
+@lru_cache(maxsize=512)
+def _always_reasons(name: str) -> bool:
+    return _ALWAYS_REASONS.match(name) is not None
 
 
 @lru_cache(maxsize=512)
