@@ -150,7 +150,7 @@ def path(dialect: DialectName, model: Model) -> str:
 def headers(call: Call) -> Headers:
     """What a request says beside its content type and its sign-in. Converse has members of the body for it."""
     if call.dialect in NATIVE:
-        return _invoked(call.model.settings or PLAIN) if NATIVE[call.dialect] is _INVOKED else []
+        return _invoked(call.model.settings or PLAIN) if NATIVE[call.dialect] == _INVOKED else []
     if call.dialect is not _D.ANTHROPIC_MESSAGES:
         return [_IDENTITY]
     # A client of Messages chooses version and betas itself.
