@@ -155,6 +155,8 @@ def unsaid(schema: dict[str, Any], value: Any, path: str = "status") -> list[str
     """Where a field of the schema is left out."""
     if schema["type"] == "array":
         return [gap for item in value for gap in unsaid(schema["items"], item, path)]
+    if schema["type"] != "object":
+        return []
     properties = schema.get("properties", {})
     gaps = [f"{path}.{name}" for name in properties if name not in value]
     return gaps + [
