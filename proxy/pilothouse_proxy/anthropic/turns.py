@@ -12,7 +12,8 @@ from pilothouse_proxy.anthropic import blocks, marks, refusal
 from pilothouse_proxy.anthropic.blocks import Block
 from pilothouse_proxy.anthropic.tools import Rendering
 from pilothouse_proxy.exchange.capabilities import Capabilities, SystemTurns
-from pilothouse_proxy.exchange.parts import CacheMark, Part, RedactedThinking, Text, Thinking, ToolCall, ToolResult
+from pilothouse_proxy.exchange.pairing import Pairing
+from pilothouse_proxy.exchange.parts import CacheMark, Part, RedactedThinking, Text, Thinking, ToolResult
 from pilothouse_proxy.exchange.request import Role, Turn
 
 _UNMARKABLE = frozenset({"thinking", "redacted_thinking"})
@@ -39,7 +40,7 @@ def encode(
     """
     system: list[Block] = []
     gathered: list[_Message] = []
-    pairing = _Pairing()
+    pairing = Pairing()
     for turn in turns:
         if turn.name:
             raise refusal.unsupported(caps, f"messages[{turn.at}].name")
@@ -125,31 +126,3 @@ def _check_ends(gathered: list[_Message], caps: Capabilities) -> None:
         if last.others[-1]["type"] == "text":
             # The model goes on where the text ends; blanks there are refused.
             last.others[-1]["text"] = str(last.others[-1]["text"]).rstrip()
-
-
-class _Pairing:
-    """Each call of a turn is answered by a tool message before the assistant speaks again, as OpenAI has it too."""
-
-    def __init__(self) -> None:
-        self._open: dict[str, int] = {}
-
-    def see(self, turn: Turn) -> None:
-        """The next turn, in order."""
-        if turn.role is Role.ASSISTANT and turn.parts:
-            self.close()
-            self._open = {part.id: turn.at for part in turn.parts if isinstance(part, ToolCall)}
-        for part in turn.parts:
-            if isinstance(part, ToolResult) and self._open.pop(part.call_id, None) is None:
-                raise refusal.invalid(
-                    f"messages[{turn.at}].tool_call_id",
-                    f"`messages[{turn.at}]`: the assistant message before it has no call `{part.call_id}` to answer",
-                )
-
-    def close(self) -> None:
-        """No further answer can come."""
-        if self._open:
-            call, at = next(iter(self._open.items()))
-            raise refusal.invalid(
-                f"messages[{at}].tool_calls",
-                f"`messages[{at}]`: a tool message must answer each of its tool calls; `{call}` has none",
-            )

@@ -11,7 +11,8 @@ from pilothouse_proxy.dialects.bedrock_converse import blocks, refusal
 from pilothouse_proxy.dialects.bedrock_converse.blocks import Block
 from pilothouse_proxy.dialects.bedrock_converse.tools import Rendering
 from pilothouse_proxy.exchange.capabilities import Capabilities, SystemTurns
-from pilothouse_proxy.exchange.parts import Document, Part, Text, ToolCall, ToolResult
+from pilothouse_proxy.exchange.pairing import Pairing
+from pilothouse_proxy.exchange.parts import Document, Part, Text
 from pilothouse_proxy.exchange.request import Role, Turn
 
 _CACHE_POINTS = 4
@@ -44,7 +45,7 @@ def encode(
     """
     system: list[Block] = []
     gathered: list[_Message] = []
-    pairing = _Pairing()
+    pairing = Pairing()
     documents = blocks.DocumentNames()
     for turn in turns:
         if turn.name:
@@ -165,31 +166,3 @@ def limit_cache_points(specs: list[Block], system: list[Block], messages: list[d
         raise refusal.invalid(
             "messages", "prompt cache breakpoints with a longer `ttl` must come before those with a shorter one"
         )
-
-
-class _Pairing:
-    """Each call of a turn is answered by a tool message before the assistant speaks again, as OpenAI has it too."""
-
-    def __init__(self) -> None:
-        self._open: dict[str, int] = {}
-
-    def see(self, turn: Turn) -> None:
-        """The next turn, in order."""
-        if turn.role is Role.ASSISTANT and turn.parts:
-            self.close()
-            self._open = {part.id: turn.at for part in turn.parts if isinstance(part, ToolCall)}
-        for part in turn.parts:
-            if isinstance(part, ToolResult) and self._open.pop(part.call_id, None) is None:
-                raise refusal.invalid(
-                    f"messages[{turn.at}].tool_call_id",
-                    f"`messages[{turn.at}]`: the assistant message before it has no call `{part.call_id}` to answer",
-                )
-
-    def close(self) -> None:
-        """No further answer can come."""
-        if self._open:
-            call, at = next(iter(self._open.items()))
-            raise refusal.invalid(
-                f"messages[{at}].tool_calls",
-                f"`messages[{at}]`: a tool message must answer each of its tool calls; `{call}` has none",
-            )

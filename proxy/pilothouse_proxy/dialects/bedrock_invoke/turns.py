@@ -4,6 +4,7 @@ import enum
 
 from pilothouse_proxy.dialects.bedrock_invoke import refusal
 from pilothouse_proxy.dialects.bedrock_invoke.rows import Row
+from pilothouse_proxy.exchange.pairing import Pairing
 from pilothouse_proxy.exchange.parts import (
     Audio,
     Document,
@@ -67,7 +68,7 @@ def gather(request: Request, row: Row, rendering: Rendering) -> Conversation:
     """
     system: list[str] = []
     spoken: list[Spoken] = []
-    pairing = _Pairing()
+    pairing = Pairing()
     for turn in request.turns:
         if turn.name:
             raise refusal.unsupported(row, f"messages[{turn.at}].name")
@@ -193,31 +194,3 @@ def _check_ends(spoken: list[Spoken], row: Row) -> None:
         )
     if last.role is Role.ASSISTANT and not row.prefill:
         raise refusal.unsupported(row, f"messages[{last.at}]", "the last message must not be the assistant's")
-
-
-class _Pairing:
-    """Each call of a turn is answered by a tool message before the assistant speaks again, as OpenAI has it too."""
-
-    def __init__(self) -> None:
-        self._open: dict[str, int] = {}
-
-    def see(self, turn: Turn) -> None:
-        """The next turn, in order."""
-        if turn.role is Role.ASSISTANT and turn.parts:
-            self.close()
-            self._open = {part.id: turn.at for part in turn.parts if isinstance(part, ToolCall)}
-        for part in turn.parts:
-            if isinstance(part, ToolResult) and self._open.pop(part.call_id, None) is None:
-                raise refusal.invalid(
-                    f"messages[{turn.at}].tool_call_id",
-                    f"`messages[{turn.at}]`: the assistant message before it has no call `{part.call_id}` to answer",
-                )
-
-    def close(self) -> None:
-        """No further answer can come."""
-        if self._open:
-            call, at = next(iter(self._open.items()))
-            raise refusal.invalid(
-                f"messages[{at}].tool_calls",
-                f"`messages[{at}]`: a tool message must answer each of its tool calls; `{call}` has none",
-            )
