@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from pilothouse_proxy import errors
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.http import server
-from pilothouse_proxy.http.messages import Headers, Request
+from pilothouse_proxy.http.messages import Headers
+from pilothouse_proxy.http.request import Request
 from pilothouse_proxy.observe.metrics import Metrics
 
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")

@@ -15,7 +15,7 @@ from typing import Any
 
 import uvloop
 
-from pilothouse_proxy import admin
+from pilothouse_proxy import admin, allocator
 from pilothouse_proxy.admin import Admin, Figures
 from pilothouse_proxy.config import operator, staleness
 from pilothouse_proxy.config.applier import Applier
@@ -78,6 +78,7 @@ class SystemClock:
 
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, then drain. The exit code."""
+    allocator.keep()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(_Proxy(settings).run())

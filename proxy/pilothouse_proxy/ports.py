@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from pilothouse_api.names import ModelName, ProviderKey, UpstreamModel
+from pilothouse_api.names import ModelName, ProviderKey
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.errors import Failure, Shape
@@ -114,10 +114,6 @@ class Call(msgspec.Struct, kw_only=True):
     """Where a translation keeps the neutral request between the attempts of one request."""
     further: Sequence[bytes] = ()
     """What a `Parted` translation asks the provider beside the body that `request` returned."""
-
-    @property
-    def upstream(self) -> UpstreamModel:
-        return self.model.upstream
 
 
 class SignIn(msgspec.Struct, frozen=True, kw_only=True):

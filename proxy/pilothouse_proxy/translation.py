@@ -6,7 +6,7 @@ Dialects are named by string and loaded when a snapshot first needs them: a prox
 import functools
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec import structs
 
@@ -39,9 +39,9 @@ from pilothouse_proxy.ports import (
 )
 
 _D = DialectName
-_ROOM = "pilothouse_proxy.dialects."
+_ROOM: Final = "pilothouse_proxy.dialects."
 
-PEEKS: Mapping[DialectName, str] = {
+PEEKS: Final[Mapping[DialectName, str]] = {
     _D.OPENAI_CHAT: "openai_chat.peek:read",
     _D.OPENAI_COMPLETIONS: "openai_chat.legacy.peek:read",
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.peek:read",
@@ -52,13 +52,13 @@ PEEKS: Mapping[DialectName, str] = {
 }
 """What clients may speak."""
 
-HEADERS: Mapping[DialectName, str] = {
+HEADERS: Final[Mapping[DialectName, str]] = {
     _D.ANTHROPIC_MESSAGES: "anthropic_messages.versions:read",
     _D.ANTHROPIC_COUNT_TOKENS: "anthropic_messages.versions:read",
 }
 """Which dialects of clients say something in headers."""
 
-PASS_THROUGH: Mapping[DialectName, str] = {
+PASS_THROUGH: Final[Mapping[DialectName, str]] = {
     _D.OPENAI_CHAT: "openai_chat.passthrough:PassThrough",
     _D.OPENAI_COMPLETIONS: "openai_chat.passthrough:PassThrough",
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.passthrough:PassThrough",
@@ -67,37 +67,37 @@ PASS_THROUGH: Mapping[DialectName, str] = {
     _D.ANTHROPIC_MESSAGES: "anthropic_messages.passthrough:PassThrough",
     _D.ANTHROPIC_COUNT_TOKENS: "anthropic_messages.passthrough:CountPassThrough",
 }
-REFRAMED: Mapping[tuple[DialectName, DialectName], str] = {
+REFRAMED: Final[Mapping[tuple[DialectName, DialectName], str]] = {
     (_D.ANTHROPIC_MESSAGES, _D.BEDROCK_INVOKE_ANTHROPIC): "bedrock_invoke_anthropic.passthrough:PassThrough",
 }
 """Two dialects with one body in different frames: bytes pass here too."""
 
-CLIENTS: Mapping[DialectName, str] = {
+CLIENTS: Final[Mapping[DialectName, str]] = {
     _D.OPENAI_CHAT: "openai_chat.client:Client",
     _D.OPENAI_RESPONSES: "openai_responses.client:Client",
     _D.ANTHROPIC_MESSAGES: "anthropic_messages.client:Client",
     _D.OPENAI_COMPLETIONS: "openai_chat.legacy.client:Client",
 }
-PROVIDERS: Mapping[DialectName, str] = {
+PROVIDERS: Final[Mapping[DialectName, str]] = {
     _D.OPENAI_CHAT: "openai_chat.provider:Provider",
     _D.BEDROCK_CONVERSE: "bedrock_converse.provider:Provider",
     _D.OPENAI_RESPONSES: "openai_responses.provider:Provider",
     _D.ANTHROPIC_MESSAGES: "anthropic_messages.provider:Provider",
     _D.BEDROCK_INVOKE_ANTHROPIC: "bedrock_invoke_anthropic.provider:Provider",
 }
-COUNT_CLIENTS: Mapping[DialectName, str] = {
+COUNT_CLIENTS: Final[Mapping[DialectName, str]] = {
     _D.ANTHROPIC_COUNT_TOKENS: "anthropic_messages.client:CountClient",
 }
-COUNT_PROVIDERS: Mapping[DialectName, str] = {
+COUNT_PROVIDERS: Final[Mapping[DialectName, str]] = {
     _D.BEDROCK_COUNT_TOKENS: "bedrock_converse.counting:Counter",
 }
-WORDS: Mapping[DialectName, str] = {
+WORDS: Final[Mapping[DialectName, str]] = {
     _D.OPENAI_RESPONSES: "openai_responses.words:own",
     _D.ANTHROPIC_MESSAGES: "anthropic_messages.words:own",
     _D.ANTHROPIC_COUNT_TOKENS: "anthropic_messages.words:own",
 }
 """Dialects of clients with names of their own for what refusals name as OpenAI does."""
-HEADED: Mapping[DialectName, str] = {
+HEADED: Final[Mapping[DialectName, str]] = {
     _D.BEDROCK_INVOKE_TITAN_TEXT: "bedrock_invoke.provider:TITAN_TEXT",
     _D.BEDROCK_INVOKE_CLAUDE_TEXT: "bedrock_invoke.provider:CLAUDE_TEXT",
     _D.BEDROCK_INVOKE_JURASSIC: "bedrock_invoke.provider:JURASSIC",
@@ -112,20 +112,20 @@ HEADED: Mapping[DialectName, str] = {
     _D.BEDROCK_INVOKE_OPENAI: "bedrock_invoke.provider:OPENAI",
 }
 """Provider dialects whose answers are told in part by their headers."""
-EMBEDDING_CLIENTS: Mapping[DialectName, str] = {
+EMBEDDING_CLIENTS: Final[Mapping[DialectName, str]] = {
     _D.OPENAI_EMBEDDINGS: "openai_embeddings.client:Client",
 }
-EMBEDDING_PROVIDERS: Mapping[DialectName, str] = {
+EMBEDDING_PROVIDERS: Final[Mapping[DialectName, str]] = {
     _D.BEDROCK_TITAN_EMBED: "bedrock_embed.titan:Provider",
     _D.BEDROCK_TITAN_MULTIMODAL: "bedrock_embed.titan_multimodal:Provider",
     _D.BEDROCK_NOVA_EMBED: "bedrock_embed.nova:Provider",
     _D.BEDROCK_COHERE_EMBED: "bedrock_embed.cohere:Provider",
     _D.BEDROCK_MARENGO: "bedrock_embed.marengo:Provider",
 }
-RERANK_CLIENTS: Mapping[DialectName, str] = {
+RERANK_CLIENTS: Final[Mapping[DialectName, str]] = {
     _D.RERANK: "rerank.client:Client",
 }
-RERANK_PROVIDERS: Mapping[DialectName, str] = {
+RERANK_PROVIDERS: Final[Mapping[DialectName, str]] = {
     _D.BEDROCK_RERANK: "bedrock_rerank.provider:Provider",
 }
 
@@ -216,7 +216,7 @@ class Hub:
         return Answer(
             body=self._told(call, reply) if call.peek.stream else self._client.encode_reply(call, reply),
             usage=reply.usage,
-            finish_reason=reply.finish.value,
+            finish_reason=reply.finish,
             unknown=reply.unknown,
         )
 
@@ -387,7 +387,7 @@ class HeadedHub(Hub):
         return structs.replace(reply, usage=self._headed.counted(reply, call, headers))
 
 
-_SHOWS = frozenset({events.TextDelta, events.ThinkingDelta, events.ThinkingEnded, events.ToolCallStarted})
+_SHOWS: Final = frozenset({events.TextDelta, events.ThinkingDelta, events.ThinkingEnded, events.ToolCallStarted})
 """Events that a client sees something of."""
 
 
@@ -425,7 +425,7 @@ class HubRelay:
             if type(event) in _SHOWS:
                 self.content = True
             elif isinstance(event, events.Finished):
-                self.finish_reason = event.finish.value
+                self.finish_reason = event.finish
             elif isinstance(event, events.Settled):
                 self.usage = event.usage
                 self.complete = True

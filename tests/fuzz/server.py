@@ -10,7 +10,8 @@ from typing import Any
 import h11
 
 from pilothouse_proxy.http.limits import Limits
-from pilothouse_proxy.http.messages import Headers, Request
+from pilothouse_proxy.http.messages import Headers
+from pilothouse_proxy.http.request import Request
 from pilothouse_proxy.http.server import Connection, Responder, Server, Work
 from tests.fuzz.loop import run
 from tests.fuzz.pieces import same_every_way, ways

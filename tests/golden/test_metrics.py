@@ -3,7 +3,8 @@
 from pilothouse_proxy.admin import Admin, Figures
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http.ledger import Ledger
-from pilothouse_proxy.http.messages import Headers, Request
+from pilothouse_proxy.http.messages import Headers
+from pilothouse_proxy.http.request import Request
 from pilothouse_proxy.observe.metrics import Metrics, RouteMeters, TargetMeters
 from tests.goldens import Goldens
 

@@ -92,7 +92,7 @@ def test_what_models_are_invoked_with_holds_to_the_service_model(
         assert error.kind in {Kind.INVALID_REQUEST, Kind.UNSUPPORTED}
         return
     for body in bodies:
-        assert converse_model.problems_of_invocation(body, call.upstream) == ""
+        assert converse_model.problems_of_invocation(body, call.model.upstream) == ""
 
 
 MESSAGES = [

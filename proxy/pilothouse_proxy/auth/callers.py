@@ -2,17 +2,18 @@
 
 import hashlib
 import re
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from pilothouse_api.snapshot.identity import Identity
 from pilothouse_proxy.auth import api_keys, subject, tokens
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.http.messages import Headers
+from pilothouse_proxy.http.request import Memory
 
 # Any page of the web can have its reader's browser post to this machine; an honest client of a page sends its Origin.
-_OWN_ORIGIN = re.compile(rb"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?")
+_OWN_ORIGIN: Final = re.compile(rb"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?")
 
-_HINT = "send `Authorization: Bearer` and an API key, or a ServiceAccount token of audience `pilothouse`"
+_HINT: Final = "send `Authorization: Bearer` and an API key, or a ServiceAccount token of audience `pilothouse`"
 
 
 class Callers:
@@ -30,14 +31,18 @@ class Callers:
         if self._verifier is not None and self.resident is None:
             self._verifier.load()
 
-    def authenticate(self, headers: Headers, *, now: float) -> subject.Subject:
-        """Who calls. `now` in Unix seconds.
+    def authenticate(self, headers: Headers, *, now: float, memory: Memory | None = None) -> subject.Subject:
+        """Who calls. `now` in Unix seconds; `memory` is that of the headers.
 
         Raises:
             GatewayError: UNAUTHENTICATED, without a word of what was sent.
         """
         if self.resident is not None:
             return self.resident
+        if memory is not None and memory.by is self:
+            known = memory.found
+            if isinstance(known, subject.Subject):
+                return known
         key, other = _keys(headers)
         if key is None:
             return self._nobody(headers)
@@ -47,6 +52,9 @@ class Callers:
         digest = hashlib.sha256(key).digest()
         caller = self._holders.get(digest)
         if caller is not None:
+            if memory is not None:
+                # A key holds as long as this snapshot does, which a token need not.
+                memory.by, memory.found = self, caller
             return caller
         if self._verifier is not None:
             caller = self._verifier.remembered(digest, now=now)

@@ -7,6 +7,7 @@ the manifest's `family` and `surface` go before it.
 
 import functools
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -24,7 +25,7 @@ from pilothouse_proxy.exchange.capabilities import (
 )
 from pilothouse_proxy.exchange.request import ToolMode
 
-VENDORS = frozenset(
+VENDORS: Final = frozenset(
     {
         "ai21", "amazon", "anthropic", "cohere", "deepseek", "google", "luma", "meta", "minimax", "mistral", "moonshot",
         "moonshotai", "nvidia", "openai", "qwen", "stability", "twelvelabs", "writer", "xai", "zai",
@@ -138,19 +139,19 @@ _GPT = Capabilities(
 )
 
 _GUIDE = "Amazon Bedrock user guide: Supported models and model features"
-_OBSERVED = f"{_GUIDE}; choices of tools and tools in streams as langchain-aws 1.9.1 has observed"
-_CLAUDE = (
+_OBSERVED: Final = f"{_GUIDE}; choices of tools and tools in streams as langchain-aws 1.9.1 has observed"
+_CLAUDE: Final = (
     "Amazon Bedrock user guide: Supported models and model features, Prompt caching, Structured outputs, Extended "
     "thinking, Adaptive thinking, Count tokens; Anthropic: Models overview; forced tools as observed by litellm 1.106.2"
 )
-_SURFACES = f"{_GUIDE}, Endpoint availability; refusals as litellm 1.106.2 has observed"
-_READ = "2026-11"
+_SURFACES: Final = f"{_GUIDE}, Endpoint availability; refusals as litellm 1.106.2 has observed"
+_READ: Final = "2026-11"
 
 _CHAT, _RESPONSES, _MESSAGES = "openai.chat", "openai.responses", "anthropic.messages"
 
 _ONE_ANSWER = Quirk(dialect=_CHAT, param="n", hint="ask once for each answer", neutral=frozenset({b"1"}))
 _AT_REST = frozenset({b"0", b"0.0", b"1", b"1.0", b"false"})
-_GPT_QUIRKS = (
+_GPT_QUIRKS: Final = (
     _ONE_ANSWER,
     *(
         Quirk(
@@ -369,9 +370,9 @@ _TABLE = (
     _row("zai.glm", _GLM),
     _row("zai.glm-5.3", replace(_GLM, tools=_GLM.tools | {ToolMode.NAMED})),
 )
-ROWS: Mapping[str, Row] = {row.prefix: row for row in _TABLE}
+ROWS: Final[Mapping[str, Row]] = {row.prefix: row for row in _TABLE}
 
-UNKNOWN_ROW = _row("", UNKNOWN, "none: what such a model refuses, Bedrock tells")
+UNKNOWN_ROW: Final = _row("", UNKNOWN, "none: what such a model refuses, Bedrock tells")
 
 
 def of(model: Model) -> Capabilities:

@@ -5,6 +5,7 @@ with three bytes; 4 tokens a message, 3 a request.
 """
 
 import re
+from typing import Final
 
 import msgspec
 
@@ -12,16 +13,16 @@ from pilothouse_proxy.exchange.members import Members
 from pilothouse_proxy.exchange.parts import Part, RedactedThinking, Text, Thinking, ToolCall, ToolResult
 from pilothouse_proxy.exchange.request import Request
 
-LATIN = 0.27
-CODE = 0.40
-DENSE = 0.50
-PER_MESSAGE = 4
-PER_REQUEST = 3
-PER_IMAGE = 1_600
+LATIN: Final = 0.27
+CODE: Final = 0.40
+DENSE: Final = 0.50
+PER_MESSAGE: Final = 4
+PER_REQUEST: Final = 3
+PER_IMAGE: Final = 1_600
 
-_BASE64 = re.compile(rb'(?:;base64,|"data"\s*:\s*"|"file_data"\s*:\s*")[A-Za-z0-9+/=_-]{64,}')
-_ROLE = re.compile(rb'"role"\s*:')
-_TOKEN_LIST = re.compile(rb"\[[\s\[]*[0-9]")
+_BASE64: Final = re.compile(rb'(?:;base64,|"data"\s*:\s*"|"file_data"\s*:\s*")[A-Za-z0-9+/=_-]{64,}')
+_ROLE: Final = re.compile(rb'"role"\s*:')
+_TOKEN_LIST: Final = re.compile(rb"\[[\s\[]*[0-9]")
 
 
 def input_tokens(members: Members) -> int:

@@ -5,7 +5,7 @@ One pass finds them all; what is not asked for is never decoded. A member that c
 """
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -16,17 +16,17 @@ Members = Mapping[str, msgspec.Raw]
 
 T = TypeVar("T")
 
-MAX_MODEL_CHARS = 2_048
+MAX_MODEL_CHARS: Final = 2_048
 """As long as the longest name of a provider (an ARN of Bedrock). Names are what caches remember: they need a bound."""
 
 _COPIED_BYTES = 16 << 10
 """Bodies up to this size are rather copied than looked at value by value."""
 
-_UNASKED = frozenset({b"null", b"1", b"1.0"})
+_UNASKED: Final = frozenset({b"null", b"1", b"1.0"})
 
-_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_text = msgspec.json.Decoder(str)
-_encode = msgspec.json.encode
+_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_text: Final = msgspec.json.Decoder(str)
+_encode: Final = msgspec.json.encode
 
 
 def read(body: bytes) -> Members:
@@ -113,7 +113,9 @@ def renamed(body: bytes, members: Members, model: str) -> bytes:
     for gap in (0, 1):
         at = _place_of_model(body, members, gap)
         if at:
-            return b"".join((body[:at], _encode(model), body[at + len(bytes(members["model"])) :]))
+            # The slices of a view copy nothing, but take longer to make.
+            text = body if len(body) <= _COPIED_BYTES else memoryview(body)
+            return b"".join((text[:at], _encode(model), text[at + len(bytes(members["model"])) :]))
     return replaced(members, model=model)
 
 

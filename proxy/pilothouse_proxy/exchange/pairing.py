@@ -1,8 +1,12 @@
 """Calls of tools and their results, each beside the other: what every provider asks of a conversation."""
 
+from typing import Final
+
 from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.exchange.parts import ToolCall, ToolResult
+from pilothouse_proxy.exchange.parts import Text, ToolCall, ToolResult
 from pilothouse_proxy.exchange.request import Role, Turn
+
+_ASSISTANT: Final = Role.ASSISTANT
 
 
 class Pairing:
@@ -17,11 +21,11 @@ class Pairing:
 
     def see(self, turn: Turn) -> None:
         """The next turn, in order."""
-        if turn.role is Role.ASSISTANT and turn.parts:
+        if turn.role is _ASSISTANT and turn.parts:
             self.close()
             self._open = {part.id: turn.at for part in turn.parts if isinstance(part, ToolCall)}
         for part in turn.parts:
-            if isinstance(part, ToolResult) and self._open.pop(part.call_id, None) is None:
+            if type(part) is not Text and isinstance(part, ToolResult) and self._open.pop(part.call_id, None) is None:
                 raise _invalid(
                     f"messages[{turn.at}].tool_call_id",
                     f"`messages[{turn.at}]`: the assistant message before it has no call `{part.call_id}` to answer",

@@ -4,7 +4,7 @@ Null asks for nothing in every dialect of clients, also in a member that is not 
 """
 
 import re
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -13,8 +13,8 @@ from pilothouse_proxy.exchange.members import Members
 
 T = TypeVar("T")
 
-_NULL = b"null"
-_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`")
+_NULL: Final = b"null"
+_UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(.*)`")
 
 
 def read(members: Members, name: str, decoder: msgspec.json.Decoder[T], *, opaque: frozenset[str]) -> T | None:

@@ -8,18 +8,17 @@ All numbers big-endian. Source: the Smithy specification, "Amazon event stream".
 
 import enum
 import struct
-import zlib
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
+from zlib import crc32
 
 from pilothouse_proxy.errors import UpstreamBroken
 
-MAX_MESSAGE_BYTES = 24 * 1024 * 1024
-MAX_HEADERS_BYTES = 128 * 1024
+MAX_MESSAGE_BYTES: Final = 24 * 1024 * 1024
+MAX_HEADERS_BYTES: Final = 128 * 1024
 
-_PRELUDE = struct.Struct(">III")
-_OVERHEAD_BYTES = 16
+_OVERHEAD_BYTES: Final = 16
 """The prelude with its CRC, and the CRC at the end."""
 
 
@@ -57,7 +56,7 @@ class Message:
         self.payload = payload
 
 
-_NUMBERS = {
+_NUMBERS: Final = {
     HeaderType.BYTE: struct.Struct(">b"),
     HeaderType.SHORT: struct.Struct(">h"),
     HeaderType.INTEGER: struct.Struct(">i"),
@@ -67,9 +66,9 @@ _NUMBERS = {
 
 # A service sends the same few header blocks again and again (one per kind of event): each is parsed once. Both bounds
 # keep a stream with ever new headers from filling the memory.
-_PARSED: dict[bytes, Mapping[str, Value]] = {}
-_PARSED_MAX = 256
-_PARSED_BLOCK_MAX_BYTES = 512
+_PARSED: Final[dict[bytes, Mapping[str, Value]]] = {}
+_PARSED_MAX: Final = 256
+_PARSED_BLOCK_MAX_BYTES: Final = 512
 
 
 class Decoder:
@@ -78,6 +77,9 @@ class Decoder:
     def __init__(self) -> None:
         self._pending = bytearray()
         self._needed = 0
+        self._block = b""
+        self._headers: Mapping[str, Value] = {}
+        """Of the message before, and what they say."""
         self.broken: UpstreamBroken | None = None
 
     def feed(self, received: bytes) -> list[Message]:
@@ -112,8 +114,9 @@ class Decoder:
         start = 0
         size = len(stream)
         while size - start >= 12:
-            total, headers_size, prelude_crc = _PRELUDE.unpack_from(stream, start)
-            if zlib.crc32(stream[start : start + 8]) != prelude_crc:
+            total = _number(stream, start)
+            headers_size = _number(stream, start + 4)
+            if crc32(stream[start : start + 8]) != _number(stream, start + 8):
                 raise UpstreamBroken("an event stream message has a wrong prelude checksum")
             if total > MAX_MESSAGE_BYTES or headers_size > MAX_HEADERS_BYTES or headers_size + _OVERHEAD_BYTES > total:
                 raise UpstreamBroken(
@@ -123,12 +126,15 @@ class Decoder:
             if end > size:
                 self._needed = total
                 return start
-            if zlib.crc32(stream[start : end - 4]) != int.from_bytes(stream[end - 4 : end]):
+            if crc32(stream[start : end - 4]) != _number(stream, end - 4):
                 raise UpstreamBroken("an event stream message has a wrong checksum")
-            payload_start = start + 12 + headers_size
-            block = stream[start + 12 : payload_start]
-            headers = _PARSED.get(block) or _parse_headers(block)
-            messages.append(Message(headers, stream[payload_start : end - 4]))
+            block = self._block
+            # A text comes in many messages of one kind.
+            if headers_size != len(block) or not stream.startswith(block, start + 12):
+                block = stream[start + 12 : start + 12 + headers_size]
+                self._headers = _PARSED.get(block) or _parse_headers(block)
+                self._block = block
+            messages.append(Message(self._headers, stream[start + 12 + headers_size : end - 4]))
             start = end
         self._needed = 12
         return start
@@ -145,8 +151,13 @@ def encode(headers: Mapping[str, Value | Typed], payload: bytes) -> bytes:
     if len(block) > MAX_HEADERS_BYTES or total > MAX_MESSAGE_BYTES:
         raise ValueError(f"too large for an event stream message: {total} bytes, headers {len(block)}")
     sizes = struct.pack(">II", total, len(block))
-    message = sizes + zlib.crc32(sizes).to_bytes(4) + block + payload
-    return message + zlib.crc32(message).to_bytes(4)
+    message = sizes + crc32(sizes).to_bytes(4) + block + payload
+    return message + crc32(message).to_bytes(4)
+
+
+def _number(stream: bytes, at: int) -> int:
+    # Byte by byte: once compiled, a tenth of what unpacking costs.
+    return stream[at] << 24 | stream[at + 1] << 16 | stream[at + 2] << 8 | stream[at + 3]
 
 
 def _parse_headers(block: bytes) -> Mapping[str, Value]:

@@ -5,15 +5,15 @@ needs no care. `id` and `retry` are not interpreted, since no proxy resumes a st
 """
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pilothouse_proxy.errors import UpstreamBroken
 
-MAX_EVENT_BYTES = 8 * 1024 * 1024
+MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 
-_BOM = b"\xef\xbb\xbf"
-_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
-_LINE_END = re.compile(rb"\r\n|\n|\r")
+_BOM: Final = b"\xef\xbb\xbf"
+_BLANK_LINE: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
+_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 
 
 class Event(NamedTuple):
@@ -51,14 +51,14 @@ class Decoder:
             # A blank line takes at most four bytes, so it ends in what is new or not at all.
             tail = self._pending[-3:] + received
             self._pending += received
-            if b"\n\n" not in tail and not (b"\r" in tail and _BLANK_LINE.search(tail)):
+            if tail.find(b"\n\n") < 0 and not (tail.find(b"\r") >= 0 and _BLANK_LINE.search(tail)):
                 self._check_size(len(self._pending))
                 return []
             received = bytes(self._pending)
             self._pending.clear()
         if self.broken is not None:
             return []
-        return self._cut_any(received) if b"\r" in received else self._cut(received)
+        return self._cut(received) if received.find(b"\r") < 0 else self._cut_any(received)
 
     def end(self) -> list[Event]:
         """Call at the end of the stream: what is left over, at most one. Without its blank line it shows no data."""
@@ -131,6 +131,6 @@ class Decoder:
 def encode(data: bytes, *, name: bytes = b"") -> bytes:
     """One event. `data` may hold several lines; `name` must not."""
     head = b"event: " + name + b"\n" if name else b""
-    if b"\n" in data or b"\r" in data:
+    if data.find(b"\n") >= 0 or data.find(b"\r") >= 0:
         return head + b"".join(b"data: " + line + b"\n" for line in _LINE_END.split(data)) + b"\n"
     return head + b"data: " + data + b"\n\n"

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
-_NEVER = float("inf")
+_NEVER: Final = float("inf")
 
 
 class Alarm:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from typing import Final
 
 from pilothouse_proxy.http import heads, origins, tls
 from pilothouse_proxy.http.limits import ClientLimits
@@ -13,7 +14,7 @@ from pilothouse_proxy.http.upstream import Receiver
 
 __all__ = ["Client", "Receiver", "Transfer", "UpstreamResponse"]
 
-_BODY_EXPECTED = frozenset([b"POST", b"PUT", b"PATCH"])
+_BODY_EXPECTED: Final = frozenset([b"POST", b"PUT", b"PATCH"])
 
 
 class Client:
@@ -89,7 +90,7 @@ class Client:
         size = len(body)
         lines = heads.header_lines(request.headers)
         wire = [heads.request_line(request.method, request.target), host, lines]
-        if b"accept-encoding: " not in bytes(lines):
+        if bytes(lines).find(b"accept-encoding: ") < 0:
             wire.append(b"accept-encoding: identity\r\n")
         if size or request.method in _BODY_EXPECTED:
             wire.append(b"content-length: ")

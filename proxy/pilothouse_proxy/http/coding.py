@@ -7,14 +7,14 @@ import importlib
 import sys
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pilothouse_proxy.http.limits import MIB
 from pilothouse_proxy.http.messages import Headers, ProtocolError, TooLarge
 
-PIECE_BYTES = 16 * MIB
+PIECE_BYTES: Final = 16 * MIB
 """What one piece of a body, a few hundred KiB at most, may become: text has never been compressed as well as that."""
-_WINDOW_LOG = 23
+_WINDOW_LOG: Final = 23
 """How far back a zstd body may refer (RFC 9659): 8 MiB, which a decoder must hold."""
 
 
@@ -161,7 +161,7 @@ def _zstd() -> Decoder:
     return _Members("zstd", lambda: library.ZstdDecompressor(options=options), library.ZstdError)
 
 
-_DECODERS: Mapping[bytes, Callable[[], Decoder]] = {
+_DECODERS: Final[Mapping[bytes, Callable[[], Decoder]]] = {
     b"br": _Brotli,
     b"deflate": _Deflate,
     b"gzip": _gzip,

@@ -2,10 +2,11 @@
 
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Final
 
 from pilothouse_proxy.http.messages import Headers, Lines, ProtocolError
 
-_OWN = frozenset(
+_OWN: Final = frozenset(
     (
         b"connection",
         b"content-length",
@@ -21,10 +22,10 @@ _OWN = frozenset(
 )
 """Hop-by-hop and framing headers (RFC 9110, section 7.6.1; RFC 9112, section 6): written by this room alone."""
 
-_TARGET = bytes(range(0x21, 0x7F))
+_TARGET: Final = bytes(range(0x21, 0x7F))
 _TOKEN = b"!#$%&'*+-.^_`|~" + bytes(c for c in range(128) if chr(c).isalnum())
 
-STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
 def status_line(status: int) -> bytes:
@@ -46,7 +47,7 @@ def header_lines(headers: Headers | Lines) -> Lines:
     lines.append(b"")
     block = b"\r\n".join(lines)
     count = len(lines) - 1
-    if block.count(b"\n") != count or block.count(b"\r") != count or b"\0" in block:
+    if block.count(b"\n") != count or block.count(b"\r") != count or block.find(b"\0") >= 0:
         raise ProtocolError("a header to send holds a line break or NUL")
     return Lines(block)
 

@@ -15,25 +15,6 @@ Lines = NewType("Lines", bytes)
 numbers: whoever builds one without `heads.header_lines` answers for it that no value holds a line break."""
 
 
-class Request:
-    """One request as received, body complete (its size bounded by `limits`)."""
-
-    def __init__(self, *, method: bytes, path: bytes, query: bytes, headers: Headers, body: bytes, peer: str) -> None:
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers = headers
-        self.body = body
-        self.peer = peer
-
-    def header(self, name: bytes) -> bytes | None:
-        """The first value of a header (name in lower case)."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
-
-
 class Proxy(msgspec.Struct, frozen=True, kw_only=True):
     """Who opens the way to an origin (CONNECT). `ca_bundle` as an origin's, for a proxy that is spoken to over TLS."""
 

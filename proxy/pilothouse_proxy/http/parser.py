@@ -15,14 +15,15 @@ import httptools
 
 from pilothouse_proxy.http import plain
 from pilothouse_proxy.http.limits import KIB, ClientLimits, Limits
-from pilothouse_proxy.http.messages import Closed, Headers, HTTPError, ProtocolError, Request, TooLarge
+from pilothouse_proxy.http.messages import Closed, Headers, HTTPError, ProtocolError, TooLarge
+from pilothouse_proxy.http.request import Memory, Request
 
-_METHODS = frozenset([b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"])
-_MET = (b"", b"100-continue")
-_MARKED = frozenset([b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"])
+_METHODS: Final = frozenset([b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"])
+_MET: Final = (b"", b"100-continue")
+_MARKED: Final = frozenset([b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"])
 
 # Chunk extensions and tiny chunks cost work and carry nothing: so many raw bytes are granted to a chunked body.
-_CHUNK_OVERHEAD = 16
+_CHUNK_OVERHEAD: Final = 16
 _CHUNK_GRACE = 16 * KIB
 
 
@@ -68,6 +69,7 @@ class Received(Request):
         self.peer = peer
         self.keep_alive = keep_alive
         self.version = version
+        self.memory = None
 
 
 class RequestParser:
@@ -85,6 +87,8 @@ class RequestParser:
         self._head_fed = self._feeding = 0
         self._last = self._plain = False
         self._line = plain.RequestLine(b"", b"", b"")
+        self._recurrence = plain.Recurrence()
+        self._memory: Memory | None = None
         self._headers: Headers = []
         self._body: list[bytes] = []
         self._taken = 0
@@ -134,9 +138,12 @@ class RequestParser:
         if self._deaf():
             return False
         data = received if isinstance(received, bytes) else bytes(received)
-        found = plain.request(data)
+        found = self._recurrence.recall(data)
         if found is None:
-            return False
+            found = plain.request(data)
+            if found is None:
+                return False
+            self._recurrence.learn(data, found)
         line, headers, size, length = found.line, found.headers, found.size, found.length
         limits = self._limits
         if (
@@ -147,7 +154,7 @@ class RequestParser:
             or len(line.path) + len(line.query) >= limits.request_line_bytes
         ):
             return False
-        self._line, self._headers = line, headers
+        self._line, self._headers, self._memory = line, headers, found.memory
         self._declared = max(length, 0)
         self._body = []
         self._body_bytes = 0
@@ -173,9 +180,9 @@ class RequestParser:
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         self._body = []
         line, keep_alive = self._line, True
-        self.completed.append(
-            Received(line.method, line.path, line.query, self._headers, body, self._peer, keep_alive, "1.1")
-        )
+        request = Received(line.method, line.path, line.query, self._headers, body, self._peer, keep_alive, "1.1")
+        request.memory = self._memory
+        self.completed.append(request)
 
     def _deaf(self) -> bool:
         """Whether what follows on the connection is ignored. Callbacks change that, as no reader of types can tell:

@@ -8,10 +8,13 @@ another way.
 from typing import Any, Final
 
 from pilothouse_proxy.http.messages import Headers
+from pilothouse_proxy.http.request import Memory
 
 _END: Final = b"\r\n\r\n"
 _LINE_END: Final = b"\r\n"
 _LARGEST_HEAD: Final = 8_192
+_LARGEST_KEPT: Final = 2_048
+_LENGTH: Final = b"\r\ncontent-length:"
 _DIGITS: Final = 15
 _HEX_DIGITS: Final = 8
 
@@ -65,10 +68,10 @@ class _Line:
 # The same lines come again and again. All bounds keep senders of ever new ones from filling the memory.
 _REMEMBERED: Final = 1_024
 _REMEMBERED_BYTES: Final = 256
-_lines: dict[bytes, _Line] = {}
-_names: dict[bytes, bytes] = {}
-_request_lines: dict[bytes, "RequestLine"] = {}
-_status_lines: dict[bytes, int] = {}
+_lines: Final[dict[bytes, _Line]] = {}
+_names: Final[dict[bytes, bytes]] = {}
+_request_lines: Final[dict[bytes, "RequestLine"]] = {}
+_status_lines: Final[dict[bytes, int]] = {}
 
 
 class RequestLine:
@@ -93,6 +96,68 @@ class Head:
         self.host = b""
         self.line: RequestLine | None = None
         self.status = 0
+        self.memory: Memory | None = None
+
+
+class Recurrence:
+    """The last head on a connection. SDKs write all heads of a connection alike, but for the length of the body.
+
+    A head that recurs is compared instead of read, which costs a tenth. It is kept as long as its connection, and no
+    longer, for it holds a key.
+    """
+
+    def __init__(self) -> None:
+        self._before = self._after = b""
+        """What stands on both sides of the length."""
+        self._line: RequestLine | None = None
+        self._headers: Headers = []
+        self._host = b""
+        self._place = 0
+        self._memory: Memory | None = None
+
+    def learn(self, received: bytes, head: Head) -> None:
+        """From a head with which the bytes begin, and which was read."""
+        self._before = b""
+        if head.length < 0 or head.size > _LARGEST_KEPT:
+            return
+        text = received[: head.size]
+        colon = text.lower().find(_LENGTH)
+        for place, pair in enumerate(head.headers):
+            if pair[0] == b"content-length":
+                self._place = place
+        value = head.headers[self._place][1]
+        start = text.find(value, colon + len(_LENGTH))
+        end = start + len(value)
+        # Blanks in front of it may be of any number, but what follows is an end of line.
+        if colon < 0 or not text.startswith(_LINE_END, end):
+            return
+        self._before, self._after = text[:start], text[end:]
+        self._line, self._headers, self._host = head.line, head.headers, head.host
+        self._memory = head.memory = Memory()
+
+    def recall(self, received: bytes) -> Head | None:
+        """The head with which the bytes begin, if it is the last one again."""
+        before = self._before
+        if not before or not received.startswith(before):
+            return None
+        start = at = len(before)
+        last = min(len(received), start + _DIGITS)
+        length = 0
+        while at < last:
+            digit = received[at] - 48
+            if digit < 0 or digit > 9:
+                break
+            length = length * 10 + digit
+            at += 1
+        after = self._after
+        if at == start or not received.startswith(after, at):
+            return None
+        head = Head(at + len(after))
+        headers = self._headers.copy()
+        headers[self._place] = (b"content-length", received[start:at])
+        head.headers, head.length, head.host, head.line = headers, length, self._host, self._line
+        head.memory = self._memory
+        return head
 
 
 def request(received: bytes) -> Head | None:

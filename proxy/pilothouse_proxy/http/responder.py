@@ -9,7 +9,7 @@ from pilothouse_proxy.http.parser import Received
 if TYPE_CHECKING:
     from pilothouse_proxy.http.server import Connection
 
-_BODILESS = frozenset([204, 304])
+_BODILESS: Final = frozenset([204, 304])
 _SIZES_MADE: Final = 2_048
 _SIZES: Final = [b"%x\r\n" % size for size in range(_SIZES_MADE)]
 """How the chunks of most events begin: to write a number costs as much as all the rest of a chunk."""

@@ -14,18 +14,19 @@ from pilothouse_proxy.http.doors import LINGERING, Doors
 from pilothouse_proxy.http.flow import WriteFlow
 from pilothouse_proxy.http.ledger import COPIES, SMALL_BYTES, Ledger
 from pilothouse_proxy.http.limits import Limits
-from pilothouse_proxy.http.messages import Headers, Lines, Request
+from pilothouse_proxy.http.messages import Headers, Lines
 from pilothouse_proxy.http.parser import Received, RequestParser, Stage
+from pilothouse_proxy.http.request import Request
 from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.http.secure import BACKLOG, SecureListener
 
 __all__ = ["Application", "Connection", "NoAnswer", "OnFailure", "OnRefusal", "Responder", "Server", "Work"]
 
 # How long `drain` waits for applications that it has cancelled to leave their finally-blocks.
-_UNWIND_S = 2.0
-_HEAD_BYTES = 4096
+_UNWIND_S: Final = 2.0
+_HEAD_BYTES: Final = 4096
 
-CROWDED = "this server holds as much as its memory allows; try again in a moment"
+CROWDED: Final = "this server holds as much as its memory allows; try again in a moment"
 
 
 class NoAnswer(Exception):

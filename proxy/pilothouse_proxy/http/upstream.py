@@ -5,7 +5,7 @@ import math
 import select
 import socket
 import struct
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from pilothouse_proxy.http import coding
 from pilothouse_proxy.http.alarm import Alarm
@@ -14,7 +14,7 @@ from pilothouse_proxy.http.messages import Closed, Headers, HTTPError, Phase, Ti
 from pilothouse_proxy.http.parser import ResponseParser
 
 # struct tcp_info of linux/tcp.h, since 4.19: bytes_acked, which counts the SYN, then bytes_sent and bytes_retrans.
-_TCP_INFO = struct.Struct("=120xQ72xQQ")
+_TCP_INFO: Final = struct.Struct("=120xQ72xQQ")
 
 
 class Stale(Closed):

@@ -1,11 +1,11 @@
 """The metrics of a proxy: every name, its labels and its meaning. They are an interface, kept in a golden file."""
 
-from typing import Any
+from typing import Any, Final
 
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.observe.meters import Counter, Family, Histogram
 
-UNROUTED = ""
+UNROUTED: Final = ""
 """The route label of requests that reached no route: refused, unknown, malformed."""
 
 CLIENT_CLOSED = 499
@@ -74,12 +74,12 @@ class TargetMeters:
             self._metrics.unknown.series(*self._labels, dialect, name[:_UNKNOWN_CHARS]).value += 1
 
 
-_ROUTE = ("route", "operation")
-_TARGET = ("provider", "model")
-_UNKNOWN_NAMES = 50
-_UNKNOWN_CHARS = 80
-_MORE = "(more)"
-_TOKEN_TYPES = ("input", "output", "cache_read", "cache_write", "reasoning")
+_ROUTE: Final = ("route", "operation")
+_TARGET: Final = ("provider", "model")
+_UNKNOWN_NAMES: Final = 50
+_UNKNOWN_CHARS: Final = 80
+_MORE: Final = "(more)"
+_TOKEN_TYPES: Final = ("input", "output", "cache_read", "cache_write", "reasoning")
 
 
 class Metrics:

@@ -32,25 +32,25 @@ from pilothouse_proxy.quota.reserve import Reservation
 from pilothouse_proxy.routing import allowance, fit, retry, table
 from pilothouse_proxy.translation import Hub
 
-MAX_REPLY_BYTES = 64 << 20
+MAX_REPLY_BYTES: Final = 64 << 20
 """Of a whole answer; embeddings of many texts are the largest."""
-MAX_ERROR_BYTES = 1 << 20
-COUNTED_REPLY_BYTES = 64 << 10
+MAX_ERROR_BYTES: Final = 1 << 20
+COUNTED_REPLY_BYTES: Final = 64 << 10
 """A whole answer up to this size mostly comes in one read and leaves in the same call."""
-OVERLOADED_RETRY_S = 1.0
-ERROR_BODY_S = 10.0
+OVERLOADED_RETRY_S: Final = 1.0
+ERROR_BODY_S: Final = 10.0
 """How long the rest of an error answer may take: its status has told the most already."""
 
-KEEP_ALIVE = b": keep-alive\n\n"
+KEEP_ALIVE: Final = b": keep-alive\n\n"
 """A comment of server-sent events (WHATWG HTML, section 9.2.7 recommends one every 15 seconds or so)."""
-ELSEWHERE_S = 1.0
+ELSEWHERE_S: Final = 1.0
 """When to ask again who is turned away because the proxy goes: another one is there already."""
-OVERLOADED = "the answer was given up: the gateway holds as much as its memory allows; try again in a moment"
-TOO_SLOW = "the client did not take the answer within the route's total time"
+OVERLOADED: Final = "the answer was given up: the gateway holds as much as its memory allows; try again in a moment"
+TOO_SLOW: Final = "the client did not take the answer within the route's total time"
 
-_JSON = Lines(b"content-type: application/json\r\n")
-_EVENTS = Lines(b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n")
-_UNLIMITED = Lines(b"")
+_JSON: Final = Lines(b"content-type: application/json\r\n")
+_EVENTS: Final = Lines(b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n")
+_UNLIMITED: Final = Lines(b"")
 
 logger = logging.getLogger(__name__)
 
@@ -766,7 +766,7 @@ class Flight:
         if not self._sent:
             reservation.refund(now=now)
             return
-        reservation.commit(tokens=0 if usage is None else usage.total_tokens, now=now)
+        reservation.commit(tokens=0 if usage is None else usage.input_tokens + usage.output_tokens, now=now)
         if usage is not None and self._served is not None:
             self._served.meters.count(usage)
             if reservation.limited:

@@ -15,7 +15,8 @@ from pilothouse_proxy import errors, ports, runtime, translation
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.http import heads, messages
 from pilothouse_proxy.http.client import Transfer
-from pilothouse_proxy.http.messages import Headers, Phase, Request
+from pilothouse_proxy.http.messages import Headers, Phase
+from pilothouse_proxy.http.request import Request
 from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.observe.metrics import CLIENT_CLOSED
 from pilothouse_proxy.observe.outcome import Outcome
@@ -238,7 +239,7 @@ def take_off(
         GatewayError: the caller may not, the provider has no such path, or nobody can sign in to it now.
     """
     now = services.clock.wall()
-    caller = active.callers.authenticate(request.headers, now=now)
+    caller = active.callers.authenticate(request.headers, now=now, memory=request.memory)
     outcome.called_by(caller)
     native, path = _admitted(active, request.path, caller.namespace)
     outcome.provider = native.key

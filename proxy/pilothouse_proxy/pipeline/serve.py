@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
@@ -12,7 +12,8 @@ from pilothouse_proxy.auth.subject import Subject
 from pilothouse_proxy.errors import GatewayError, Kind, Shape
 from pilothouse_proxy.exchange import estimate as guess
 from pilothouse_proxy.http import heads, server
-from pilothouse_proxy.http.messages import Headers, Lines, Request
+from pilothouse_proxy.http.messages import Headers, Lines
+from pilothouse_proxy.http.request import Request
 from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.observe.outcome import Outcome
 from pilothouse_proxy.pipeline import models, native
@@ -24,9 +25,9 @@ from pilothouse_proxy.quota import estimate
 from pilothouse_proxy.quota.reserve import QuotaExceeded, Reservation
 from pilothouse_proxy.routing import table
 
-_MEASURES = {Shape.OPENAI: estimate.measure, Shape.ANTHROPIC: estimate.measure_members}
+_MEASURES: Final = {Shape.OPENAI: estimate.measure, Shape.ANTHROPIC: estimate.measure_members}
 
-OPERATIONS = {
+OPERATIONS: Final = {
     b"/v1/chat/completions": Operation.CHAT,
     b"/v1/completions": Operation.COMPLETIONS,
     b"/v1/embeddings": Operation.EMBEDDINGS,
@@ -36,17 +37,17 @@ OPERATIONS = {
     b"/v1/rerank": Operation.RERANK,
     b"/v2/rerank": Operation.RERANK,  # as Cohere's SDK calls it
 }
-NOT_CONFIGURED_RETRY_S = 1.0
+NOT_CONFIGURED_RETRY_S: Final = 1.0
 
-_JSON = (b"content-type", b"application/json")
-_ESTIMATED = (b"x-pilothouse-estimated", b"true")
-_NO_HEADERS: Mapping[bytes, bytes] = {}
-_ANTHROPIC_PATHS = (b"/v1/messages/", b"/v1/v1/messages")
+_JSON: Final = (b"content-type", b"application/json")
+_ESTIMATED: Final = (b"x-pilothouse-estimated", b"true")
+_NO_HEADERS: Final[Mapping[bytes, bytes]] = {}
+_ANTHROPIC_PATHS: Final = (b"/v1/messages/", b"/v1/v1/messages")
 """Where only clients of Anthropic's look for something."""
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
-_UNLIMITED = Reservation([], now=0.0)
-_REFUSALS = {413: Kind.TOO_LARGE, 503: Kind.OVERLOADED}
-_UNCHOSEN = Model(upstream=UpstreamModel(""))
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
+_UNLIMITED: Final = Reservation([], now=0.0)
+_REFUSALS: Final = {413: Kind.TOO_LARGE, 503: Kind.OVERLOADED}
+_UNCHOSEN: Final = Model(upstream=UpstreamModel(""))
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class Pipeline:
         """None: it has been answered: refused by a quota, or counted by ourselves."""
         services = self._services
         active = self._active()
-        caller = active.callers.authenticate(request.headers, now=services.clock.wall())
+        caller = active.callers.authenticate(request.headers, now=services.clock.wall(), memory=request.memory)
         outcome.called_by(caller)
         read = self._headers[operation]
         headers = _NO_HEADERS if read is None else read(request.headers)
@@ -309,7 +310,7 @@ class Pipeline:
         for name, value in headers:
             if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
                 return value.decode("ascii")
-        return f"{self._services.rng.getrandbits(128):032x}"
+        return self._services.rng.getrandbits(128).to_bytes(16).hex()
 
 
 def on_failure(request: Request, error: BaseException) -> tuple[int, Headers, bytes]:

@@ -1,6 +1,7 @@
 """A stream on its way from the upstream's connection to the client's. No task wakes up for an event."""
 
 from collections.abc import Callable
+from typing import Final
 
 from pilothouse_proxy import ports
 from pilothouse_proxy.errors import Failure
@@ -8,9 +9,9 @@ from pilothouse_proxy.http.client import Transfer
 from pilothouse_proxy.http.messages import Phase
 from pilothouse_proxy.http.responder import Responder
 
-TAIL_S = 5.0
+TAIL_S: Final = 5.0
 """How long a stream that is complete may take to end: the client has it all, the connection is worth keeping."""
-MAX_HELD_BYTES = 64 << 10
+MAX_HELD_BYTES: Final = 64 << 10
 """A provider that has sent so much without a word is at work: what it sends is passed on."""
 
 

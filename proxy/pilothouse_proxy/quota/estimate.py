@@ -4,23 +4,25 @@ Latin text is about 0.27 tokens a byte of UTF-8. Too high a guess refuses caller
 lets a burst through before the truth arrives; both are settled with what the provider reports.
 """
 
+from typing import Final
+
 from pilothouse_proxy.exchange.usage import Usage
 
-TOKENS_A_BYTE = 0.27
-RATIO_BOUND = 3.0
+TOKENS_A_BYTE: Final = 0.27
+RATIO_BOUND: Final = 3.0
 """A learned ratio stays within a third and three times of the start, whatever a provider reports."""
-LEARNING = 0.05
-REQUEST_TOKENS = 7
-IMAGE_TOKENS = 1_600
+LEARNING: Final = 0.05
+REQUEST_TOKENS: Final = 7
+IMAGE_TOKENS: Final = 1_600
 """Of an image whose size is not looked at."""
-OUTPUT_TOKENS = 512.0
+OUTPUT_TOKENS: Final = 512.0
 """What an answer is taken to hold at first when the client sets no limit."""
-_QUANTILE = 0.95
-_INLINE = b";base64,"
-_INLINE_LOOKED_FOR_BYTES = 4_096
-_SEMICOLONS = 64
-_DATA = b'"data"'
-_SHORTEST_BYTES = 64
+_QUANTILE: Final = 0.95
+_INLINE: Final = b";base64,"
+_INLINE_LOOKED_FOR_BYTES: Final = 4_096
+_SEMICOLONS: Final = 64
+_DATA: Final = b'"data"'
+_SHORTEST_BYTES: Final = 64
 """No image is shorter; an event or a record of that name is text."""
 
 

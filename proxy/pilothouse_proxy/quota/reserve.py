@@ -15,8 +15,8 @@ from pilothouse_proxy.http.messages import Lines
 from pilothouse_proxy.quota.stores.memory import Counters, LimitKey, Store
 from pilothouse_proxy.quota.window import Bucket, Window
 
-_CACHED_BINDINGS = 4_096
-_TOP = 10
+_CACHED_BINDINGS: Final = 4_096
+_TOP: Final = 10
 
 
 class Caller(Protocol):

@@ -5,9 +5,9 @@ so that no interval as long as the window, wherever it starts, holds more than t
 """
 
 from collections import deque
-from typing import NewType
+from typing import Final, NewType
 
-BUCKETS = 60
+BUCKETS: Final = 60
 
 Bucket = NewType("Bucket", int)
 """The index of a bucket since time 0; a reservation remembers its own, to give back there what was not used."""

@@ -8,13 +8,14 @@ RFC 3339. Sources: OpenAI API reference, "Rate limits"; Azure OpenAI, "Manage qu
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from pilothouse_proxy.http.messages import Headers
 
-UNTOLD_S = 1.0
+UNTOLD_S: Final = 1.0
 """How long nothing is left where nobody says."""
 
-_PAIRS: Mapping[bytes, bytes] = {
+_PAIRS: Final[Mapping[bytes, bytes]] = {
     b"x-ratelimit-remaining-requests": b"x-ratelimit-reset-requests",
     b"x-ratelimit-remaining-tokens": b"x-ratelimit-reset-tokens",
     b"anthropic-ratelimit-requests-remaining": b"anthropic-ratelimit-requests-reset",
@@ -22,8 +23,8 @@ _PAIRS: Mapping[bytes, bytes] = {
     b"anthropic-ratelimit-input-tokens-remaining": b"anthropic-ratelimit-input-tokens-reset",
     b"anthropic-ratelimit-output-tokens-remaining": b"anthropic-ratelimit-output-tokens-reset",
 }
-_SPAN = re.compile(rb"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
-_UNITS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
+_SPAN: Final = re.compile(rb"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_UNITS: Final = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
 
 
 def rest_s(headers: Headers, *, wall: float) -> float:

@@ -4,6 +4,7 @@ Only what is known to be impossible is refused. A model of which nothing is know
 """
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -11,12 +12,13 @@ from pilothouse_api.snapshot.facts import Facts
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.ports import WRITING, Call, Operation
+from pilothouse_proxy.routing import views
 
-BYTES_A_TOKEN = 10
+BYTES_A_TOKEN: Final = 10
 """More than text of any language takes, written as it is: what is too long by this measure is too long by far."""
 
 # What OpenAI's two dialects and Anthropic's call a part of a message, and the fact that says whether it is taken.
-_PARTS = {
+_PARTS: Final = {
     "image_url": "vision",
     "input_image": "vision",
     "image": "vision",
@@ -25,45 +27,20 @@ _PARTS = {
     "document": "documents",
     "input_audio": "audio",
 }
-_SAID = {"vision": "images", "documents": "files", "audio": "sound"}
-_TURNS = ("messages", "input")
-_INPUTS = (*_TURNS, "prompt")
-_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+_SAID: Final = {"vision": "images", "documents": "files", "audio": "sound"}
+_TURNS: Final = ("messages", "input")
+_INPUTS: Final = (*_TURNS, "prompt")
+_LIMITS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
 # Documents that are written out in the request itself: text to every model.
-_WRITTEN = frozenset({"text", "content"})
+_WRITTEN: Final = frozenset({"text", "content"})
 
 
-class _Source(msgspec.Struct):
-    type: str = ""
-    content: "str | list[_Part] | None" = None
-
-
-class _Part(msgspec.Struct):
-    """`source` is a document's, `content` that of a tool's result: a list where it is more than text."""
-
-    type: str = ""
-    source: _Source | None = None
-    content: "str | list[_Part] | dict[str, msgspec.Raw] | None" = None
-
-
-class _Turn(msgspec.Struct):
-    content: str | list[_Part] | None = None
-
-
-class _Format(msgspec.Struct):
-    type: str = ""
-
-
-class _Output(msgspec.Struct):
-    format: _Format | None = None
-
-
-_turns = msgspec.json.Decoder(list[_Turn])
-_format = msgspec.json.Decoder(_Format | None)
-_output = msgspec.json.Decoder(_Output | None)
-_some = msgspec.json.Decoder(list[msgspec.Raw] | None)
+_turns: Final = msgspec.json.Decoder(list[views.Turn])
+_format: Final = msgspec.json.Decoder(views.Format | None)
+_output: Final = msgspec.json.Decoder(views.Output | None)
+_some: Final = msgspec.json.Decoder(list[msgspec.Raw] | None)
 
 
 class Fit:
@@ -192,7 +169,7 @@ def _typed_inside(raw: msgspec.Raw) -> str:
 
 
 # How OpenAI's two dialects and Anthropic's, today and in its betas, ask for an answer that follows a schema.
-_SCHEMAS: Mapping[str, Callable[[msgspec.Raw], str]] = {
+_SCHEMAS: Final[Mapping[str, Callable[[msgspec.Raw], str]]] = {
     "response_format": _typed,
     "text.format": _typed_inside,
     "output_config.format": _typed_inside,

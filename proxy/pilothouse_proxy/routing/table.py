@@ -1,6 +1,7 @@
 """Which route serves the name that a client asks."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from pilothouse_api.names import RouteKey
 from pilothouse_api.snapshot.routes import Route
@@ -8,7 +9,7 @@ from pilothouse_api.snapshot.routes import Route
 _Rank = tuple[int, str, str]
 """Lower is better: minus the length of the fixed part (exact names before all), creation time, key."""
 
-_EXACT = -1_000_000
+_EXACT: Final = -1_000_000
 
 
 class Match:

@@ -28,7 +28,7 @@ class PassThrough:
             GatewayError: UNSUPPORTED, what the model is known to refuse.
         """
         ahead.check(call.model, call.peek.members)
-        return members.renamed(call.body, call.peek.members, call.upstream)
+        return members.renamed(call.body, call.peek.members, call.model.upstream)
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The provider's body, byte for byte."""
@@ -45,7 +45,7 @@ class CountPassThrough:
 
     def request(self, call: Call) -> bytes:
         """The client's body under the upstream's model name."""
-        return members.renamed(call.body, call.peek.members, call.upstream)
+        return members.renamed(call.body, call.peek.members, call.model.upstream)
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The provider's body, byte for byte."""

@@ -1,6 +1,6 @@
 """Parts of a turn to content blocks."""
 
-from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -25,12 +25,12 @@ from pilothouse_proxy.exchange.request import Role, Turn
 
 Block = dict[str, object]
 
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
-_NO_INPUT: dict[str, object] = {}
-_NO_OUTPUT: Block = {"text": "(no output)"}
+_NO_INPUT: Final[dict[str, object]] = {}
+_NO_OUTPUT: Final[Block] = {"text": "(no output)"}
 """Blank text is refused, and a result must say something."""
-_FAILED: Block = {"text": "The tool has failed:"}
+_FAILED: Final[Block] = {"text": "The tool has failed:"}
 """For models that are told in no other way."""
 
 
@@ -46,26 +46,31 @@ class DocumentNames:
         return f"document-{document.digest[:16]}" + (f"-{again}" if again > 1 else "")
 
 
-def text(part: Text, caps: Capabilities, path: str) -> list[Block]:
+def text(part: Text, caps: Capabilities, turn: Turn, index: int) -> list[Block]:
     """A text block and its cache point; blank text is refused by Bedrock and says nothing: no block."""
     shown: list[Block] = [{"text": part.text}] if part.text.strip() else []
-    return shown if part.cache is None else shown + caching.point(part.cache, caps, path)
+    return shown if part.cache is None else shown + caching.point(part.cache, caps, _path(turn, index))
 
 
-@dataclass(kw_only=True)
+def _path(turn: Turn, index: int) -> str:
+    """How errors name a part."""
+    return f"messages[{turn.at}].content[{index}]"
+
+
 class Encoder:
     """The parts of one turn."""
 
-    caps: Capabilities
-    rendering: Rendering
-    turn: Turn
-    documents: DocumentNames
+    def __init__(self, *, caps: Capabilities, rendering: Rendering, turn: Turn, documents: DocumentNames) -> None:
+        self.caps = caps
+        self.rendering = rendering
+        self.turn = turn
+        self.documents = documents
 
     def encode(self, part: Part, index: int) -> list[Block]:
         """The blocks of one part; none where there is nothing to say."""
-        path = f"messages[{self.turn.at}].content[{index}]"
         if isinstance(part, Text):
-            return text(part, self.caps, path)
+            return text(part, self.caps, self.turn, index)
+        path = _path(self.turn, index)
         if isinstance(part, Thinking | RedactedThinking):
             return self._thinking(part)
         if isinstance(part, ToolCall):
@@ -118,7 +123,7 @@ class Encoder:
         beside: list[Block] = []
         marks: list[Block] = []
         for index, part in enumerate(result.content):
-            path = f"messages[{self.turn.at}].content[{index}]"
+            path = _path(self.turn, index)
             if isinstance(part, Text):
                 inside += [_output(part.text)] if part.text.strip() else []
             else:

@@ -1,7 +1,7 @@
 """The answer of Converse to a neutral reply."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
@@ -13,11 +13,15 @@ from pilothouse_proxy.exchange.parts import Citation, RedactedThinking, Text, Th
 from pilothouse_proxy.exchange.reply import Finish, Reply, ReplyPart
 from pilothouse_proxy.exchange.request import Request
 
-_reply = msgspec.json.Decoder(wire.Reply)
-_text = msgspec.json.Decoder(str)
-_tool_use = msgspec.json.Decoder(wire.ToolUse)
-_reasoning = msgspec.json.Decoder(wire.ReasoningContent)
-_citations = msgspec.json.Decoder(wire.CitationsContent)
+_reply: Final = msgspec.json.Decoder(wire.Reply)
+_text: Final = msgspec.json.Decoder(str)
+_tool_use: Final = msgspec.json.Decoder(wire.ToolUse)
+_reasoning: Final = msgspec.json.Decoder(wire.ReasoningContent)
+_citations: Final = msgspec.json.Decoder(wire.CitationsContent)
+
+# A member of an enum is looked up anew at each use.
+_STOP: Final = Finish.STOP
+_TOOL_CALLS: Final = Finish.TOOL_CALLS
 
 
 def reply(request: Request, model: Model, body: bytes) -> Reply:
@@ -39,8 +43,8 @@ def reply(request: Request, model: Model, body: bytes) -> Reply:
         raise UpstreamBroken(f"the provider's answer is not one of Converse: {error}") from None
     gathered.settle()
     finish = finish_of(answer.stopReason, gathered.unknown)
-    if finish is Finish.TOOL_CALLS and not any(isinstance(part, ToolCall) for part in gathered.parts):
-        finish = Finish.STOP
+    if finish is _TOOL_CALLS and not any(isinstance(part, ToolCall) for part in gathered.parts):
+        finish = _STOP
     fields = answer.additionalModelResponseFields
     return Reply(
         parts=tuple(gathered.parts),
@@ -60,7 +64,7 @@ def finish_of(reason: str, unknown: list[str]) -> Finish:
     finish = wire.FINISHES.get(reason)
     if finish is None:
         unknown.append(f"stopReason.{reason[:64]}")
-        return Finish.STOP
+        return _STOP
     return finish
 
 
@@ -74,18 +78,18 @@ def stopped_at(reason: str, request: Request, fields: wire.ModelFields | None) -
     return asked.pop() if len(asked) == 1 else ""
 
 
-@dataclass(kw_only=True)
 class _Gathered:
-    originals: Mapping[str, str]
-    stand_in: str | None
-    """The tool whose input is the answer."""
-    answer: Text | None = None
-    """That input."""
-    parts: list[ReplyPart] = field(default_factory=list)
-    citations: list[Citation] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-    length: int = 0
-    """Characters of text so far: where a citation's text starts."""
+    def __init__(self, *, originals: Mapping[str, str], stand_in: str | None) -> None:
+        self.originals = originals
+        self.stand_in = stand_in
+        """The tool whose input is the answer."""
+        self.answer: Text | None = None
+        """That input."""
+        self.parts: list[ReplyPart] = []
+        self.citations: list[Citation] = []
+        self.unknown: list[str] = []
+        self.length = 0
+        """Characters of text so far: where a citation's text starts."""
 
     def add(self, name: str, raw: msgspec.Raw) -> None:
         """One content block."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -13,26 +14,30 @@ from pilothouse_proxy.exchange.capabilities import Capabilities, Sampling
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.ports import Call
 
-MODEST_OUTPUT = 8_192
+MODEST_OUTPUT: Final = 8_192
 """maxTokens where nobody has named one: without it Bedrock sets the model's maximum aside from the token quota."""
 
-UNKNOWN_OUTPUT = 4_096
+UNKNOWN_OUTPUT: Final = 4_096
 """The same for a model whose ceiling is not known; asking for more than the ceiling is refused."""
 
-STOP_SEQUENCE = "/stop_sequence"
+STOP_SEQUENCE: Final = "/stop_sequence"
 """Where Anthropic's models name the sequence that they have stopped at."""
 
-_TIERS = frozenset({"default", "flex", "priority"})
-_METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{0,256}")
-_METADATA_PAIRS = 16
+_TIERS: Final = frozenset({"default", "flex", "priority"})
+_METADATA: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{0,256}")
+_METADATA_PAIRS: Final = 16
 
-_HINTS: Mapping[str, str] = {
+_HINTS: Final[Mapping[str, str]] = {
     "n": "ask once for each answer",
     "functions": "send `tools`",
     "function_call": "send `tool_choice`",
     "response_format": "send a schema (`json_schema`) to a model that takes one, or ask for JSON in the prompt",
     "store": "answers are not stored",
 }
+
+# A member of an enum is looked up anew at each use.
+_NEITHER: Final = Sampling.NONE
+_ONE: Final = Sampling.ONE
 
 
 def body(request: Request, call: Call) -> bytes:
@@ -145,17 +150,17 @@ def _modest(caps: Capabilities, reasons: reasoning.Asked) -> int:
 
 def _sampling(request: Request, caps: Capabilities) -> tuple[float | None, float | None]:
     """Temperature and topP. 1 is what every model does unasked, so it gives way where it is not taken."""
-    temperature, top_p = request.temperature, request.top_p
+    temperature, top_p, sampling = request.temperature, request.top_p, caps.sampling
     for param, value in (("temperature", temperature), ("top_p", top_p)):
         if value is None:
             continue
         if not 0 <= value <= 1:
             raise refusal.invalid(param, f"`{param}` must be between 0 and 1 for models on Amazon Bedrock")
-        if caps.sampling is Sampling.NONE and value != 1:
+        if sampling is _NEITHER and value != 1:
             raise refusal.unsupported(caps, param)
-    if caps.sampling is Sampling.NONE:
+    if sampling is _NEITHER:
         return None, None
-    if caps.sampling is Sampling.ONE and temperature is not None and top_p is not None:
+    if sampling is _ONE and temperature is not None and top_p is not None:
         if top_p == 1:
             return temperature, None
         if temperature == 1:

@@ -5,6 +5,7 @@ Categories by Azure's names where both have one (`exchange.filters`).
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -14,10 +15,10 @@ from pilothouse_proxy.exchange.filters import Finding, Severity, Stage
 
 _Found = dict[tuple[Stage, str], Finding]
 
-_trace = msgspec.json.Decoder(wire.GuardrailTrace)
+_trace: Final = msgspec.json.Decoder(wire.GuardrailTrace)
 
 # fmt: off
-_FILTERS: Mapping[str, str] = {
+_FILTERS: Final[Mapping[str, str]] = {
     "HATE":          "hate",
     "SEXUAL":        "sexual",
     "VIOLENCE":      "violence",
@@ -27,16 +28,16 @@ _FILTERS: Mapping[str, str] = {
     "GROUNDING":     "ungrounded_material",
     "RELEVANCE":     "irrelevance",
 }
-_SEVERITIES: Mapping[str, Severity] = {
+_SEVERITIES: Final[Mapping[str, Severity]] = {
     "NONE":   Severity.SAFE,
     "LOW":    Severity.LOW,
     "MEDIUM": Severity.MEDIUM,
     "HIGH":   Severity.HIGH,
 }
 # fmt: on
-_ORDER = tuple(Severity)
-_HELD_BACK = frozenset({"BLOCKED", "ANONYMIZED"})
-_NAME_CHARS = 64
+_ORDER: Final = tuple(Severity)
+_HELD_BACK: Final = frozenset({"BLOCKED", "ANONYMIZED"})
+_NAME_CHARS: Final = 64
 
 
 def config(guardrail: Guardrail) -> dict[str, object]:

@@ -4,16 +4,17 @@ Source: API reference of Amazon Bedrock, `Message` of Converse: up to 20 images 
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from pilothouse_proxy.dialects.bedrock_converse import refusal
 from pilothouse_proxy.exchange.capabilities import Capabilities
-from pilothouse_proxy.exchange.parts import Document, Image, ToolResult
+from pilothouse_proxy.exchange.parts import Document, Image, Text, ToolResult
 from pilothouse_proxy.exchange.request import Turn
 
-_IMAGES = 20
-_IMAGE_BYTES = 3_932_160
-_DOCUMENTS = 5
-_DOCUMENT_BYTES = 4_718_592
+_IMAGES: Final = 20
+_IMAGE_BYTES: Final = 3_932_160
+_DOCUMENTS: Final = 5
+_DOCUMENT_BYTES: Final = 4_718_592
 
 
 def check(turns: Iterable[Turn], caps: Capabilities) -> None:
@@ -25,19 +26,23 @@ def check(turns: Iterable[Turn], caps: Capabilities) -> None:
     images = documents = 0
     for turn in turns:
         for index, part in _pieces(turn):
-            path = f"messages[{turn.at}].content[{index}]"
             if isinstance(part, Image):
                 images += 1
-                _bound(caps, f"{path}.image_url", part.base64, images, _IMAGES, _IMAGE_BYTES)
+                param = f"messages[{turn.at}].content[{index}].image_url"
+                _bound(caps, param, part.base64, images, _IMAGES, _IMAGE_BYTES)
             elif isinstance(part, Document):
                 documents += 1
-                _bound(caps, f"{path}.file", part.base64, documents, _DOCUMENTS, _DOCUMENT_BYTES)
+                param = f"messages[{turn.at}].content[{index}].file"
+                _bound(caps, param, part.base64, documents, _DOCUMENTS, _DOCUMENT_BYTES)
 
 
 def _pieces(turn: Turn) -> list[tuple[int, object]]:
-    """The parts with their places; those of results too."""
+    """The parts with their places; those of results too. Text has no bounds."""
     found: list[tuple[int, object]] = []
     for index, part in enumerate(turn.parts):
+        # Asked first: to find that a value is none of a class costs much more than to find that it is.
+        if type(part) is Text:
+            continue
         if isinstance(part, ToolResult):
             found += enumerate(part.content)
         else:

@@ -7,12 +7,13 @@ prompts stay byte-equal between requests and caches hold; the answer's names are
 import hashlib
 import re
 from collections.abc import Mapping
+from typing import Final
 
 from pilothouse_proxy.exchange.request import Request
 
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
-_FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
+_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_ID: Final = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+_FOREIGN: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def tool_name(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass, field
+from typing import Final
 
 from pilothouse_proxy.dialects.bedrock_converse import refusal
 from pilothouse_proxy.exchange import sealed
@@ -9,15 +10,15 @@ from pilothouse_proxy.exchange.capabilities import Capabilities, History, Reason
 from pilothouse_proxy.exchange.parts import RedactedThinking, Thinking, ToolCall
 from pilothouse_proxy.exchange.request import Request, Role
 
-BUDGETS = {"low": 2_048, "medium": 8_192, "high": 24_576}
+BUDGETS: Final = {"low": 2_048, "medium": 8_192, "high": 24_576}
 """Tokens of thinking that an effort is worth where a model wants a number, or room for it in the output limit."""
-_MOST = 49_152
+_MOST: Final = 49_152
 """The same for the efforts above high."""
 
-LEAST_BUDGET = 1_024
+LEAST_BUDGET: Final = 1_024
 """The least that Anthropic's models take; and what is left for the answer at the least."""
 
-REASONING_TOKENS = "/usage/output_tokens_details"
+REASONING_TOKENS: Final = "/usage/output_tokens_details"
 """Where Anthropic's models count their thinking apart: a JSON pointer into the model's own answer."""
 
 
@@ -37,9 +38,9 @@ class Asked:
     """Whether an output limit may be sent."""
 
 
-_NOTHING = Asked()
+_NOTHING: Final = Asked()
 
-_WITH_BUDGET = frozenset({Reasoning.BUDGET, Reasoning.ADAPTIVE_UNTYPED})
+_WITH_BUDGET: Final = frozenset({Reasoning.BUDGET, Reasoning.ADAPTIVE_UNTYPED})
 """Families that take a number of tokens as it is."""
 
 

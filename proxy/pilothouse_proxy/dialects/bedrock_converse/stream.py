@@ -8,13 +8,13 @@ answer is whole; the token counts come after it.
 
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
 from pilothouse_proxy import errors
 from pilothouse_proxy.capabilities import bedrock as capabilities
-from pilothouse_proxy.dialects.bedrock_converse import decode, guarding, names, structured, wire
+from pilothouse_proxy.dialects.bedrock_converse import decode, guarding, mould, names, structured, wire
 from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange import estimate, events
 from pilothouse_proxy.exchange.parts import RedactedThinking, Thinking
@@ -25,25 +25,25 @@ from pilothouse_proxy.framing import eventstream, exceptions
 from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.ports import Call
 
-_start = msgspec.json.Decoder(wire.ContentBlockStart)
-_delta = msgspec.json.Decoder(wire.ContentBlockDelta)
-_stop = msgspec.json.Decoder(wire.ContentBlockStop)
-_message_stop = msgspec.json.Decoder(wire.MessageStop)
-_metadata = msgspec.json.Decoder(wire.Metadata)
+_start: Final = msgspec.json.Decoder(wire.ContentBlockStart)
+_delta: Final = msgspec.json.Decoder(wire.ContentBlockDelta)
+_stop: Final = msgspec.json.Decoder(wire.ContentBlockStop)
+_message_stop: Final = msgspec.json.Decoder(wire.MessageStop)
+_metadata: Final = msgspec.json.Decoder(wire.Metadata)
 
 
-@dataclass
 class _Block:
     """A content block that is open. `call` is the index of a tool call, None for reasoning and for what stands in."""
 
-    call: int | None = None
-    empty: bool = True
-    """No piece of the call's arguments has come yet."""
-    answer: bool = False
-    """Its arguments are the answer."""
-    text: list[str] = field(default_factory=list)
-    signature: list[str] = field(default_factory=list)
-    redacted: list[str] = field(default_factory=list)
+    def __init__(self, *, call: int | None = None, answer: bool = False) -> None:
+        self.call = call
+        self.empty = True
+        """No piece of the call's arguments has come yet."""
+        self.answer = answer
+        """Its arguments are the answer."""
+        self.text: list[str] = []
+        self.signature: list[str] = []
+        self.redacted: list[str] = []
 
 
 class Decoder:
@@ -62,6 +62,7 @@ class Decoder:
             next((value for key, value in headers if key == b"x-amzn-requestid"), None)
         )
         self._frames = eventstream.Decoder()
+        self._mould = mould.Mould()
         self._blocks: dict[int, _Block] = {}
         self._calls = 0
         self._shown_bytes = 0
@@ -152,10 +153,15 @@ class Decoder:
             self._held.append(text)
 
     def _block_grew(self, payload: bytes, told: list[events.Event]) -> None:
+        text = self._mould.text(payload)
+        if text:
+            self._text_grew(text, told)
+            return
         event = _delta.decode(payload)
         delta = event.delta
         if delta.text is not None:
             if delta.text:
+                self._mould.learn(payload, delta.text)
                 self._text_grew(delta.text, told)
         elif delta.toolUse is not None:
             self._call_grew(event.contentBlockIndex, delta.toolUse.input, told)
@@ -269,7 +275,7 @@ def _joined(pieces: list[str]) -> str:
     return binascii.b2a_base64(b"".join(binascii.a2b_base64(piece) for piece in pieces), newline=False).decode()
 
 
-_READERS: dict[str, Callable[[Decoder, bytes, list[events.Event]], None]] = {
+_READERS: Final[dict[str, Callable[[Decoder, bytes, list[events.Event]], None]]] = {
     "messageStart": Decoder._message_started,
     "contentBlockStart": Decoder._block_started,
     "contentBlockDelta": Decoder._block_grew,

@@ -4,16 +4,17 @@ It is no tool of the client's: its call comes out as text, and what a model writ
 """
 
 from dataclasses import replace
+from typing import Final
 
 from pilothouse_proxy.dialects.bedrock_converse import names, refusal, tools
 from pilothouse_proxy.dialects.bedrock_converse.tools import Asked, Thinks
 from pilothouse_proxy.exchange.capabilities import Capabilities
 from pilothouse_proxy.exchange.request import Request, Schema, ToolMode
 
-_NAME = "json_answer"
-_DESCRIPTION = "Gives the answer. Call it once, with all of the answer."
-_PARAM = "response_format"
-_NONE = "it has no structured output through Converse"
+_NAME: Final = "json_answer"
+_DESCRIPTION: Final = "Gives the answer. Call it once, with all of the answer."
+_PARAM: Final = "response_format"
+_NONE: Final = "it has no structured output through Converse"
 
 
 def stand_in(request: Request, caps: Capabilities) -> str | None:

@@ -2,6 +2,7 @@
 
 import enum
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
@@ -10,11 +11,11 @@ from pilothouse_proxy.exchange import members
 from pilothouse_proxy.exchange.capabilities import Capabilities
 from pilothouse_proxy.exchange.request import ParallelCalls, Request, Strict, Tool, ToolMode
 
-_NO_ARGUMENTS = msgspec.Raw(b'{"type":"object","properties":{}}')
-_EMPTY: dict[str, object] = {}
+_NO_ARGUMENTS: Final = msgspec.Raw(b'{"type":"object","properties":{}}')
+_EMPTY: Final[dict[str, object]] = {}
 
 
-_schema = msgspec.json.Decoder(wire.SchemaView)
+_schema: Final = msgspec.json.Decoder(wire.SchemaView)
 
 
 class Rendering(enum.Enum):
@@ -37,7 +38,7 @@ class Asked:
     """For additionalModelRequestFields."""
 
 
-_NOTHING = Asked(rendering=Rendering.TEXT)
+_NOTHING: Final = Asked(rendering=Rendering.TEXT)
 
 
 class Thinks(enum.Enum):

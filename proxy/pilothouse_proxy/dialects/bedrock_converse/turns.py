@@ -5,7 +5,7 @@ of a turn's calls at the head of the next one, instructions apart.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from typing import Final
 
 from pilothouse_proxy.dialects.bedrock_converse import blocks, refusal
 from pilothouse_proxy.dialects.bedrock_converse.blocks import Block
@@ -15,24 +15,29 @@ from pilothouse_proxy.exchange.pairing import Pairing
 from pilothouse_proxy.exchange.parts import Document, Part, Text
 from pilothouse_proxy.exchange.request import Role, Turn
 
-_CACHE_POINTS = 4
+_CACHE_POINTS: Final = 4
 """Bedrock takes as many; of more, OpenAI writes the latest, and so do we."""
 
 # Families that refuse text beside calls or results get two turns, and between them a word of the other side.
-_GO_ON: Block = {"text": "Continue."}
-_NOTED: Block = {"text": "Noted."}
+_GO_ON: Final[Block] = {"text": "Continue."}
+_NOTED: Final[Block] = {"text": "Noted."}
+
+# A member of an enum is looked up anew at each use.
+_SYSTEM: Final = Role.SYSTEM
+_USER: Final = Role.USER
+_ASSISTANT: Final = Role.ASSISTANT
 
 
-@dataclass
 class _Message:
     """One Converse message in the making. `at` is the place of the client's message that began it."""
 
-    role: str
-    at: int
-    tools: list[Block] = field(default_factory=list)
-    """Results (of a user turn), with their cache points; they come first."""
-    others: list[Block] = field(default_factory=list)
-    documents: bool = False
+    def __init__(self, role: str, at: int) -> None:
+        self.role = role
+        self.at = at
+        self.tools: list[Block] = []
+        """Results (of a user turn), with their cache points; they come first."""
+        self.others: list[Block] = []
+        self.documents = False
 
 
 def encode(
@@ -50,16 +55,16 @@ def encode(
     for turn in turns:
         if turn.name:
             raise refusal.unsupported(caps, f"messages[{turn.at}].name")
-        if turn.role is Role.SYSTEM:
+        if turn.role is _SYSTEM:
             _add_system(turn, caps, system, gathered)
             continue
         pairing.see(turn)
-        message = _Message(role="assistant" if turn.role is Role.ASSISTANT else "user", at=turn.at)
+        message = _Message("assistant" if turn.role is _ASSISTANT else "user", turn.at)
         encoder = blocks.Encoder(caps=caps, rendering=rendering, turn=turn, documents=documents)
         for index, part in enumerate(turn.parts):
             _add_part(message, part, encoder.encode(part, index))
         if not message.tools and not message.others:
-            if turn.role is Role.USER:
+            if turn.role is _USER:
                 param = f"messages[{turn.at}].content"
                 raise refusal.invalid(param, f"`{param}` is blank; models on Amazon Bedrock need some text")
             continue
@@ -76,9 +81,11 @@ def _add_system(turn: Turn, caps: Capabilities, system: list[Block], gathered: l
     texts: list[Block] = []
     for index, part in enumerate(turn.parts):
         if isinstance(part, Text):
-            texts += blocks.text(part, caps, f"messages[{turn.at}].content[{index}]")
+            texts += blocks.text(part, caps, turn, index)
     if gathered and texts and caps.system_turns is SystemTurns.ANYWHERE:
-        gathered.append(_Message(role="system", at=turn.at, others=texts))
+        message = _Message("system", turn.at)
+        message.others = texts
+        gathered.append(message)
     else:
         system += texts
 
@@ -89,7 +96,8 @@ def _add_part(message: _Message, part: Part, encoded: list[Block]) -> None:
     for block in encoded:
         in_head = "toolResult" in block or (in_head and "cachePoint" in block)
         (message.tools if in_head else message.others).append(block)
-    message.documents = message.documents or isinstance(part, Document)
+    if type(part) is not Text:
+        message.documents = message.documents or isinstance(part, Document)
 
 
 def _append(gathered: list[_Message], message: _Message, system: list[Block]) -> None:

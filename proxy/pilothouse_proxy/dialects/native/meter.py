@@ -70,7 +70,7 @@ class Events:
     def feed(self, piece: bytes) -> None:
         """Reads the events that are whole now."""
         for event in self._decoder.feed(piece):
-            if b'usage"' in event.data:
+            if event.data.find(b'usage"') >= 0:
                 self.usage = _told(event.data, self.usage)
 
     def end(self) -> None:
@@ -93,7 +93,7 @@ class Frames:
                     payload = _chunk.decode(payload).bytes
                 except ValueError:
                     continue
-            if b"okenCount" in payload or b'usage"' in payload:
+            if payload.find(b"okenCount") >= 0 or payload.find(b'usage"') >= 0:
                 self.usage = _told(payload, self.usage)
 
     def end(self) -> None:

@@ -3,13 +3,17 @@
 Only what is certain, and told by the members alone: the rows of `rules`. The rest is the provider's to judge.
 """
 
-from pilothouse_proxy.dialects.openai_chat import rules
+from typing import Final
+
+from pilothouse_proxy.dialects.openai_chat import lookup, rules
 from pilothouse_proxy.dialects.openai_chat.refusal import unsupported
 from pilothouse_proxy.exchange.capabilities import Sampling
 from pilothouse_proxy.exchange.members import Members, says_nothing
 from pilothouse_proxy.ports import Call
 
-_UNREASONED = b'"none"'
+_NO_EFFORT: Final = frozenset({b"null", b'"none"'})
+# A member of an enum is looked up anew at each use.
+_NEITHER: Final = Sampling.NONE
 
 
 def check(call: Call) -> None:
@@ -18,14 +22,16 @@ def check(call: Call) -> None:
     Raises:
         GatewayError: UNSUPPORTED that names the parameter.
     """
-    known = rules.of(call.model)
+    sent = call.peek.members
+    if "reasoning_effort" not in sent and "temperature" not in sent and "top_p" not in sent:
+        return
+    known = lookup.rules(call.model)
     if known is rules.UNKNOWN:
         return
-    sent = call.peek.members
     effort = bytes(sent["reasoning_effort"]) if "reasoning_effort" in sent else b"null"
-    if known.efforts == () and effort not in {b"null", _UNREASONED}:
+    if known.efforts == () and effort not in _NO_EFFORT:
         raise unsupported(known, "reasoning_effort")
-    if known.sampling is Sampling.NONE and not (known.sampled_unreasoned and effort in {b"null", _UNREASONED}):
+    if known.sampling is _NEITHER and not (known.sampled_unreasoned and effort in _NO_EFFORT):
         _check_sampling(sent, known)
 
 

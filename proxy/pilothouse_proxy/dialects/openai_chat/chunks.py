@@ -4,7 +4,7 @@ What all chunks of a stream share is encoded once; an event adds its delta.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -17,7 +17,7 @@ from pilothouse_proxy.exchange import events
 from pilothouse_proxy.exchange.filters import Stage
 from pilothouse_proxy.ports import Call
 
-_encode = msgspec.json.encode
+_encode: Final = msgspec.json.encode
 
 
 class Encoder:
@@ -84,7 +84,7 @@ class Encoder:
         return told
 
     def _finished(self, event: events.Finished) -> bytes:
-        reason = b'},"logprobs":null,"finish_reason":"' + event.finish.value.encode() + b'"'
+        reason = b'},"logprobs":null,"finish_reason":"' + event.finish.encode() + b'"'
         finished = self._head + self._tail.replace(b'},"logprobs":null,"finish_reason":null', reason)
         if event.refusal is None:
             return finished
@@ -99,7 +99,7 @@ class Encoder:
         return self._created + b"," + _encode(tail)[1:] + b"\n\n" + wire.DONE
 
 
-_WRITERS: dict[type, Callable[[Encoder, Any], bytes]] = {
+_WRITERS: Final[dict[type, Callable[[Encoder, Any], bytes]]] = {
     events.Started: Encoder._started,
     events.TextDelta: Encoder._text,
     events.ThinkingDelta: Encoder._thinking,

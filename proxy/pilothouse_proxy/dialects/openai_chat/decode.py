@@ -5,7 +5,7 @@ for nothing.
 """
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -28,20 +28,24 @@ T = TypeVar("T")
 
 _Tools = list[wire.FunctionTool | wire.CustomTool]
 
-_messages = msgspec.json.Decoder(list[wire.Message])
-_tools: msgspec.json.Decoder[_Tools | None] = msgspec.json.Decoder(_Tools | None)
-_tool_choice: msgspec.json.Decoder[wire.ToolChoice | None] = msgspec.json.Decoder(wire.ToolChoice | None)
-_response_format: msgspec.json.Decoder[wire.ResponseFormat | None] = msgspec.json.Decoder(wire.ResponseFormat | None)
-_cache_options: msgspec.json.Decoder[wire.CacheOptions | None] = msgspec.json.Decoder(wire.CacheOptions | None)
-_stream_options: msgspec.json.Decoder[wire.StreamOptions | None] = msgspec.json.Decoder(wire.StreamOptions | None)
-_number: msgspec.json.Decoder[float | None] = msgspec.json.Decoder(float | None)
-_switch: msgspec.json.Decoder[bool | None] = msgspec.json.Decoder(bool | None)
-_text: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
-_texts: msgspec.json.Decoder[str | list[str] | None] = msgspec.json.Decoder(str | list[str] | None)
-_pairs: msgspec.json.Decoder[dict[str, str] | None] = msgspec.json.Decoder(dict[str, str] | None)
-_MODES = {"none": ToolMode.NONE, "auto": ToolMode.AUTO, "required": ToolMode.ANY}
+_messages: Final = msgspec.json.Decoder(list[wire.Message])
+_tools: Final[msgspec.json.Decoder[_Tools | None]] = msgspec.json.Decoder(_Tools | None)
+_tool_choice: Final[msgspec.json.Decoder[wire.ToolChoice | None]] = msgspec.json.Decoder(wire.ToolChoice | None)
+_response_format: Final[msgspec.json.Decoder[wire.ResponseFormat | None]] = msgspec.json.Decoder(
+    wire.ResponseFormat | None
+)
+_cache_options: Final[msgspec.json.Decoder[wire.CacheOptions | None]] = msgspec.json.Decoder(wire.CacheOptions | None)
+_stream_options: Final[msgspec.json.Decoder[wire.StreamOptions | None]] = msgspec.json.Decoder(
+    wire.StreamOptions | None
+)
+_number: Final[msgspec.json.Decoder[float | None]] = msgspec.json.Decoder(float | None)
+_switch: Final[msgspec.json.Decoder[bool | None]] = msgspec.json.Decoder(bool | None)
+_text: Final[msgspec.json.Decoder[str | None]] = msgspec.json.Decoder(str | None)
+_texts: Final[msgspec.json.Decoder[str | list[str] | None]] = msgspec.json.Decoder(str | list[str] | None)
+_pairs: Final[msgspec.json.Decoder[dict[str, str] | None]] = msgspec.json.Decoder(dict[str, str] | None)
+_MODES: Final = {"none": ToolMode.NONE, "auto": ToolMode.AUTO, "required": ToolMode.ANY}
 
-_TRANSLATED = frozenset(
+_TRANSLATED: Final = frozenset(
     {
         "model", "messages", "stream", "stream_options", "max_completion_tokens", "max_tokens", "temperature", "top_p",
         "stop", "tools", "tool_choice", "parallel_tool_calls", "response_format", "reasoning_effort", "service_tier",
@@ -51,7 +55,7 @@ _TRANSLATED = frozenset(
     }
 )  # fmt: skip
 
-_NEUTRAL: Mapping[str, object] = {
+_NEUTRAL: Final[Mapping[str, object]] = {
     "n": 1,
     "logprobs": False,
     "top_logprobs": 0,
@@ -65,8 +69,11 @@ _NEUTRAL: Mapping[str, object] = {
 }
 """Values that ask for nothing; null does so everywhere."""
 
-_OPAQUE = frozenset({"parameters", "schema"})
+_OPAQUE: Final = frozenset({"parameters", "schema"})
 """JSON schemas: null has a meaning of its own in there."""
+
+_ALLOWED: Final = ParallelCalls.ALLOWED
+"""A member of an enum is looked up anew at each use."""
 
 
 def decode(call: Call) -> Request:
@@ -81,7 +88,7 @@ def decode(call: Call) -> Request:
     tools = _decode_tools(_read(members, "tools", _tools))
     others = {name: raw for name, raw in members.items() if name not in _TRANSLATED and not _asks_nothing(name, raw)}
     response_format = _read(members, "response_format", _response_format)
-    if isinstance(response_format, wire.ObjectFormat):
+    if response_format is not None and isinstance(response_format, wire.ObjectFormat):
         others["response_format"] = members["response_format"]
     choice = _read(members, "tool_choice", _tool_choice)
     tier = _read(members, "service_tier", _text)
@@ -93,16 +100,14 @@ def decode(call: Call) -> Request:
         tools=tools,
         tool_choice=_decode_choice(choice, tools),
         parallel_calls=(
-            ParallelCalls.FORBIDDEN
-            if tools and _read(members, "parallel_tool_calls", _switch) is False
-            else ParallelCalls.ALLOWED
+            ParallelCalls.FORBIDDEN if tools and _read(members, "parallel_tool_calls", _switch) is False else _ALLOWED
         ),
         max_output_tokens=call.peek.max_output_tokens,
         temperature=_read(members, "temperature", _number),
         top_p=_read(members, "top_p", _number),
         stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
         effort=_read(members, "reasoning_effort", _text),
-        answer_schema=_decode_schema(response_format) if isinstance(response_format, wire.SchemaFormat) else None,
+        answer_schema=None if response_format is None else _decode_schema(response_format),
         service_tier=None if tier == "auto" else tier,
         metadata=metadata or {},
         others=others,
@@ -129,9 +134,11 @@ def _decode_tools(tools: _Tools | None) -> tuple[Tool, ...]:
 
 
 def _decode_choice(choice: wire.ToolChoice | None, tools: tuple[Tool, ...]) -> ToolChoice | None:
+    if choice is None:
+        return None
     if isinstance(choice, wire.CustomChoice):
         raise GatewayError(Kind.UNSUPPORTED, "this model takes tools of type `function` only", param="tool_choice")
-    if choice is None or (not tools and choice in ("none", "auto")):
+    if not tools and choice in ("none", "auto"):
         return None
     if not tools:
         raise GatewayError(Kind.INVALID_REQUEST, "`tool_choice` needs `tools`", param="tool_choice")
@@ -152,7 +159,9 @@ def _decode_choice(choice: wire.ToolChoice | None, tools: tuple[Tool, ...]) -> T
     return ToolChoice(mode=mode, names=names)
 
 
-def _decode_schema(response_format: wire.SchemaFormat) -> Schema:
+def _decode_schema(response_format: wire.ResponseFormat) -> Schema | None:
+    if not isinstance(response_format, wire.SchemaFormat):
+        return None
     asked = response_format.json_schema
     if wire.absent(asked.schema):
         param = "response_format.json_schema.schema"
@@ -165,4 +174,4 @@ def _asks_nothing(name: str, raw: msgspec.Raw) -> bool:
 
 
 def _read(members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T | None:
-    return reading.read(members, name, decoder, opaque=_OPAQUE)
+    return reading.read(members, name, decoder, opaque=_OPAQUE) if name in members else None

@@ -4,6 +4,8 @@ Reasoning is told by `reasoning_content`, the name that DeepSeek's API, vLLM and
 where blocks must come back unchanged (signed or redacted ones).
 """
 
+from typing import Final
+
 import msgspec
 
 from pilothouse_proxy.dialects.openai_chat import filters
@@ -13,7 +15,7 @@ from pilothouse_proxy.exchange.parts import Citation, RedactedThinking, Text, Th
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.ports import Call
 
-_encode = msgspec.json.encode
+_encode: Final = msgspec.json.encode
 
 
 def reply(call: Call, answer: Reply) -> bytes:
@@ -22,7 +24,7 @@ def reply(call: Call, answer: Reply) -> bytes:
         "index": 0,
         "message": _message(answer),
         "logprobs": None,
-        "finish_reason": answer.finish.value,
+        "finish_reason": answer.finish,
     }
     choice.update(filters.encode(answer.findings, Stage.COMPLETION))
     document: dict[str, object] = {

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from typing import Final
 
 from pilothouse_proxy.dialects.openai_chat import wire
 from pilothouse_proxy.errors import GatewayError, Kind
@@ -21,7 +22,13 @@ from pilothouse_proxy.exchange.parts import (
 )
 from pilothouse_proxy.exchange.request import Role, Turn
 
-_TTL = re.compile(r"([0-9]{1,4})([mh])")
+_TTL: Final = re.compile(r"([0-9]{1,4})([mh])")
+
+# A member of an enum is looked up anew at each use.
+_SYSTEM: Final = Role.SYSTEM
+_USER: Final = Role.USER
+_ASSISTANT: Final = Role.ASSISTANT
+_TOOL: Final = Role.TOOL
 
 
 def decode(messages: Iterable[wire.Message], *, default_ttl: str | None) -> tuple[Turn, ...]:
@@ -35,21 +42,31 @@ def decode(messages: Iterable[wire.Message], *, default_ttl: str | None) -> tupl
 
 def _turn(message: wire.Message, at: int, ttl: str | None) -> Turn:
     path = f"messages[{at}]"
+    # To find that a value is none of a class costs much more than to find that it is: the usual ones come first.
     if isinstance(message, wire.UserMessage):
-        return Turn(role=Role.USER, parts=_content(message.content, path, ttl), at=at, name=message.name)
+        return Turn(role=_USER, parts=_content(message.content, path, ttl), at=at, name=message.name)
+    if isinstance(message, wire.SystemMessage):
+        return _instructions(message, path, at, ttl)
     if isinstance(message, wire.AssistantMessage):
-        return Turn(role=Role.ASSISTANT, parts=tuple(_assistant(message, path, ttl)), at=at, name=message.name)
+        return Turn(role=_ASSISTANT, parts=tuple(_assistant(message, path, ttl)), at=at, name=message.name)
     if isinstance(message, wire.ToolMessage):
-        return Turn(role=Role.TOOL, parts=(_tool_result(message, path, ttl),), at=at)
+        return Turn(role=_TOOL, parts=(_tool_result(message, path, ttl),), at=at)
     if isinstance(message, wire.FunctionMessage):
         raise GatewayError(
             Kind.UNSUPPORTED,
             "messages of role `function` are not supported with this model; send `tool` messages with `tool_call_id`",
             param=f"{path}.role",
         )
+    return _instructions(message, path, at, ttl)
+
+
+def _instructions(message: wire.SystemMessage | wire.DeveloperMessage, path: str, at: int, ttl: str | None) -> Turn:
     parts = _content(message.content, path, ttl)
-    _only_text(parts, path, f"{message.__struct_config__.tag} messages")
-    return Turn(role=Role.SYSTEM, parts=parts, at=at, name=message.name)
+    for index, part in enumerate(parts):
+        if type(part) is not Text:
+            what = f"{message.__struct_config__.tag} messages hold text only"
+            raise GatewayError(Kind.INVALID_REQUEST, what, param=f"{path}.content[{index}]")
+    return Turn(role=_SYSTEM, parts=parts, at=at, name=message.name)
 
 
 def _assistant(message: wire.AssistantMessage, path: str, ttl: str | None) -> list[Part]:
@@ -102,12 +119,6 @@ def _tool_result(message: wire.ToolMessage, path: str, ttl: str | None) -> ToolR
             )
         content.append(part)
     return ToolResult(call_id=message.tool_call_id, content=tuple(content))
-
-
-def _only_text(parts: tuple[Part, ...], path: str, what: str) -> None:
-    for index, part in enumerate(parts):
-        if not isinstance(part, Text):
-            raise GatewayError(Kind.INVALID_REQUEST, f"{what} hold text only", param=f"{path}.content[{index}]")
 
 
 def _content(content: wire.Content, path: str, ttl: str | None) -> tuple[Part, ...]:

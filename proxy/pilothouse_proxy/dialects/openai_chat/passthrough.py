@@ -4,18 +4,26 @@ Only `model` is replaced, and on streams `stream_options.include_usage` is set, 
 relay keeps the usage chunk from a client that did not ask for it. `max_tokens` is renamed for models that refuse it.
 """
 
+from typing import Final
+
 import msgspec
 
-from pilothouse_proxy.dialects.openai_chat import ahead, relay, rules, views
+from pilothouse_proxy.dialects.openai_chat import ahead, lookup, relay, rules, views
 from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.ports import Answer, Call, DialectName, Peek, StreamRelay
 
-_reply = msgspec.json.Decoder(views.Reply)
-_options: msgspec.json.Decoder[dict[str, msgspec.Raw] | None] = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
-_TRUE = msgspec.Raw(b"true")
+_reply: Final = msgspec.json.Decoder(views.Reply)
+_options: Final[msgspec.json.Decoder[dict[str, msgspec.Raw] | None]] = msgspec.json.Decoder(
+    dict[str, msgspec.Raw] | None
+)
+_TRUE: Final = msgspec.Raw(b"true")
+_OLD_LIMIT: Final = rules.MAX_TOKENS
+_NEW_LIMIT: Final = rules.MAX_COMPLETION_TOKENS
+_CHAT: Final = DialectName.OPENAI_CHAT
+"""A member of an enum is looked up anew at each use."""
 
 
 class PassThrough:
@@ -29,15 +37,15 @@ class PassThrough:
         """
         peek = call.peek
         sent = peek.members
-        if call.dialect is DialectName.OPENAI_CHAT:
+        if call.dialect is _CHAT:
             ahead.check(call)
-        if rules.MAX_TOKENS in sent and _wants_the_new_limit(call):
-            sent = {rules.MAX_COMPLETION_TOKENS if name == rules.MAX_TOKENS else name: sent[name] for name in sent}
+        if _OLD_LIMIT in sent and _wants_the_new_limit(call):
+            sent = {_NEW_LIMIT if name == _OLD_LIMIT else name: sent[name] for name in sent}
         if peek.stream and not peek.include_usage:
-            return members.replaced(sent, model=call.upstream, stream_options=_metered(peek))
+            return members.replaced(sent, model=call.model.upstream, stream_options=_metered(peek))
         if sent is peek.members:
-            return members.renamed(call.body, sent, call.upstream)
-        return members.replaced(sent, model=call.upstream)
+            return members.renamed(call.body, sent, call.model.upstream)
+        return members.replaced(sent, model=call.model.upstream)
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The provider's body, byte for byte, whatever extra members it has (content filter results, citations …)."""
@@ -61,10 +69,10 @@ def _wants_the_new_limit(call: Call) -> bool:
     """Only where the client would be refused otherwise; what it says in both ways, or as null, is its own affair."""
     sent = call.peek.members
     return (
-        call.dialect is DialectName.OPENAI_CHAT
-        and rules.MAX_COMPLETION_TOKENS not in sent
-        and bytes(sent[rules.MAX_TOKENS]) != b"null"
-        and not rules.of(call.model).old_limit
+        call.dialect is _CHAT
+        and _NEW_LIMIT not in sent
+        and not lookup.rules(call.model).old_limit
+        and bytes(sent[_OLD_LIMIT]) != b"null"
     )
 
 

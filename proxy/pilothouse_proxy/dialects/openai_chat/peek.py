@@ -1,5 +1,7 @@
 """The read-only view of a client's body: what routing and quotas must know, in one pass over the bytes."""
 
+from typing import Final
+
 import msgspec
 
 from pilothouse_proxy.dialects.openai_chat import views
@@ -7,12 +9,14 @@ from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange import members as members_
 from pilothouse_proxy.ports import Peek
 
-_LIST = ord("[")
+_LIST: Final = ord("[")
 
-_switch: msgspec.json.Decoder[bool | None] = msgspec.json.Decoder(bool | None)
-_count: msgspec.json.Decoder[int | None] = msgspec.json.Decoder(int | None)
-_stream_options: msgspec.json.Decoder[views.StreamOptions | None] = msgspec.json.Decoder(views.StreamOptions | None)
-_some = msgspec.json.Decoder(list[msgspec.Raw])
+_switch: Final[msgspec.json.Decoder[bool | None]] = msgspec.json.Decoder(bool | None)
+_count: Final[msgspec.json.Decoder[int | None]] = msgspec.json.Decoder(int | None)
+_stream_options: Final[msgspec.json.Decoder[views.StreamOptions | None]] = msgspec.json.Decoder(
+    views.StreamOptions | None
+)
+_some: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def read(body: bytes) -> Peek:

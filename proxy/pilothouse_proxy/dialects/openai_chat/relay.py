@@ -17,24 +17,31 @@ from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.framing import sse
 
-_UNFINISHED = b'"finish_reason":null'
-_NO_USAGE = b'"usage":null'
-_USAGE = b'"usage"'
-_ERROR = b'"error"'
-_NOTHING = frozenset({b"null", b'""', b"[]", b"{}"})
+_UNFINISHED: Final = b'"finish_reason":null'
+_NO_USAGE: Final = b'"usage":null'
+_USAGE: Final = b'"usage"'
+_ERROR: Final = b'"error"'
+_NOTHING: Final = frozenset({b"null", b'""', b"[]", b"{}"})
 
 
-_chunk = msgspec.json.Decoder(views.Chunk)
+_chunk: Final = msgspec.json.Decoder(views.Chunk)
 
-_CONTENT = b'"content":"'
-_is_plain = re.compile(rb'[^"\\\x00-\x1f]*').fullmatch
+_CONTENT: Final = b'"content":"'
+_is_plain: Final = re.compile(rb'[^"\\\x00-\x1f]*').fullmatch
 """Text in a JSON string that is written as it is."""
 _SHORT: Final = 64
 _QUOTE: Final = 0x22
 _BACKSLASH: Final = 0x5C
 _BLANK: Final = 0x20
-_LESSONS = 4
+_LESSONS: Final = 4
 """A server that writes no two chunks alike need not be studied for longer."""
+
+
+def _is_ordinary(data: bytes) -> bool:
+    # `in` tries bytes as a number first, and the exception that this costs is a third of all that an event costs.
+    return (
+        data.find(_UNFINISHED) >= 0 and (data.find(_NO_USAGE) >= 0 or data.find(_USAGE) < 0) and data.find(_ERROR) < 0
+    )
 
 
 class _Mould:
@@ -69,7 +76,7 @@ class _Mould:
             return
         head, content, rest = raw.partition(_CONTENT)
         text, quote, tail = rest.partition(b'"')
-        if b"\\" in text or not raw.startswith(b"data: ") or raw.find(b"\n") != len(raw) - 2:
+        if text.find(b"\\") >= 0 or not raw.startswith(b"data: ") or raw.find(b"\n") != len(raw) - 2:
             return
         self._lessons -= 1
         if quote:
@@ -101,8 +108,7 @@ class Relay:
         passed: list[bytes] = []
         for event in self._events.feed(received):
             data = event.data
-            ordinary = self.content and _UNFINISHED in data and (_NO_USAGE in data or _USAGE not in data)
-            if ordinary and _ERROR not in data:
+            if self.content and _is_ordinary(data):
                 self._mould.learn(event.raw)
                 passed.append(event.raw)
             elif not data or self._read(event):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from pilothouse_api.snapshot.providers import Model
-from pilothouse_proxy.dialects.openai_chat import names, rules, turns
+from pilothouse_proxy.dialects.openai_chat import lookup, names, turns
 from pilothouse_proxy.dialects.openai_chat.refusal import unsupported
 from pilothouse_proxy.dialects.openai_chat.rules import Rules
 from pilothouse_proxy.exchange.capabilities import Sampling
@@ -38,7 +38,7 @@ def body(request: Request, model: Model, streams: Streams) -> bytes:
     Raises:
         GatewayError: UNSUPPORTED that names the parameter.
     """
-    known = rules.of(model)
+    known = lookup.rules(model)
     document: dict[str, object] = {"model": model.upstream, "messages": turns.encode(request.turns, known)}
     if request.max_output_tokens is not None:
         document[known.limit] = request.max_output_tokens

@@ -9,12 +9,9 @@ turns out wrong is to be corrected here, nowhere else. What no row forbids is se
 not take.
 """
 
-import functools
-
 import msgspec
 from msgspec.structs import replace
 
-from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.exchange.capabilities import History, Sampling
 
 MAX_TOKENS = "max_tokens"
@@ -158,33 +155,3 @@ ROWS: dict[str, Rules] = {
     "minimax": replace(UNKNOWN, family="MiniMax"),
     "minimax-m2": replace(_KEEPS_REASONING, family="MiniMax"),
 }
-
-
-def of(model: Model) -> Rules:
-    """What is known of a model: by the family that the manifest names, else by the upstream name."""
-    return _found(model.family, model.upstream)
-
-
-@functools.lru_cache(maxsize=1024)
-def _found(family: str | None, upstream: str) -> Rules:
-    for name in (family, upstream):
-        row = None if name is None else _row(_base_name(name))
-        if row is not None:
-            return row
-    return UNKNOWN
-
-
-def _base_name(name: str) -> str:
-    """`openai/gpt-4o` (routers, model servers) and `ft:gpt-4o:org::id` (fine-tuned) → `gpt-4o`."""
-    return name.rpartition("/")[2].lower().removeprefix("ft:").partition(":")[0]
-
-
-def _row(name: str) -> Rules | None:
-    fitting = [prefix for prefix in ROWS if name.startswith(prefix) and _ends_a_word(prefix, name)]
-    return ROWS[max(fitting, key=len)] if fitting else None
-
-
-def _ends_a_word(prefix: str, name: str) -> bool:
-    """`gpt-4` says nothing about `gpt-4o`, nor `o3` about `o30`; `qwen` does about `qwen3`."""
-    following = name[len(prefix) : len(prefix) + 1]
-    return not (following.isalpha() or (following.isdigit() and prefix[-1].isdigit()))

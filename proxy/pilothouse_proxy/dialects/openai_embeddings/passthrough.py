@@ -32,11 +32,11 @@ class PassThrough:
         Raises:
             GatewayError: UNSUPPORTED, inputs that are no text to a model of OpenAI's.
         """
-        if _holds_objects(call.peek.members["input"]) and _TEXTS_ALONE in (call.model.family or call.upstream):
+        if _holds_objects(call.peek.members["input"]) and _TEXTS_ALONE in (call.model.family or call.model.upstream):
             raise GatewayError(
                 Kind.UNSUPPORTED, "`input` holds objects; this model embeds texts and token ids", param="input"
             )
-        return members.renamed(call.body, call.peek.members, call.upstream)
+        return members.renamed(call.body, call.peek.members, call.model.upstream)
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The provider's body, byte for byte."""

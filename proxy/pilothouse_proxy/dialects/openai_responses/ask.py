@@ -44,7 +44,7 @@ def body(request: Request, call: Call) -> bytes:
     """
     reasons = reasons_of(call.model)
     document: dict[str, object] = {
-        "model": call.upstream,
+        "model": call.model.upstream,
         "input": history.items(request.turns),
         "store": False,
     }

@@ -26,7 +26,7 @@ class PassThrough:
             GatewayError: UNSUPPORTED, what the model is known to refuse.
         """
         ahead.check(call)
-        return members.renamed(call.body, call.peek.members, call.upstream)
+        return members.renamed(call.body, call.peek.members, call.model.upstream)
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The provider's body, byte for byte."""

@@ -17,7 +17,7 @@ class PassThrough:
 
     def request(self, call: Call) -> bytes:
         """The client's body under the upstream's model name."""
-        return members.renamed(call.body, call.peek.members, call.upstream)
+        return members.renamed(call.body, call.peek.members, call.model.upstream)
 
     def reply(self, call: Call, headers: Headers, body: bytes) -> Answer:
         """The provider's body, byte for byte. What it counts no tokens for has none: nothing is estimated."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from pilothouse_proxy.dialects.openai_chat import rules
+from pilothouse_proxy.dialects.openai_chat import lookup, rules
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.ports import Call, DialectName, Operation
 from pilothouse_proxy.providers.azure_openai.endpoint import meters_streams
@@ -23,7 +23,7 @@ def fitted(body: bytes, call: Call, api_version: str) -> bytes:
         return _translated(body, call, api_version)
     if peek.stream and not peek.include_usage and not meters_streams(api_version):
         # The question for usage is ours, and this version refuses it: what the stream costs is estimated.
-        return members.replaced(peek.members, model=call.upstream)
+        return members.replaced(peek.members, model=call.model.upstream)
     return body
 
 
@@ -31,7 +31,7 @@ def _translated(body: bytes, call: Call, api_version: str) -> bytes:
     """What the exchange has made: under the names that the version knows."""
     if not meters_streams(api_version):
         return _renamed(body, rules.MAX_COMPLETION_TOKENS, rules.MAX_TOKENS, without="stream_options")
-    if rules.of(call.model) is rules.UNKNOWN:
+    if lookup.rules(call.model) is rules.UNKNOWN:
         # The name is the deployment's own. What it serves is most likely OpenAI's, whose new models know one name only.
         return _renamed(body, rules.MAX_TOKENS, rules.MAX_COMPLETION_TOKENS)
     return body

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pilothouse_api.snapshot.credentials import APIKey, BearerToken, Credential
 from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
-from pilothouse_proxy.dialects.openai_chat import rules
+from pilothouse_proxy.dialects.openai_chat import lookup
 from pilothouse_proxy.dialects.openai_responses import models
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads
@@ -44,8 +44,8 @@ class AzureOpenAIProvider:
             return (DialectName.OPENAI_RESPONSES,)
         if operation is not Operation.COMPLETIONS:
             # A model of that kind holds no conversation.
-            return () if operation in WRITING and rules.of(model).completions else _DIALECTS.get(operation, ())
-        return (DialectName.OPENAI_COMPLETIONS,) if rules.of(model).completions else (DialectName.OPENAI_CHAT,)
+            return () if operation in WRITING and lookup.rules(model).completions else _DIALECTS.get(operation, ())
+        return (DialectName.OPENAI_COMPLETIONS,) if lookup.rules(model).completions else (DialectName.OPENAI_CHAT,)
 
     def check(self, call: Call) -> None:
         """Nothing is known beforehand."""
@@ -72,7 +72,7 @@ class AzureOpenAIProvider:
         origin, base_path = base
         if call.dialect in _STREAMED:
             body = fitting.fitted(body, call, endpoint.api_version)
-        path = target(base_path, endpoint.api_version, call.upstream, _PATHS[call.dialect])
+        path = target(base_path, endpoint.api_version, call.model.upstream, _PATHS[call.dialect])
         return UpstreamRequest(origin=origin, method=b"POST", target=path, headers=lines, body=body)
 
     def native(

@@ -5,13 +5,13 @@ signature is computed over a path that is encoded once more.
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from pilothouse_api.names import UpstreamModel
 from pilothouse_proxy.errors import GatewayError, Kind
 
-MAX_MODEL_ID_CHARS = 2_048
+MAX_MODEL_ID_CHARS: Final = 2_048
 """As the service model bounds `modelId`."""
 
 

@@ -1,6 +1,7 @@
 """Bedrock as a `ports.Provider`."""
 
 from functools import lru_cache
+from typing import Final
 
 from pilothouse_api.snapshot.credentials import AccessKey, APIKey, BearerToken, Credential
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
@@ -13,8 +14,8 @@ from pilothouse_proxy.ports import Call, DialectName, NativeRequest, Operation, 
 from pilothouse_proxy.providers.bedrock import classify, sign, surfaces
 from pilothouse_proxy.providers.bedrock.endpoint import Path, as_it_is, canonical, path
 
-_JSON = (b"content-type", b"application/json")
-_UNFIT = "the provider's credential is no AWS access key that can sign, nor an API key that can be sent"
+_JSON: Final = (b"content-type", b"application/json")
+_UNFIT: Final = "the provider's credential is no AWS access key that can sign, nor an API key that can be sent"
 
 
 class BedrockProvider:
@@ -57,20 +58,32 @@ class BedrockProvider:
             return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=headers, body=body)
         if not sign.fits(credential):
             raise GatewayError(Kind.UPSTREAM_AUTH, _UNFIT)
-        signed_for = {
-            "host": origins.authority(origin.scheme, origin.host, origin.port),
-            "canonical_path": canonical_path,
-            "region": found.region,
-            "service": surfaces.service(found, call),
-        }
+        host = origins.authority(origin.scheme, origin.host, origin.port)
+        service = surfaces.service(found, call)
         if own and call.dialect in surfaces.NATIVE:
             # Bedrock's own headers are signed too.
             request = NativeRequest(method=b"POST", path=b"", query=b"", headers=[_JSON, *own], body=body)
-            signed = sign.headers(request, credential=credential, now=now, **signed_for)
+            signed = sign.headers(
+                request,
+                host=host,
+                canonical_path=canonical_path,
+                credential=credential,
+                region=found.region,
+                service=service,
+                now=now,
+            )
             return UpstreamRequest(
                 origin=origin, method=b"POST", target=target, headers=[*request.headers, *signed], body=body
             )
-        lines = sign.lines(body=body, credential=credential, now=now, **signed_for)
+        lines = sign.lines(
+            host=host,
+            canonical_path=canonical_path,
+            body=body,
+            credential=credential,
+            region=found.region,
+            service=service,
+            now=now,
+        )
         headers = Lines(lines + heads.header_lines(own)) if own else lines
         return UpstreamRequest(origin=origin, method=b"POST", target=target, headers=headers, body=body)
 

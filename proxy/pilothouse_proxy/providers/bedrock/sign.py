@@ -8,6 +8,7 @@ import hmac
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
+from typing import Final
 from urllib.parse import parse_qsl, quote
 
 from pilothouse_api.snapshot.credentials import AccessKey
@@ -15,13 +16,17 @@ from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Headers, Lines
 from pilothouse_proxy.ports import NativeRequest
 
-_CONTENT_TYPE = b"application/json"
-_TYPE = b"content-type"
-_BEDROCKS_OWN = b"x-amzn-bedrock-"
+_CONTENT_TYPE: Final = b"application/json"
+_TYPE: Final = b"content-type"
+_BEDROCKS_OWN: Final = b"x-amzn-bedrock-"
+
+_BLOCK_BYTES: Final = 64
+_INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 # The key that signs is derived by four HMACs from the secret, and is good for a day, a region and a service.
-_KEYS: dict[tuple[str, str, str, str], bytes] = {}
-_KEYS_MAX = 256
+_KEYS: Final[dict[tuple[str, str, str, str], bytes]] = {}
+_KEYS_MAX: Final = 256
 
 
 class _Second:
@@ -44,7 +49,11 @@ class _Second:
         self.request.update(b"".join(b"%b:%b\n" % header for header in signed))
         self.request.update(b"\n%b\n" % names)
         self.to_sign = b"AWS4-HMAC-SHA256\n%b\n%b\n" % (stamp, scope)
-        self.key = _signing_key(credential.secret_access_key.reveal(), date, region, service)
+        # The two hashes of an HMAC (RFC 2104, section 2) as far as its key goes, which is shorter than a block: half
+        # of the work on a short text.
+        key = _signing_key(credential.secret_access_key.reveal(), date, region, service).ljust(_BLOCK_BYTES, b"\0")
+        self.inner = sha256(key.translate(_INNER))
+        self.outer = sha256(key.translate(_OUTER))
         who = b"%b/%b" % (credential.access_key_id.encode("ascii"), scope)
         start = b"AWS4-HMAC-SHA256 Credential=%b, SignedHeaders=%b, Signature=" % (who, names)
         self.lines = heads.header_lines([*shown, (b"authorization", start)]).removesuffix(b"\r\n")
@@ -60,8 +69,10 @@ def lines(
     shared = _second(host, canonical_path, credential, region, service, int(now))
     request = shared.request.copy()
     request.update(sha256(body).hexdigest().encode("ascii"))
-    signature = hmac.digest(shared.key, shared.to_sign + request.hexdigest().encode("ascii"), "sha256")
-    return Lines(b"%b%b\r\n" % (shared.lines, signature.hex().encode("ascii")))
+    inner, outer = shared.inner.copy(), shared.outer.copy()
+    inner.update(shared.to_sign + request.hexdigest().encode("ascii"))
+    outer.update(inner.digest())
+    return Lines(b"".join((shared.lines, outer.hexdigest().encode("ascii"), b"\r\n")))
 
 
 def headers(

@@ -4,6 +4,7 @@ Sources: Amazon Bedrock user guide, "Endpoints supported by Amazon Bedrock", "Re
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -20,9 +21,9 @@ from pilothouse_proxy.ports import Call, DialectName
 from pilothouse_proxy.providers.bedrock import embedding_models, invoke_models
 from pilothouse_proxy.providers.bedrock.invoke_models import Preference
 
-_D = DialectName
+_D: Final = DialectName
 
-_CLIENTS: Mapping[str, DialectName] = {
+_CLIENTS: Final[Mapping[str, DialectName]] = {
     "chat": _D.OPENAI_CHAT,
     "completions": _D.OPENAI_COMPLETIONS,
     "responses": _D.OPENAI_RESPONSES,
@@ -30,11 +31,11 @@ _CLIENTS: Mapping[str, DialectName] = {
 }
 """The dialect of the clients of an operation, of those whose answer a model writes."""
 
-_COUNT = "count_tokens"
-_COUNTED = (_D.BEDROCK_COUNT_TOKENS,)
+_COUNT: Final = "count_tokens"
+_COUNTED: Final = (_D.BEDROCK_COUNT_TOKENS,)
 
-_OPENAI = (_D.OPENAI_CHAT, _D.OPENAI_RESPONSES)
-_SPOKEN: Mapping[Surface, tuple[DialectName, ...]] = {
+_OPENAI: Final = (_D.OPENAI_CHAT, _D.OPENAI_RESPONSES)
+_SPOKEN: Final[Mapping[Surface, tuple[DialectName, ...]]] = {
     Surface.CONVERSE: (),
     Surface.INVOKE: (),
     Surface.OPENAI: _OPENAI,
@@ -43,8 +44,8 @@ _SPOKEN: Mapping[Surface, tuple[DialectName, ...]] = {
     Surface.MANTLE_ANTHROPIC: (_D.ANTHROPIC_MESSAGES,),
 }
 
-_INVOKED = ("invoke", "invoke-with-response-stream")
-NATIVE: Mapping[DialectName, tuple[str, str]] = {
+_INVOKED: Final = ("invoke", "invoke-with-response-stream")
+NATIVE: Final[Mapping[DialectName, tuple[str, str]]] = {
     _D.BEDROCK_CONVERSE: ("converse", "converse-stream"),
     _D.BEDROCK_INVOKE_ANTHROPIC: _INVOKED,
     _D.BEDROCK_COUNT_TOKENS: ("count-tokens", "count-tokens"),
@@ -53,24 +54,24 @@ NATIVE: Mapping[DialectName, tuple[str, str]] = {
 }
 """The dialects that Bedrock alone speaks: the operation's part of the path, for a whole answer and for a stream."""
 
-_PATHS: Mapping[DialectName, str] = {
+_PATHS: Final[Mapping[DialectName, str]] = {
     _D.OPENAI_CHAT: "/chat/completions",
     _D.OPENAI_RESPONSES: "/responses",
     _D.ANTHROPIC_MESSAGES: "/anthropic/v1/messages",
 }
-_RUNTIME_PREFIX = "/openai/v1"
+_RUNTIME_PREFIX: Final = "/openai/v1"
 
-MANTLE_SERVICE = "bedrock-mantle"
+MANTLE_SERVICE: Final = "bedrock-mantle"
 
-_VERSION = b"anthropic-version"
-_BETA = b"anthropic-beta"
-_DEFAULT_VERSION = b"2023-06-01"
+_VERSION: Final = b"anthropic-version"
+_BETA: Final = b"anthropic-beta"
+_DEFAULT_VERSION: Final = b"2023-06-01"
 """The version that every model knows, for clients that name none: those of other APIs."""
-_IDENTITY = (b"accept-encoding", b"identity")
+_IDENTITY: Final = (b"accept-encoding", b"identity")
 """A compressed answer could not be relayed event by event."""
 
-_CLAUDE = "anthropic.claude-"
-_CLAUDE_BEFORE_MESSAGES = ("anthropic.claude-v2", "anthropic.claude-instant")
+_CLAUDE: Final = "anthropic.claude-"
+_CLAUDE_BEFORE_MESSAGES: Final = ("anthropic.claude-v2", "anthropic.claude-instant")
 
 
 def dialects(operation: str, model: Model) -> tuple[DialectName, ...]:
@@ -135,8 +136,8 @@ def url(endpoint: BedrockEndpoint, dialect: DialectName, model: Model) -> str:
 def model_id(call: Call) -> UpstreamModel:
     """The id in the path. Tokens are counted for models, not for profiles of them."""
     if call.dialect is _D.BEDROCK_COUNT_TOKENS:
-        return UpstreamModel(capabilities.base_id(call.upstream))
-    return call.upstream
+        return UpstreamModel(capabilities.base_id(call.model.upstream))
+    return call.model.upstream
 
 
 def path(dialect: DialectName, model: Model) -> str:
@@ -194,8 +195,8 @@ def check(call: Call) -> None:
             raise GatewayError(Kind.UNSUPPORTED, f"{told}: {quirk.hint}" if quirk.hint else told, param=quirk.param)
 
 
-_EMPTY = frozenset({b"null", b"[]", b"{}"})
-_LONGEST_NEUTRAL = 64
+_EMPTY: Final = frozenset({b"null", b"[]", b"{}"})
+_LONGEST_NEUTRAL: Final = 64
 
 
 def _refused(quirk: Quirk, members: Members) -> bool:

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 
 from pilothouse_api.snapshot.credentials import APIKey, BearerToken, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint, Responses
 from pilothouse_api.snapshot.providers import Endpoint, Model
-from pilothouse_proxy.dialects.openai_chat import rules
+from pilothouse_proxy.dialects.openai_chat import lookup
 from pilothouse_proxy.dialects.openai_responses import models
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads
@@ -16,16 +17,16 @@ from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.ports import WRITING, Call, DialectName, NativeRequest, Operation, Provider
 from pilothouse_proxy.providers.openai import classify
 
-_DIALECTS: Mapping[Operation, tuple[DialectName, ...]] = {
+_DIALECTS: Final[Mapping[Operation, tuple[DialectName, ...]]] = {
     Operation.CHAT: (DialectName.OPENAI_CHAT,),
     Operation.EMBEDDINGS: (DialectName.OPENAI_EMBEDDINGS,),
     Operation.MESSAGES: (DialectName.OPENAI_CHAT,),
     Operation.RESPONSES: (DialectName.OPENAI_CHAT,),
     Operation.RERANK: (DialectName.RERANK,),
 }
-_OPENAI = re.compile(r"https://([a-z0-9-]+\.)?api\.openai\.com(:443)?(/.*)?")
+_OPENAI: Final = re.compile(r"https://([a-z0-9-]+\.)?api\.openai\.com(:443)?(/.*)?")
 """OpenAI's own servers, also those of a region."""
-_PATHS: Mapping[DialectName, str] = {
+_PATHS: Final[Mapping[DialectName, str]] = {
     DialectName.OPENAI_CHAT: "/chat/completions",
     DialectName.OPENAI_COMPLETIONS: "/completions",
     DialectName.OPENAI_EMBEDDINGS: "/embeddings",
@@ -52,8 +53,8 @@ class OpenAIProvider:
             return (DialectName.OPENAI_RESPONSES,)
         if operation is not Operation.COMPLETIONS:
             # A model of that kind holds no conversation.
-            return () if operation in WRITING and rules.of(model).completions else _DIALECTS.get(operation, ())
-        serves = rules.of(model).completions
+            return () if operation in WRITING and lookup.rules(model).completions else _DIALECTS.get(operation, ())
+        serves = lookup.rules(model).completions
         if serves is None:
             serves = _OPENAI.fullmatch(endpoint.url) is None
         return (DialectName.OPENAI_COMPLETIONS,) if serves else (DialectName.OPENAI_CHAT,)

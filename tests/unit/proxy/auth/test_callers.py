@@ -9,6 +9,7 @@ from pilothouse_api.snapshot.identity import Identity, Issuer, KeyHolder
 from pilothouse_proxy.auth import subject
 from pilothouse_proxy.auth.callers import Callers
 from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.http.request import Memory
 
 NOW = 1_800_000_000.0
 KEY = "key-of-alice-0123456789"
@@ -240,3 +241,43 @@ def test_a_key_that_cannot_be_used_does_not_spoil_the_others(caplog: pytest.LogC
 def test_a_hash_that_is_none_is_no_identity() -> None:
     with pytest.raises(ValueError, match="64 hexadecimal"):
         callers(api_keys={"abcd": HOLDER})
+
+
+def bearer(key: str) -> list[tuple[bytes, bytes]]:
+    return [(b"authorization", b"Bearer " + key.encode())]
+
+
+def test_a_key_that_was_known_by_the_same_headers_is_not_looked_up_again() -> None:
+    known, memory = callers(api_keys=API_KEYS), Memory()
+    first = known.authenticate(bearer(KEY), now=NOW, memory=memory)
+
+    assert known.authenticate([], now=NOW, memory=memory) is first
+
+
+def test_what_one_snapshot_knew_is_nothing_to_the_next() -> None:
+    memory = Memory()
+    callers(api_keys=API_KEYS).authenticate(bearer(KEY), now=NOW, memory=memory)
+    revoked = callers(api_keys={})
+
+    with pytest.raises(GatewayError) as refused:
+        revoked.authenticate(bearer(KEY), now=NOW, memory=memory)
+
+    assert refused.value.kind is Kind.UNAUTHENTICATED
+
+
+def test_a_token_is_asked_for_its_end_each_time() -> None:
+    known, memory = callers(issuers=ISSUERS), Memory()
+    headers = bearer(token())
+    known.authenticate(headers, now=NOW, memory=memory)
+
+    with pytest.raises(GatewayError) as refused:
+        known.authenticate(headers, now=NOW + 7_200, memory=memory)
+
+    assert refused.value.kind is Kind.UNAUTHENTICATED
+
+
+def test_who_was_refused_is_not_remembered_as_known() -> None:
+    known, memory = callers(api_keys=API_KEYS), Memory()
+    for _ in range(2):
+        with pytest.raises(GatewayError):
+            known.authenticate(bearer("not-a-key"), now=NOW, memory=memory)

@@ -194,3 +194,16 @@ def test_what_does_not_fit_the_format_is_not_written(headers: dict[str, Value | 
 def test_ever_new_headers_are_read_right_beyond_what_is_kept() -> None:
     stream = b"".join(eventstream.encode({":event-type": f"e{n}"}, b"") for n in range(1_000))
     assert [message.headers[":event-type"] for message in decode([stream])] == [f"e{n}" for n in range(1_000)]
+
+
+def test_headers_of_equal_length_are_told_apart_from_those_before() -> None:
+    kinds = ["contentBlockStart", "contentBlockDelta", "contentBlockDelta", "contentBlockStart"]
+    stream = b"".join(eventstream.encode({**DELTA, ":event-type": kind}, b"{}") for kind in kinds)
+
+    assert [frame.headers[":event-type"] for frame in decode([stream])] == kinds
+
+
+def test_a_message_without_headers_has_none_of_the_one_before() -> None:
+    stream = eventstream.encode(DELTA, b"a") + eventstream.encode({}, b"b") + eventstream.encode(DELTA, b"c")
+
+    assert [dict(frame.headers) for frame in decode([stream])] == [DELTA, {}, DELTA]

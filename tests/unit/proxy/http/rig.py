@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pilothouse_proxy.http.doors import Doors
 from pilothouse_proxy.http.ledger import Ledger
 from pilothouse_proxy.http.limits import Limits
-from pilothouse_proxy.http.messages import Headers, Request
+from pilothouse_proxy.http.messages import Headers
+from pilothouse_proxy.http.request import Request
 from pilothouse_proxy.http.server import Application, Responder, Server
 
 WAIT_S = 8.0

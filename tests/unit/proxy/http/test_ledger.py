@@ -5,7 +5,7 @@ import pytest
 
 from pilothouse_proxy.http.ledger import Ledger
 from pilothouse_proxy.http.limits import KIB, Limits
-from pilothouse_proxy.http.messages import Request
+from pilothouse_proxy.http.request import Request
 from pilothouse_proxy.http.server import Responder
 from tests.unit.proxy.http.rig import Peer, echo, peer, serving, until
 

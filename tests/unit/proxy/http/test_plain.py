@@ -164,3 +164,85 @@ def test_plain_and_other_requests_follow_one_another_on_a_connection() -> None:
         parser.feed(piece)
     assert [request.body for request in parser.completed] == [b"body", b"hi", b"body", b"hi", b"body"]
     assert parser.refusal is None
+
+
+def remembered(head: bytes) -> plain.Recurrence:
+    """Of a connection on which this was the last head."""
+    recurrence = plain.Recurrence()
+    found = plain.request(head)
+    if found is not None:
+        recurrence.learn(head, found)
+    return recurrence
+
+
+def told_of(head: plain.Head | None) -> object:
+    if head is None or head.line is None:
+        return None
+    line = head.line
+    return head.size, head.headers, head.length, head.host, line.method, line.path, line.query
+
+
+LENGTHS = st.from_regex(rb"[0-9]{0,17}|[-+ ]?[0-9a-f]{1,4}", fullmatch=True)
+
+
+@given(LENGTHS, st.binary(max_size=20))
+@example(b"15", b"")
+@example(b"", b"")
+@example(b"999999999999999", b"x")
+def test_a_head_that_recurs_with_another_length_is_known_as_it_would_be_read(length: bytes, body: bytes) -> None:
+    again = REQUEST.removesuffix(b"body").replace(b": 4\r\n", b": " + length + b"\r\n") + body
+
+    known = remembered(REQUEST).recall(again)
+
+    if known is not None:
+        assert told_of(known) == told_of(plain.request(again))
+    if length.isdigit() and len(length) < 15:
+        assert known is not None
+
+
+@given(mended(REQUEST))
+def test_no_other_head_is_taken_for_the_last_one(other: bytes) -> None:
+    known = remembered(REQUEST).recall(other)
+
+    if known is not None:
+        assert told_of(known) == told_of(plain.request(other))
+
+
+@pytest.mark.parametrize("cut", range(REQUEST.index(b"body")))
+def test_half_a_head_does_not_recur(cut: int) -> None:
+    assert remembered(REQUEST).recall(REQUEST[:cut]) is None
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", id="no length"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4 \r\n\r\n", id="a blank behind the length"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nX: %b\r\nContent-Length: 4\r\n\r\n" % (b"x" * 3000), id="long"),
+    ],
+)
+def test_what_cannot_be_compared_is_read_anew(head: bytes) -> None:
+    assert plain.request(head) is not None
+    assert remembered(head).recall(head) is None
+
+
+def test_requests_share_a_memory_while_their_heads_are_alike() -> None:
+    parser = RequestParser(Limits(), "peer")
+    other = REQUEST.replace(b"application/json", b"application/jso_")
+
+    parser.feed(REQUEST + REQUEST.replace(b": 4\r\n\r\nbody", b": 2\r\n\r\nbo") + other + REQUEST)
+    first, shorter, changed, back = parser.completed
+
+    assert first.memory is not None
+    assert first.memory is shorter.memory
+    assert dict(shorter.headers)[b"content-length"] == b"2"
+    assert changed.memory is not first.memory
+    assert back.memory is not first.memory
+
+
+def test_another_connection_remembers_nothing_of_this_one() -> None:
+    parsers = [RequestParser(Limits(), "peer") for _ in range(2)]
+    for parser in parsers:
+        parser.feed(REQUEST)
+
+    assert parsers[0].completed[0].memory is not parsers[1].completed[0].memory

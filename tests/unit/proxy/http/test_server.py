@@ -8,8 +8,8 @@ import pytest
 from pilothouse_proxy.http.alarm import Alarm
 from pilothouse_proxy.http.ledger import Ledger
 from pilothouse_proxy.http.limits import Limits
-from pilothouse_proxy.http.messages import Request
 from pilothouse_proxy.http.parser import RequestParser
+from pilothouse_proxy.http.request import Request
 from pilothouse_proxy.http.server import Connection, NoAnswer, Responder
 from tests.unit.proxy.http.corpus import ACCEPTED, REFUSED
 from tests.unit.proxy.http.rig import WAIT_S, Peer, echo, peer, serving, until

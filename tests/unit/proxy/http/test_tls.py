@@ -8,15 +8,8 @@ import pytest
 from pilothouse_proxy.http import tls
 from pilothouse_proxy.http.client import Client
 from pilothouse_proxy.http.limits import ClientLimits, Limits
-from pilothouse_proxy.http.messages import (
-    Closed,
-    ConnectError,
-    Origin,
-    Phase,
-    Request,
-    TimedOut,
-    UpstreamRequest,
-)
+from pilothouse_proxy.http.messages import Closed, ConnectError, Origin, Phase, TimedOut, UpstreamRequest
+from pilothouse_proxy.http.request import Request
 from pilothouse_proxy.http.server import Responder
 from tests.unit.proxy.http.certificates import Authority
 from tests.unit.proxy.http.corpus import chunked

@@ -4,11 +4,11 @@ import pytest
 
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
-from pilothouse_proxy.dialects.openai_chat import rules
+from pilothouse_proxy.dialects.openai_chat import lookup, rules
 
 
 def family(upstream: str, declared: str | None = None) -> str:
-    return rules.of(Model(upstream=UpstreamModel(upstream), family=declared)).family
+    return lookup.rules(Model(upstream=UpstreamModel(upstream), family=declared)).family
 
 
 @pytest.mark.parametrize(
