@@ -1,15 +1,15 @@
 """Interfaces with more than one implementation; they stand below all of these."""
 
-import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from pilothouse_api.names import ModelName, ProviderKey
+from pilothouse_api.names import ProviderKey
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_api.snapshot.providers import Endpoint, Model
-from pilothouse_proxy.errors import Failure, Shape
+from pilothouse_proxy.call import Answer, Call
+from pilothouse_proxy.errors import Failure
 from pilothouse_proxy.exchange import embedding, rerank
 from pilothouse_proxy.exchange.counting import CountReply
 from pilothouse_proxy.exchange.events import Event
@@ -18,102 +18,7 @@ from pilothouse_proxy.exchange.request import Request as ChatRequest
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http.messages import Headers, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
-
-
-class Operation(enum.StrEnum):
-    """What a client calls: one path, one dialect of clients."""
-
-    CHAT = "chat"
-    COMPLETIONS = "completions"
-    EMBEDDINGS = "embeddings"
-    RESPONSES = "responses"
-    MESSAGES = "messages"
-    COUNT_TOKENS = "count_tokens"
-    RERANK = "rerank"
-
-
-WRITING = frozenset({Operation.CHAT, Operation.COMPLETIONS, Operation.RESPONSES, Operation.MESSAGES})
-"""Operations whose answer is written by a model, token by token."""
-
-FREE = frozenset({Operation.COUNT_TOKENS})
-"""Operations that no model works on: they cost no tokens, and count as requests."""
-
-SHAPES: Mapping[Operation, Shape] = {Operation.MESSAGES: Shape.ANTHROPIC, Operation.COUNT_TOKENS: Shape.ANTHROPIC}
-"""How the clients of an operation want to be told of errors; all others as OpenAI does."""
-
-
-class DialectName(enum.StrEnum):
-    """A wire format."""
-
-    OPENAI_CHAT = "openai.chat"
-    OPENAI_COMPLETIONS = "openai.completions"
-    OPENAI_EMBEDDINGS = "openai.embeddings"
-    OPENAI_RESPONSES = "openai.responses"
-    ANTHROPIC_MESSAGES = "anthropic.messages"
-    ANTHROPIC_COUNT_TOKENS = "anthropic.count_tokens"
-    BEDROCK_CONVERSE = "bedrock.converse"
-    BEDROCK_COUNT_TOKENS = "bedrock.count_tokens"
-    BEDROCK_INVOKE_ANTHROPIC = "bedrock.invoke.anthropic"
-    BEDROCK_INVOKE_TITAN_TEXT = "bedrock.invoke.titan_text"
-    BEDROCK_INVOKE_CLAUDE_TEXT = "bedrock.invoke.claude_text"
-    BEDROCK_INVOKE_JURASSIC = "bedrock.invoke.jurassic"
-    BEDROCK_INVOKE_JAMBA = "bedrock.invoke.jamba"
-    BEDROCK_INVOKE_COMMAND = "bedrock.invoke.command"
-    BEDROCK_INVOKE_COMMAND_R = "bedrock.invoke.command_r"
-    BEDROCK_INVOKE_LLAMA = "bedrock.invoke.llama"
-    BEDROCK_INVOKE_MISTRAL = "bedrock.invoke.mistral"
-    BEDROCK_INVOKE_MISTRAL_CHAT = "bedrock.invoke.mistral_chat"
-    BEDROCK_INVOKE_DEEPSEEK = "bedrock.invoke.deepseek"
-    BEDROCK_INVOKE_NOVA = "bedrock.invoke.nova"
-    BEDROCK_INVOKE_OPENAI = "bedrock.invoke.openai"
-    RERANK = "rerank"
-    """As Cohere's API and Jina's share it."""
-    BEDROCK_TITAN_EMBED = "bedrock.invoke.titan_embed"
-    BEDROCK_TITAN_MULTIMODAL = "bedrock.invoke.titan_multimodal"
-    BEDROCK_NOVA_EMBED = "bedrock.invoke.nova_embed"
-    BEDROCK_COHERE_EMBED = "bedrock.invoke.cohere_embed"
-    BEDROCK_MARENGO = "bedrock.invoke.marengo"
-    BEDROCK_RERANK = "bedrock.invoke.rerank"
-
-
-class Peek(msgspec.Struct, frozen=True, kw_only=True):
-    """What routing and quotas must know of a client's body, read without decoding the rest."""
-
-    model: ModelName
-    stream: bool = False
-    include_usage: bool = False
-    max_output_tokens: int | None = None
-    """0 where the answer is none of tokens."""
-    choices: int = 1
-    members: Mapping[str, msgspec.Raw] = {}
-    """The body's top-level members, undecoded."""
-
-
-class Call(msgspec.Struct, kw_only=True):
-    """One attempt's view of a request: what the client sent, and the target that was chosen for it."""
-
-    operation: Operation
-    request_id: str
-    created: int
-    """Unix seconds, for the answer's `created`."""
-    peek: Peek
-    body: bytes
-    """As the client sent it."""
-    model: Model
-    """The target's upstream name and facts."""
-    dialect: DialectName
-    """What the provider is spoken to in."""
-    streams: bool
-    """Whether the provider is asked to stream. A translation may say no where the client says yes: the answer is then
-    told as a stream when it is whole."""
-    invoked: str = ""
-    """The model that has answered, where the provider chooses among several and says which."""
-    headers: Mapping[bytes, bytes] = {}
-    """Those of the client's headers that its dialect declares (`translation.HEADERS`), names in lower case."""
-    decoded: object = None
-    """Where a translation keeps the neutral request between the attempts of one request."""
-    further: Sequence[bytes] = ()
-    """What a `Parted` translation asks the provider beside the body that `request` returned."""
+from pilothouse_proxy.operations import DialectName, Operation
 
 
 class SignIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,18 +30,6 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds; inf: it is not known to end."""
     renewed: bool = False
     """Whether it came by renewal: then the operator can be asked for another."""
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A complete answer in the client's dialect. `finish_reason` as OpenAI names it, for metrics."""
-
-    body: bytes
-    usage: Usage | None
-    finish_reason: str = ""
-    unknown: tuple[str, ...] = ()
-    """What the provider sent that the client's dialect has no place for, by name; for a metric."""
-    search_units: int = 0
-    """What a rerank is billed by, where the provider says so."""
 
 
 class StreamRelay(Protocol):

@@ -17,7 +17,7 @@ from pilothouse_proxy.auth.subject import Subject
 from pilothouse_proxy.http import heads, messages, origins, tls, tunnel
 from pilothouse_proxy.http.messages import Lines
 from pilothouse_proxy.observe.metrics import Metrics, RouteMeters, TargetMeters
-from pilothouse_proxy.ports import DialectName, Operation
+from pilothouse_proxy.operations import DialectName, Operation
 from pilothouse_proxy.providers import registry
 from pilothouse_proxy.quota.estimate import Estimator
 from pilothouse_proxy.quota.reserve import Quotas

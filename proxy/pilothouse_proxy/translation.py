@@ -10,19 +10,18 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import structs
 
+from pilothouse_proxy.call import Answer, Call, Peek
 from pilothouse_proxy.errors import Failure, GatewayError, UpstreamBroken
 from pilothouse_proxy.exchange import embedding, estimate, events, rerank, telling
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http.messages import Headers
+from pilothouse_proxy.operations import DialectName
 from pilothouse_proxy.ports import (
-    Answer,
-    Call,
     ClientDialect,
     CountClientDialect,
     CountProviderDialect,
-    DialectName,
     EmbeddingClient,
     EmbeddingProvider,
     EventDecoder,
@@ -30,7 +29,6 @@ from pilothouse_proxy.ports import (
     HeadedDialect,
     Meter,
     Part,
-    Peek,
     ProviderDialect,
     RerankClient,
     RerankProvider,

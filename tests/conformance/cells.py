@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from pilothouse_proxy import runtime, translation
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.http import origins
-from pilothouse_proxy.ports import FREE, Call, DialectName
+from pilothouse_proxy.operations import FREE, DialectName
 from pilothouse_proxy.providers import registry
 from tests.conformance import rows
 from tests.conformance.apis.table import API, APIS

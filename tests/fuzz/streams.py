@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 
 from pilothouse_proxy.framing import eventstream, sse
-from pilothouse_proxy.ports import DialectName
+from pilothouse_proxy.operations import DialectName
 from tests.fuzz.pieces import same_every_way
 from tests.golden import cases
 from tests.golden.streams_of import relay_of, stream_of

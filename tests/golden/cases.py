@@ -1,5 +1,7 @@
 """Inputs of the translation goldens, and how each is put through: shared by requests, responses and streams."""
 
+from pilothouse_proxy.call import Call
+from pilothouse_proxy.operations import DialectName, Operation, SHAPES
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from pilothouse_api.snapshot.providers import Model
 from pilothouse_api.snapshot.settings import Settings
 from pilothouse_proxy import errors, translation
 from pilothouse_proxy.errors import GatewayError
-from pilothouse_proxy.ports import SHAPES, Call, DialectName, Operation, Translation
+from pilothouse_proxy.ports import Translation
 
 FOLDER = Path(__file__).parent
 OPERATIONS = {

@@ -1,12 +1,13 @@
 """Streams of the golden cases as bytes, and the relays that they are put through."""
 
+from pilothouse_proxy.operations import DialectName
 import base64
 import json
 from typing import Any
 
 from pilothouse_proxy import translation
 from pilothouse_proxy.framing import eventstream, sse
-from pilothouse_proxy.ports import DialectName, StreamRelay
+from pilothouse_proxy.ports import StreamRelay
 from tests.golden import cases
 
 

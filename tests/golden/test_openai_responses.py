@@ -1,5 +1,6 @@
 """What clients of OpenAI's Responses get, and what providers of them are sent, held to the SDK's types."""
 
+from pilothouse_proxy.operations import DialectName
 import json
 from typing import Any
 
@@ -11,7 +12,6 @@ from pydantic import TypeAdapter
 
 from pilothouse_proxy import translation
 from pilothouse_proxy.errors import GatewayError, UpstreamBroken
-from pilothouse_proxy.ports import DialectName
 from tests import responses_types
 from tests.golden import cases, converse_model
 from tests.golden.streams_of import relay_of, stream_of

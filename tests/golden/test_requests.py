@@ -1,5 +1,6 @@
 """Every request of a client's dialect meets every dialect of a provider."""
 
+from pilothouse_proxy.operations import DialectName
 import itertools
 import json
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from pilothouse_proxy import translation
 from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.ports import DialectName, Translation
+from pilothouse_proxy.ports import Translation
 from tests import sdk_bodies
 from tests.golden import cases, converse_model, messages_model
 from tests.goldens import Goldens

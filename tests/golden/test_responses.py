@@ -1,5 +1,7 @@
 """Every answer of a provider's dialect meets every dialect of clients."""
 
+from pilothouse_proxy.call import Answer
+from pilothouse_proxy.operations import DialectName
 import base64
 import json
 from array import array
@@ -13,7 +15,7 @@ from openai.types.chat import ChatCompletion
 from pilothouse_proxy import translation
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange.reply import Finish
-from pilothouse_proxy.ports import Answer, DialectName, Parted
+from pilothouse_proxy.ports import Parted
 from tests.golden import cases, converse_model, messages_model
 from tests.goldens import Goldens
 

@@ -1,5 +1,6 @@
 """Every stream of a provider's dialect meets every dialect of clients, in every way that it may be cut up."""
 
+from pilothouse_proxy.operations import DialectName
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +16,7 @@ from openai.types.chat import ChatCompletionChunk
 from pilothouse_proxy import translation
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.framing import eventstream, sse
-from pilothouse_proxy.ports import DialectName, StreamRelay
+from pilothouse_proxy.ports import StreamRelay
 from tests import feeding
 from tests.golden import cases, converse_model, messages_model
 from tests.golden.streams_of import relay_of, stream_of

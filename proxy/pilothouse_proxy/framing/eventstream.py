@@ -15,6 +15,9 @@ from zlib import crc32
 
 from pilothouse_proxy.errors import UpstreamBroken
 
+_crc32: Final = crc32
+"""What a module has imported is looked up anew at each use."""
+
 MAX_MESSAGE_BYTES: Final = 24 * 1024 * 1024
 MAX_HEADERS_BYTES: Final = 128 * 1024
 
@@ -116,7 +119,7 @@ class Decoder:
         while size - start >= 12:
             total = _number(stream, start)
             headers_size = _number(stream, start + 4)
-            if crc32(stream[start : start + 8]) != _number(stream, start + 8):
+            if _crc32(stream[start : start + 8]) != _number(stream, start + 8):
                 raise UpstreamBroken("an event stream message has a wrong prelude checksum")
             if total > MAX_MESSAGE_BYTES or headers_size > MAX_HEADERS_BYTES or headers_size + _OVERHEAD_BYTES > total:
                 raise UpstreamBroken(
@@ -126,15 +129,15 @@ class Decoder:
             if end > size:
                 self._needed = total
                 return start
-            if crc32(stream[start : end - 4]) != _number(stream, end - 4):
+            if _crc32(stream[start : end - 4]) != _number(stream, end - 4):
                 raise UpstreamBroken("an event stream message has a wrong checksum")
-            block = self._block
+            payload_start = start + 12 + headers_size
+            block = stream[start + 12 : payload_start]
             # A text comes in many messages of one kind.
-            if headers_size != len(block) or not stream.startswith(block, start + 12):
-                block = stream[start + 12 : start + 12 + headers_size]
+            if block != self._block:
                 self._headers = _PARSED.get(block) or _parse_headers(block)
                 self._block = block
-            messages.append(Message(self._headers, stream[start + 12 + headers_size : end - 4]))
+            messages.append(Message(self._headers, stream[payload_start : end - 4]))
             start = end
         self._needed = 12
         return start
@@ -151,8 +154,8 @@ def encode(headers: Mapping[str, Value | Typed], payload: bytes) -> bytes:
     if len(block) > MAX_HEADERS_BYTES or total > MAX_MESSAGE_BYTES:
         raise ValueError(f"too large for an event stream message: {total} bytes, headers {len(block)}")
     sizes = struct.pack(">II", total, len(block))
-    message = sizes + crc32(sizes).to_bytes(4) + block + payload
-    return message + crc32(message).to_bytes(4)
+    message = sizes + _crc32(sizes).to_bytes(4) + block + payload
+    return message + _crc32(message).to_bytes(4)
 
 
 def _number(stream: bytes, at: int) -> int:

@@ -22,6 +22,7 @@ class Client:
 
     def __init__(self, limits: ClientLimits) -> None:
         self._limits = limits
+        self._join_bytes = limits.join_bytes
         self._pools: dict[Origin, tuple[Pool, bytes]] = {}
         self.requests = 0
 
@@ -88,20 +89,15 @@ class Client:
         """Head and body as they are written: in one piece, or in two where copying the body costs more."""
         body = request.body
         size = len(body)
-        lines = heads.header_lines(request.headers)
-        wire = [heads.request_line(request.method, request.target), host, lines]
-        if bytes(lines).find(b"accept-encoding: ") < 0:
-            wire.append(b"accept-encoding: identity\r\n")
-        if size or request.method in _BODY_EXPECTED:
-            wire.append(b"content-length: ")
-            wire.append(str(size).encode())
-            wire.append(b"\r\n\r\n")
-        else:
-            wire.append(b"\r\n")
-        if size > self._limits.join_bytes:
-            return [b"".join(wire), body]
-        wire.append(body)
-        return [b"".join(wire)]
+        method = request.method
+        line, lines = heads.request_line(method, request.target), heads.header_lines(request.headers)
+        coding = b"" if lines.find(b"accept-encoding: ") >= 0 else b"accept-encoding: identity\r\n"
+        framing = b"\r\n"
+        if size or method in _BODY_EXPECTED:
+            framing = b"content-length: " + str(size).encode() + b"\r\n\r\n"
+        if size > self._join_bytes:
+            return [b"".join((line, host, lines, coding, framing)), body]
+        return [b"".join((line, host, lines, coding, framing, body))]
 
 
 def _context(origin: Origin) -> ssl.SSLContext:

@@ -14,6 +14,10 @@ from pilothouse_proxy.http.messages import Closed, Headers, HTTPError, Phase, Ti
 from pilothouse_proxy.http.parser import ResponseParser
 
 # struct tcp_info of linux/tcp.h, since 4.19: bytes_acked, which counts the SYN, then bytes_sent and bytes_retrans.
+# A member of an enum is looked up anew at each use.
+_FIRST_BYTE: Final = Phase.FIRST_BYTE
+_IDLE: Final = Phase.IDLE
+
 _TCP_INFO: Final = struct.Struct("=120xQ72xQQ")
 
 
@@ -80,7 +84,7 @@ class UpstreamConnection:
         self._alarm = Alarm(loop, self._expired)
         self._receiver: Receiver | None = None
         self._decoder: coding.Decoder | None = None
-        self._phase = Phase.IDLE
+        self._phase = _IDLE
         self._told_s = self._left_s = 0.0
         self._beat_s = math.inf
         self._received = self._answered = self._paused = self._unread = False
@@ -118,7 +122,7 @@ class UpstreamConnection:
         self._parser.expect(method)
         self._receiver = receiver
         self._beat_s = receiver.beat_s
-        self.allow(Phase.FIRST_BYTE, patience_s, told_s)
+        self.allow(_FIRST_BYTE, patience_s, told_s)
         if len(wire) == 1:
             transport.write(wire[0])
         else:
@@ -146,7 +150,7 @@ class UpstreamConnection:
 
         Nothing is done for a piece but to note that there was one: the time between them is known to a quarter.
         """
-        self._phase = Phase.IDLE
+        self._phase = _IDLE
         self._told_s = idle_s
         self._watching = True
         self._heard = True

@@ -1,10 +1,13 @@
 """What became of one request; the pipeline fills it on the way."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from pilothouse_proxy.errors import Failure, Kind, Shape
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.observe.metrics import RouteMeters
+
+_OPENAI: Final = Shape.OPENAI
+"""A member of an enum is looked up anew at each use."""
 
 
 class Caller(Protocol):
@@ -47,7 +50,7 @@ class Outcome:
         self.error = ""
         self.param = ""
         self.note = ""
-        self.shape = Shape.OPENAI
+        self.shape = _OPENAI
         """How the client is told of errors."""
 
     def called_by(self, caller: Caller) -> None:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from pilothouse_api.snapshot.credentials import Credential
 from pilothouse_proxy import ports, runtime
+from pilothouse_proxy.call import Answer, Call
 from pilothouse_proxy.errors import Failure, Kind, UpstreamBroken
 from pilothouse_proxy.http import messages
 from pilothouse_proxy.http.client import Transfer
@@ -65,7 +66,7 @@ class Asking:
         parted: ports.Parted,
         base: Base,
         credential: Credential,
-        call: ports.Call,
+        call: Call,
     ) -> None:
         self.target = target
         self._parted = parted
@@ -96,7 +97,7 @@ class Asking:
         """
         return self._parted.part(self._call, at, headers, body)
 
-    def joined(self, parts: list[ports.Part]) -> ports.Answer:
+    def joined(self, parts: list[ports.Part]) -> Answer:
         """The client's answer, of all parts."""
         return self._parted.joined(self._call, parts)
 
@@ -146,7 +147,7 @@ class Fan:
         for part in parts[: self._begun]:
             part.abort()
 
-    def answer(self) -> ports.Answer:
+    def answer(self) -> Answer:
         """The client's, once all parts are answered."""
         return self.asking.joined([part.ready for part in self._parts if part.ready is not None])
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from pilothouse_api.names import ProviderKey
 from pilothouse_proxy import errors, ports, runtime
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.errors import Failure, GatewayError, Kind, Shape, UpstreamBroken
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http import heads, messages
@@ -21,12 +22,12 @@ from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.http.upstream import Stale
 from pilothouse_proxy.observe.metrics import CLIENT_CLOSED
 from pilothouse_proxy.observe.outcome import Outcome
+from pilothouse_proxy.operations import FREE, WRITING
 from pilothouse_proxy.pipeline import fan
 from pilothouse_proxy.pipeline.refusal import refuse, unanswered, unserved, unsigned
 from pilothouse_proxy.pipeline.renewals import Wait
 from pilothouse_proxy.pipeline.services import Services
 from pilothouse_proxy.pipeline.stream import Stream
-from pilothouse_proxy.ports import FREE, WRITING
 from pilothouse_proxy.quota.estimate import TOKENS_A_BYTE, Measured
 from pilothouse_proxy.quota.reserve import Reservation
 from pilothouse_proxy.routing import allowance, fit, retry, table
@@ -66,6 +67,8 @@ class _Stage(enum.Enum):
 
 
 # A member of an enum is looked up anew at each use.
+_TOTAL: Final = messages.Phase.TOTAL
+_ANTHROPIC: Final = Shape.ANTHROPIC
 _HEAD: Final = _Stage.HEAD
 _ERROR: Final = _Stage.ERROR
 _WHOLE: Final = _Stage.WHOLE
@@ -86,7 +89,7 @@ class Flight:
         *,
         route: runtime.Route,
         sign_ins: Mapping[ProviderKey, ports.SignIn],
-        call: ports.Call,
+        call: Call,
         measured: Measured,
         reservation: Reservation,
         outcome: Outcome,
@@ -491,7 +494,7 @@ class Flight:
         if not 200 <= status < 300:
             self._stage = _ERROR
             patience_s = min(ERROR_BODY_S, self._left_s())
-            transfer.allow(messages.Phase.TOTAL, patience_s, patience_s)
+            transfer.allow(_TOTAL, patience_s, patience_s)
             return
         self._listen(headers)
         if self._call.streams:
@@ -509,7 +512,7 @@ class Flight:
         else:
             self._stage = _WHOLE
             patience_s = self._left_s()
-            transfer.allow(messages.Phase.TOTAL, patience_s, patience_s)
+            transfer.allow(_TOTAL, patience_s, patience_s)
 
     def _listen(self, headers: messages.Headers) -> None:
         """To what the provider says of its limits, now and then: it is a hint, and the headers are many."""
@@ -555,7 +558,7 @@ class Flight:
             self._slow = True
             left_s = max(0.0, self._deadline - self._now())
             transfer.hold()
-            transfer.allow(messages.Phase.TOTAL, left_s, left_s)
+            transfer.allow(_TOTAL, left_s, left_s)
             self._responder.when_resumed(self._resume)
 
     def _resume(self) -> None:
@@ -745,7 +748,7 @@ class Flight:
         # The request id is fit for a line: `serve` has seen to that.
         request_id = outcome.request_id.encode("ascii")
         written = [first, b"x-request-id: ", request_id, b"\r\n"]
-        if outcome.shape is Shape.ANTHROPIC:
+        if outcome.shape is _ANTHROPIC:
             written += (b"request-id: ", request_id, b"\r\n")
             if limits is not None:
                 written.append(limits.anthropic_lines(now=clock.monotonic(), wall=clock.wall()))
@@ -792,7 +795,7 @@ def _shunned(served: list[runtime.Served | None], now: float) -> int:
 
 
 def _translated(
-    call: ports.Call, served: runtime.Served, provider: ports.Provider, measured: Measured
+    call: Call, served: runtime.Served, provider: ports.Provider, measured: Measured
 ) -> tuple[ports.Way, bytes]:
     """The first way that can say all of the request, and the request in it.
 

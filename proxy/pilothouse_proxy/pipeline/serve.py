@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
-from pilothouse_proxy import errors, ports, runtime, translation
+from pilothouse_proxy import errors, runtime, translation
 from pilothouse_proxy.auth.subject import Subject
+from pilothouse_proxy.call import Call, Peek
 from pilothouse_proxy.errors import GatewayError, Kind, Shape
 from pilothouse_proxy.exchange import estimate as guess
 from pilothouse_proxy.http import heads, server
@@ -16,16 +17,18 @@ from pilothouse_proxy.http.messages import Headers, Lines
 from pilothouse_proxy.http.request import Request
 from pilothouse_proxy.http.responder import Responder
 from pilothouse_proxy.observe.outcome import Outcome
+from pilothouse_proxy.operations import FREE, SHAPES, Operation
 from pilothouse_proxy.pipeline import models, native
 from pilothouse_proxy.pipeline.flight import OVERLOADED_RETRY_S, Flight
 from pilothouse_proxy.pipeline.refusal import ids, refuse
 from pilothouse_proxy.pipeline.services import Services
-from pilothouse_proxy.ports import FREE, SHAPES, Operation, Peek
 from pilothouse_proxy.quota import estimate
 from pilothouse_proxy.quota.reserve import QuotaExceeded, Reservation
 from pilothouse_proxy.routing import table
 
-_MEASURES: Final = {Shape.OPENAI: estimate.measure, Shape.ANTHROPIC: estimate.measure_members}
+_OPENAI: Final = Shape.OPENAI
+_SHAPES: Final = {operation: SHAPES.get(operation, Shape.OPENAI) for operation in Operation}
+_DIALECTS: Final = runtime.CLIENT_DIALECTS
 
 OPERATIONS: Final = {
     b"/v1/chat/completions": Operation.CHAT,
@@ -80,7 +83,7 @@ class Pipeline:
             started=self._services.clock.monotonic(),
             meters=self._unrouted[operation],
         )
-        outcome.shape = SHAPES.get(operation, Shape.OPENAI)
+        outcome.shape = _SHAPES[operation]
         flight: Flight | None = None
         try:
             flight = self._take_off(request, responder, operation, outcome)
@@ -112,19 +115,21 @@ class Pipeline:
         outcome.route, outcome.meters = route.key, route.meters[operation]
         if not route.targets:
             raise GatewayError(Kind.NO_TARGET, f"`{peek.model}` cannot be served now: {route.unusable}")
-        measured = _MEASURES[SHAPES.get(operation, Shape.OPENAI)](request.body)
+        measured = (
+            estimate.measure(request.body) if outcome.shape is _OPENAI else estimate.measure_members(request.body)
+        )
         reservation = self._reserve(active, caller, route, peek, measured, outcome, operation)
         if isinstance(reservation, QuotaExceeded):
             self._over(responder, outcome, reservation)
             return None
-        call = ports.Call(
+        call = Call(
             operation=operation,
             request_id=outcome.request_id,
             created=int(services.clock.wall()),
             peek=peek,
             body=request.body,
             model=_UNCHOSEN,
-            dialect=runtime.CLIENT_DIALECTS[operation],
+            dialect=_DIALECTS[operation],
             streams=peek.stream,
             headers=headers,
         )
@@ -144,7 +149,7 @@ class Pipeline:
         self,
         flight: Flight,
         match: table.Match,
-        call: ports.Call,
+        call: Call,
         reservation: Reservation,
         outcome: Outcome,
         responder: Responder,
@@ -229,7 +234,7 @@ class Pipeline:
 
     def _limits(self, told: Reservation | QuotaExceeded, outcome: Outcome, lines: Lines) -> Lines:
         """What the client reads of its limits, in the words that it knows."""
-        if outcome.shape is not Shape.ANTHROPIC:
+        if outcome.shape is _OPENAI:
             return lines
         clock = self._services.clock
         return Lines(lines + told.anthropic_lines(now=clock.monotonic(), wall=clock.wall()))
@@ -328,7 +333,7 @@ def shape_of(path: bytes) -> Shape:
     """How the clients that ask at a path want to be told of errors."""
     operation = OPERATIONS.get(path)
     if operation is not None:
-        return SHAPES.get(operation, Shape.OPENAI)
+        return _SHAPES[operation]
     return Shape.ANTHROPIC if path.startswith(_ANTHROPIC_PATHS) else Shape.OPENAI
 
 

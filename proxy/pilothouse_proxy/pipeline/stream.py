@@ -9,6 +9,8 @@ from pilothouse_proxy.http.client import Transfer
 from pilothouse_proxy.http.messages import Phase
 from pilothouse_proxy.http.responder import Responder
 
+_IDLE: Final = Phase.IDLE
+"""A member of an enum is looked up anew at each use."""
 TAIL_S: Final = 5.0
 """How long a stream that is complete may take to end: the client has it all, the connection is worth keeping."""
 MAX_HELD_BYTES: Final = 64 << 10
@@ -59,7 +61,7 @@ class Stream:
     def wait(self, transfer: Transfer) -> None:
         """Let `transfer` know how long the next pieces may take, where that is not known yet."""
         if self.relay.complete:
-            transfer.allow(Phase.IDLE, TAIL_S, TAIL_S)
+            transfer.allow(_IDLE, TAIL_S, TAIL_S)
         elif not self.watched:
             left_s = max(0.0, self._until - self._now())
             if self.shown:
@@ -67,7 +69,7 @@ class Stream:
                 transfer.watch(self._idle_s, left_s)
             else:
                 patience_s = min(self._idle_s, left_s)
-                transfer.allow(Phase.IDLE, patience_s, patience_s)
+                transfer.allow(_IDLE, patience_s, patience_s)
 
     def end(self) -> Failure | None:
         """The upstream has ended: the last events, and all that was held of a stream without content."""

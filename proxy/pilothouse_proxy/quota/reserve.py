@@ -295,18 +295,20 @@ def _tightest(asked: Sequence[_Asked], now: float) -> list[tuple[_Asked, int]]:
     return found
 
 
+_SPANS: Final = [b"%ds" % seconds for seconds in range(60)]
+
+
 def span(seconds: float) -> bytes:
     """A duration as OpenAI writes it in `x-ratelimit-reset-*`: `120ms`, `6s`, `1m30s`, `2h0m5s`."""
     if seconds < 1:
         return b"%dms" % math.ceil(max(0.0, seconds) * 1_000)
-    return _long_span(math.ceil(seconds))
+    whole = math.ceil(seconds)
+    return _SPANS[whole] if whole < 60 else _long_span(whole)
 
 
 @lru_cache(maxsize=4_096)
 def _long_span(seconds: int) -> bytes:
     minutes, rest = divmod(seconds, 60)
-    if not minutes:
-        return b"%ds" % rest
     hours, minutes = divmod(minutes, 60)
     return b"%dh%dm%ds" % (hours, minutes, rest) if hours else b"%dm%ds" % (minutes, rest)
 

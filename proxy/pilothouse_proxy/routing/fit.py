@@ -10,8 +10,9 @@ import msgspec
 
 from pilothouse_api.snapshot.facts import Facts
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.ports import WRITING, Call, Operation
+from pilothouse_proxy.operations import WRITING, Operation
 from pilothouse_proxy.routing import views
 
 BYTES_A_TOKEN: Final = 10

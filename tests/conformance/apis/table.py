@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pilothouse_proxy.ports import Operation
+from pilothouse_proxy.operations import Operation
 from tests.conformance.apis import chat, completions, counting, embeddings, messages, rerank, responses
 from tests.conformance.features import Feature
 from tests.conformance.rows import Kind

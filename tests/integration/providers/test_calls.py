@@ -14,12 +14,13 @@ from pilothouse_api.snapshot.endpoints.azure_openai import AzureOpenAIEndpoint
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
+from pilothouse_proxy.call import Call, Peek
 from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.framing import eventstream, sse
 from pilothouse_proxy.http import origins
 from pilothouse_proxy.http.client import Client
 from pilothouse_proxy.http.limits import ClientLimits
-from pilothouse_proxy.ports import Call, Operation, Peek
+from pilothouse_proxy.operations import Operation
 from pilothouse_proxy.providers import registry
 from tests.simulators import credentials, faults
 from tests.simulators.faults import Fault

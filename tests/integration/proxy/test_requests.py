@@ -15,8 +15,9 @@ from pilothouse_api.snapshot.quotas import Resource
 from pilothouse_api.snapshot.routes import Retry, Timeouts
 from pilothouse_api.snapshot.stream import LimitUse
 from pilothouse_proxy.auth import subject
+from pilothouse_proxy.operations import Operation
 from pilothouse_proxy.pipeline.flight import Flight
-from pilothouse_proxy.ports import Operation, Way
+from pilothouse_proxy.ports import Way
 from pilothouse_proxy.runtime import Runtime
 from tests.integration.proxy.configurations import (
     KEY,

@@ -17,7 +17,7 @@ from pilothouse_api.snapshot.snapshot import SCHEMA, Snapshot
 from pilothouse_proxy import runtime
 from pilothouse_proxy.auth import subject
 from pilothouse_proxy.observe.metrics import Metrics
-from pilothouse_proxy.ports import Operation
+from pilothouse_proxy.operations import Operation
 from pilothouse_proxy.quota.stores.memory import Store
 from tests.integration.proxy.configurations import limit, provider, quota, route, snapshot, target
 

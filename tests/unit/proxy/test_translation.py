@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy import translation
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.anthropic_messages.client import CountClient
 from pilothouse_proxy.dialects.anthropic_messages.words import own
 from pilothouse_proxy.errors import GatewayError, Kind, UpstreamBroken
 from pilothouse_proxy.exchange.counting import CountReply
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.exchange.usage import Usage
-from pilothouse_proxy.ports import Call, DialectName, Operation, Parted
+from pilothouse_proxy.operations import DialectName, Operation
+from pilothouse_proxy.ports import Parted
 from pilothouse_proxy.runtime import CLIENT_DIALECTS
 from tests.unit.proxy.dialects.anthropic_messages.calls import call as messages_call
 

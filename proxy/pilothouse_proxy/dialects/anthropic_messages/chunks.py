@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from pilothouse_proxy import errors
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.anthropic_messages import encode as encoding
 from pilothouse_proxy.dialects.anthropic_messages import usage as wire_usage
 from pilothouse_proxy.errors import Failure
@@ -20,7 +21,6 @@ from pilothouse_proxy.exchange import events
 from pilothouse_proxy.exchange.parts import RedactedThinking
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.usage import Usage
-from pilothouse_proxy.ports import Call
 
 _encode = msgspec.json.encode
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])

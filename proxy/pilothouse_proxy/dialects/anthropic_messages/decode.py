@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.anthropic_messages import blocks, versions
 from pilothouse_proxy.dialects.anthropic_messages import wire_requests as wire
 from pilothouse_proxy.errors import GatewayError, Kind
@@ -26,7 +27,7 @@ from pilothouse_proxy.exchange.request import (
     ToolMode,
     Turn,
 )
-from pilothouse_proxy.ports import Call, Operation
+from pilothouse_proxy.operations import Operation
 
 T = TypeVar("T")
 

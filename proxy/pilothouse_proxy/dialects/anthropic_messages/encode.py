@@ -2,12 +2,12 @@
 
 import msgspec
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.anthropic_messages import usage as wire_usage
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange.counting import CountReply
 from pilothouse_proxy.exchange.parts import RedactedThinking, Text, Thinking, ToolCall
 from pilothouse_proxy.exchange.reply import Finish, Reply, ReplyPart
-from pilothouse_proxy.ports import Call
 
 _encode = msgspec.json.encode
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])

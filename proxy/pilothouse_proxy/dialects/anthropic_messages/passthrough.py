@@ -3,12 +3,13 @@
 import msgspec
 
 from pilothouse_proxy.anthropic import ahead, passing
+from pilothouse_proxy.call import Answer, Call
 from pilothouse_proxy.dialects.anthropic_messages import relay
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Answer, Call, StreamRelay
+from pilothouse_proxy.ports import StreamRelay
 
 
 class _Count(msgspec.Struct):

@@ -2,9 +2,9 @@
 
 import msgspec
 
+from pilothouse_proxy.call import Peek
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange import members as members_
-from pilothouse_proxy.ports import Peek
 
 _LIST = ord("[")
 

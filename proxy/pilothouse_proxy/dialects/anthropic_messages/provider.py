@@ -2,11 +2,12 @@
 
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.anthropic import body, reply
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.anthropic_messages import stream
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Call, EventDecoder
+from pilothouse_proxy.ports import EventDecoder
 
 
 class Provider:

@@ -2,11 +2,11 @@
 
 from pilothouse_proxy.anthropic import framed, passing
 from pilothouse_proxy.anthropic.events import broken
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.errors import Failure
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.framing import sse
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Call
 
 
 class Relay:

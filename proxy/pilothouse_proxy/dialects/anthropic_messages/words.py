@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.anthropic_messages import wire_requests as wire
 from pilothouse_proxy.errors import GatewayError
 from pilothouse_proxy.exchange import words
 from pilothouse_proxy.exchange.parts import ToolResult
 from pilothouse_proxy.exchange.request import Request
-from pilothouse_proxy.ports import Call
 
 _NAMES = {
     "max_completion_tokens": "max_tokens",

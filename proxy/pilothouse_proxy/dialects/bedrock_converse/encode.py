@@ -8,11 +8,11 @@ import msgspec
 
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_api.snapshot.settings import PLAIN, Settings
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.capabilities import bedrock as capabilities
 from pilothouse_proxy.dialects.bedrock_converse import guarding, media, reasoning, refusal, structured, tools, turns
 from pilothouse_proxy.exchange.capabilities import Capabilities, Sampling
 from pilothouse_proxy.exchange.request import Request
-from pilothouse_proxy.ports import Call
 
 MODEST_OUTPUT: Final = 8_192
 """maxTokens where nobody has named one: without it Bedrock sets the model's maximum aside from the token quota."""

@@ -39,12 +39,13 @@ class Mould:
         start = len(head)
         end = _end(payload, start)
         tail = self._tail
-        if end <= start or not payload.startswith(tail, end):
-            return ""
         rest = end + len(tail)
+        # Slices, for to compare in place takes three times as long.
+        if end <= start or payload[end:rest] != tail:
+            return ""
         if self._padded:
             padding = payload[rest:-2]
-            if not payload.endswith(_END) or not (padding.isalnum() or rest == len(payload) - 2):
+            if payload[-2:] != _END or not (padding.isalnum() or rest == len(payload) - 2):
                 return ""
         elif rest != len(payload):
             return ""

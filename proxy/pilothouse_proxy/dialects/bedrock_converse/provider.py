@@ -1,11 +1,12 @@
 """The half of the dialect that faces providers, as `translation` loads it; there is no other."""
 
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.bedrock_converse import decode, encode, stream
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Call, EventDecoder
+from pilothouse_proxy.ports import EventDecoder
 
 
 class Provider:

@@ -7,12 +7,13 @@ answer is whole; the token counts come after it.
 """
 
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
 from pilothouse_proxy import errors
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.capabilities import bedrock as capabilities
 from pilothouse_proxy.dialects.bedrock_converse import decode, guarding, mould, names, structured, wire
 from pilothouse_proxy.errors import Failure, Kind
@@ -23,7 +24,6 @@ from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.framing import eventstream, exceptions
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Call
 
 _start: Final = msgspec.json.Decoder(wire.ContentBlockStart)
 _delta: Final = msgspec.json.Decoder(wire.ContentBlockDelta)
@@ -62,6 +62,9 @@ class Decoder:
             next((value for key, value in headers if key == b"x-amzn-requestid"), None)
         )
         self._frames = eventstream.Decoder()
+        self._headers: Mapping[str, eventstream.Value] = {}
+        self._reader: Callable[[Decoder, bytes, list[events.Event]], None] | None = None
+        """Of the message before, and what reads such a one."""
         self._mould = mould.Mould()
         self._blocks: dict[int, _Block] = {}
         self._calls = 0
@@ -103,14 +106,18 @@ class Decoder:
 
     def _read(self, message: eventstream.Message, told: list[events.Event]) -> None:
         headers = message.headers
+        if headers is not self._headers:
+            self._headers = headers
+            name = headers.get(":event-type")
+            self._reader = None
+            if headers.get(":message-type") == "event" and isinstance(name, str):
+                self._reader = _READERS.get(name)
+        if self._reader is not None:
+            self._reader(self, message.payload, told)
+            return
         kind = headers.get(":message-type")
         if kind == "event":
-            name = headers.get(":event-type")
-            read = _READERS.get(name) if isinstance(name, str) else None
-            if read is not None:
-                read(self, message.payload, told)
-            else:
-                told.append(events.Unknown(f"event.{str(name)[:64]}"))
+            told.append(events.Unknown(f"event.{str(headers.get(':event-type'))[:64]}"))
         elif kind == "exception":
             name = str(headers.get(":exception-type", ""))
             self._fail(told, exceptions.from_exception(name, message.payload, request_id=self._request_id))

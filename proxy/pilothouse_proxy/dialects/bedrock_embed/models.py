@@ -8,7 +8,7 @@ import msgspec
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange.parts import ImageFormat
-from pilothouse_proxy.ports import DialectName
+from pilothouse_proxy.operations import DialectName
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

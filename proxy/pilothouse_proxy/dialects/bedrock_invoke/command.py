@@ -8,12 +8,12 @@ from collections.abc import Mapping
 import msgspec
 
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.bedrock_invoke import asking, prompts, rows, templates, turns, wire
 from pilothouse_proxy.dialects.bedrock_invoke.rows import Row
 from pilothouse_proxy.dialects.bedrock_invoke.said import Family, Lead, Said
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.request import Request
-from pilothouse_proxy.ports import Call
 
 FINISHES: Mapping[str, Finish] = {
     "COMPLETE": Finish.STOP,

@@ -9,13 +9,13 @@ those of rounds that have been answered are told as text, for the history holds 
 import msgspec
 
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.bedrock_invoke import asking, command, refusal, rows, turns, wire
 from pilothouse_proxy.dialects.bedrock_invoke.rows import Row
 from pilothouse_proxy.dialects.bedrock_invoke.said import CallPiece, Family, Said
 from pilothouse_proxy.dialects.bedrock_invoke.turns import Spoken
 from pilothouse_proxy.exchange.parts import ToolCall
 from pilothouse_proxy.exchange.request import Request, Role, Tool
-from pilothouse_proxy.ports import Call
 
 _answer = msgspec.json.Decoder(wire.CommandRAnswer)
 _event = msgspec.json.Decoder(wire.CommandREvent)

@@ -7,6 +7,7 @@ the input what was read from and written to a cache; the exchange holds that wit
 import msgspec
 from msgspec.structs import replace
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.bedrock_invoke import wire
 from pilothouse_proxy.dialects.bedrock_invoke.said import Counts
 from pilothouse_proxy.exchange import estimate
@@ -14,7 +15,6 @@ from pilothouse_proxy.exchange.parts import Text, Thinking, ToolCall
 from pilothouse_proxy.exchange.reply import Reply, ReplyPart
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Call
 
 _measured = msgspec.json.Decoder(wire.Measured)
 

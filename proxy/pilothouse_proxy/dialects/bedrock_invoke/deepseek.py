@@ -6,12 +6,12 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-deepseek.h
 import msgspec
 
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.bedrock_invoke import asking, prompts, rows, templates, turns, wire
 from pilothouse_proxy.dialects.bedrock_invoke.rows import Row
 from pilothouse_proxy.dialects.bedrock_invoke.said import Family, Said, Thoughts
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.request import Request
-from pilothouse_proxy.ports import Call
 
 _answer = msgspec.json.Decoder(wire.DeepSeekAnswer)
 

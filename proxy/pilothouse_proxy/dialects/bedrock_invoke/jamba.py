@@ -4,11 +4,11 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-jamba.html
 """
 
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.bedrock_invoke import asking, chat, rows
 from pilothouse_proxy.dialects.bedrock_invoke.rows import Row
 from pilothouse_proxy.dialects.bedrock_invoke.said import Family
 from pilothouse_proxy.exchange.request import Request
-from pilothouse_proxy.ports import Call
 
 
 def _row(_: Model) -> Row:

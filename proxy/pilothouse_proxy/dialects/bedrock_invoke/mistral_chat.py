@@ -7,11 +7,11 @@ import hashlib
 import re
 
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.bedrock_invoke import asking, chat, naming, rows
 from pilothouse_proxy.dialects.bedrock_invoke.rows import Row
 from pilothouse_proxy.dialects.bedrock_invoke.said import Family
 from pilothouse_proxy.exchange.request import Request
-from pilothouse_proxy.ports import Call
 
 _NOTED: dict[str, object] = {"role": "assistant", "content": "Noted."}
 

@@ -8,13 +8,13 @@ import re
 import msgspec
 
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.bedrock_invoke import asking, chat, naming, refusal, rows, turns, wire
 from pilothouse_proxy.dialects.bedrock_invoke.rows import Row
 from pilothouse_proxy.dialects.bedrock_invoke.said import CallPiece, Counts, Family, Said
 from pilothouse_proxy.exchange.parts import Document, Image, ToolCall
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.request import Request, Role, Tool, ToolMode
-from pilothouse_proxy.ports import Call
 
 Block = dict[str, object]
 

@@ -6,11 +6,11 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-openai.htm
 from msgspec.structs import replace
 
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.bedrock_invoke import asking, chat, naming, rows
 from pilothouse_proxy.dialects.bedrock_invoke.rows import Row
 from pilothouse_proxy.dialects.bedrock_invoke.said import Family, Thoughts
 from pilothouse_proxy.exchange.request import Request
-from pilothouse_proxy.ports import Call
 
 _ROWS = {
     "gpt-oss": rows.GPT_OSS,

@@ -5,6 +5,7 @@ from functools import partial
 import msgspec
 
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.bedrock_invoke import (
     asking,
     claude_text,
@@ -29,7 +30,7 @@ from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Call, EventDecoder
+from pilothouse_proxy.ports import EventDecoder
 
 
 class Provider:

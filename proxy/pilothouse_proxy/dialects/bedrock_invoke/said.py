@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.bedrock_invoke.rows import Row
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.request import Request
-from pilothouse_proxy.ports import Call
 
 
 class CallPiece(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import base64
 import msgspec
 
 from pilothouse_proxy import errors
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.bedrock_invoke import counting, reading, wire
 from pilothouse_proxy.dialects.bedrock_invoke.said import CallPiece, Counts, Family, Said
 from pilothouse_proxy.dialects.bedrock_invoke.thoughts import Splitter
@@ -18,7 +19,6 @@ from pilothouse_proxy.exchange import events
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.framing import eventstream, exceptions
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Call
 
 _chunk = msgspec.json.Decoder(wire.Chunk)
 

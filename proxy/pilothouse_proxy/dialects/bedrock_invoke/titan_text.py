@@ -7,12 +7,12 @@ import msgspec
 from msgspec.structs import replace
 
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.bedrock_invoke import asking, naming, prompts, rows, templates, turns, wire
 from pilothouse_proxy.dialects.bedrock_invoke.rows import Row
 from pilothouse_proxy.dialects.bedrock_invoke.said import Counts, Family, Lead, Said
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.request import Request
-from pilothouse_proxy.ports import Call
 
 _OWN_STOP = "User:"
 """Else the model goes on with the user's next turn."""

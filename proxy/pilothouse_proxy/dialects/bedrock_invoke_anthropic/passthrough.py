@@ -8,10 +8,11 @@ import msgspec
 
 from pilothouse_proxy.anthropic import ahead, framed, passing
 from pilothouse_proxy.anthropic.body import INVOKE_VERSION
+from pilothouse_proxy.call import Answer, Call
 from pilothouse_proxy.dialects.bedrock_invoke_anthropic import relay
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Answer, Call, StreamRelay
+from pilothouse_proxy.ports import StreamRelay
 
 _IN_PATH = frozenset({"model", "stream"})
 _BETAS = "anthropic_beta"

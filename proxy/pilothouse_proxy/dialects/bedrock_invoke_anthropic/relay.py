@@ -2,12 +2,12 @@
 
 from pilothouse_proxy.anthropic import framed, passing
 from pilothouse_proxy.anthropic.events import broken
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.bedrock_invoke_anthropic import chunks
 from pilothouse_proxy.errors import Failure
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.framing import eventstream
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Call
 
 
 class Relay:

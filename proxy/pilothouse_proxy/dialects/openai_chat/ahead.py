@@ -5,11 +5,11 @@ Only what is certain, and told by the members alone: the rows of `rules`. The re
 
 from typing import Final
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_chat import lookup, rules
 from pilothouse_proxy.dialects.openai_chat.refusal import unsupported
 from pilothouse_proxy.exchange.capabilities import Sampling
 from pilothouse_proxy.exchange.members import Members, says_nothing
-from pilothouse_proxy.ports import Call
 
 _NO_EFFORT: Final = frozenset({b"null", b'"none"'})
 # A member of an enum is looked up anew at each use.

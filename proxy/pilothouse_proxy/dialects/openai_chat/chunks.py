@@ -9,13 +9,13 @@ from typing import Any, Final
 import msgspec
 
 from pilothouse_proxy import errors
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_chat import encode as encoding
 from pilothouse_proxy.dialects.openai_chat import filters, wire
 from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
 from pilothouse_proxy.errors import Failure
 from pilothouse_proxy.exchange import events
 from pilothouse_proxy.exchange.filters import Stage
-from pilothouse_proxy.ports import Call
 
 _encode: Final = msgspec.json.encode
 

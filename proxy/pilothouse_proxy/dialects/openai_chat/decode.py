@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_chat import messages, wire
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange import reading
@@ -22,7 +23,6 @@ from pilothouse_proxy.exchange.request import (
     ToolChoice,
     ToolMode,
 )
-from pilothouse_proxy.ports import Call
 
 T = TypeVar("T")
 

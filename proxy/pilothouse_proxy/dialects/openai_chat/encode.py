@@ -8,12 +8,12 @@ from typing import Final
 
 import msgspec
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_chat import filters
 from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
 from pilothouse_proxy.exchange.filters import Stage
 from pilothouse_proxy.exchange.parts import Citation, RedactedThinking, Text, Thinking, ToolCall
 from pilothouse_proxy.exchange.reply import Reply
-from pilothouse_proxy.ports import Call
 
 _encode: Final = msgspec.json.encode
 

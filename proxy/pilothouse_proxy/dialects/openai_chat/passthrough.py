@@ -8,12 +8,14 @@ from typing import Final
 
 import msgspec
 
+from pilothouse_proxy.call import Answer, Call, Peek
 from pilothouse_proxy.dialects.openai_chat import ahead, lookup, relay, rules, views
 from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Answer, Call, DialectName, Peek, StreamRelay
+from pilothouse_proxy.operations import DialectName
+from pilothouse_proxy.ports import StreamRelay
 
 _reply: Final = msgspec.json.Decoder(views.Reply)
 _options: Final[msgspec.json.Decoder[dict[str, msgspec.Raw] | None]] = msgspec.json.Decoder(

@@ -4,10 +4,10 @@ from typing import Final
 
 import msgspec
 
+from pilothouse_proxy.call import Peek
 from pilothouse_proxy.dialects.openai_chat import views
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange import members as members_
-from pilothouse_proxy.ports import Peek
 
 _LIST: Final = ord("[")
 

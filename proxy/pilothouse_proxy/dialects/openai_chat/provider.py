@@ -1,6 +1,7 @@
 """The half of the dialect that faces providers, as `translation` loads it."""
 
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_chat import reply as replies
 from pilothouse_proxy.dialects.openai_chat import request as requests
 from pilothouse_proxy.dialects.openai_chat import stream
@@ -8,7 +9,7 @@ from pilothouse_proxy.dialects.openai_chat.request import Streams
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Call, EventDecoder
+from pilothouse_proxy.ports import EventDecoder
 
 
 class Provider:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_embeddings import decode, encode
 from pilothouse_proxy.exchange.embedding import Request
 from pilothouse_proxy.exchange.usage import Usage
-from pilothouse_proxy.ports import Call
 
 
 class Client:

@@ -4,12 +4,12 @@ from typing import TypeVar
 
 import msgspec
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_embeddings import wire
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange import data_urls, members
 from pilothouse_proxy.exchange.embedding import Input, Purpose, Request
 from pilothouse_proxy.exchange.members import Members
-from pilothouse_proxy.ports import Call
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_embeddings import decode
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange.usage import Usage
-from pilothouse_proxy.ports import Call
 
 _numbers = msgspec.json.Decoder(list[float])
 _encode = msgspec.json.encode

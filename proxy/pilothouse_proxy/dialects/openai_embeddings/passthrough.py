@@ -2,11 +2,12 @@
 
 import msgspec
 
+from pilothouse_proxy.call import Answer, Call
 from pilothouse_proxy.errors import GatewayError, Kind, UpstreamBroken
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Answer, Call, StreamRelay
+from pilothouse_proxy.ports import StreamRelay
 
 
 class _Usage(msgspec.Struct):

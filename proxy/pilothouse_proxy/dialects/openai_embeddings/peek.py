@@ -1,8 +1,8 @@
 """The read-only view of a client's body: what routing and quotas must know, in one pass over the bytes."""
 
+from pilothouse_proxy.call import Peek
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange import members as members_
-from pilothouse_proxy.ports import Peek
 
 
 def read(body: bytes) -> Peek:

@@ -5,10 +5,10 @@ from functools import lru_cache
 
 import msgspec
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_responses.ask import reasons_of
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange.members import says_nothing
-from pilothouse_proxy.ports import Call
 
 _NEVER_REASONS = re.compile(r"(openai[/.])?(chatgpt-4o|gpt-[34])", re.IGNORECASE)
 """OpenAI's models before GPT-5 that are not of the o-series."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import msgspec
 
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_responses import history, schemas
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange.request import ParallelCalls, Request, Strict, Tool, ToolChoice, ToolMode
-from pilothouse_proxy.ports import Call
 
 LEAST_OUTPUT = 16
 """Responses refuse a smaller `max_output_tokens`."""

@@ -1,10 +1,11 @@
 """The half of the dialect that faces clients, as `translation` loads it."""
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_responses import decode, stream
 from pilothouse_proxy.exchange import events, telling
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request
-from pilothouse_proxy.ports import Call, EventEncoder
+from pilothouse_proxy.ports import EventEncoder
 
 
 class Client:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_responses import items, schemas, wire
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange import reading
@@ -24,7 +25,6 @@ from pilothouse_proxy.exchange.request import (
     ToolMode,
     Turn,
 )
-from pilothouse_proxy.ports import Call
 
 T = TypeVar("T")
 

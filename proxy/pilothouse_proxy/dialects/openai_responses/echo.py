@@ -2,10 +2,10 @@
 
 import msgspec
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_responses import schemas, wire
 from pilothouse_proxy.exchange import reading
 from pilothouse_proxy.exchange.request import Strict
-from pilothouse_proxy.ports import Call
 
 _NULL = msgspec.Raw(b"null")
 _ABSENT_AS_NULL = (

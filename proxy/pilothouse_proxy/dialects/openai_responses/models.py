@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 
 from pilothouse_api.snapshot.providers import Model
-from pilothouse_proxy.ports import WRITING, Operation
+from pilothouse_proxy.operations import WRITING, Operation
 
 _FAMILIES = (
     r"gpt-5(\.[0-9]+)?-codex(-max|-mini)?",

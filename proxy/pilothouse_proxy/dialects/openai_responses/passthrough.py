@@ -6,12 +6,13 @@ too, and works as long as the same provider is asked.
 
 import msgspec
 
+from pilothouse_proxy.call import Answer, Call
 from pilothouse_proxy.dialects.openai_responses import ahead, errors, relay, views
 from pilothouse_proxy.dialects.openai_responses import usage as wire_usage
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Answer, Call, StreamRelay
+from pilothouse_proxy.ports import StreamRelay
 
 _response = msgspec.json.Decoder(views.Response)
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pilothouse_proxy import errors
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_responses import echo, filters
 from pilothouse_proxy.dialects.openai_responses import usage as wire_usage
 from pilothouse_proxy.dialects.openai_responses.output import Call as CallItem
@@ -21,7 +22,6 @@ from pilothouse_proxy.exchange.filters import Finding
 from pilothouse_proxy.exchange.parts import Citation
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.usage import Usage
-from pilothouse_proxy.ports import Call
 
 _encode = msgspec.json.encode
 

@@ -2,9 +2,9 @@
 
 import re
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.errors import GatewayError
 from pilothouse_proxy.exchange import words
-from pilothouse_proxy.ports import Call
 
 _NAMES = tuple(
     (re.compile(beginning), replacement)

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_chat import lookup, rules
 from pilothouse_proxy.exchange import members
-from pilothouse_proxy.ports import Call, DialectName, Operation
+from pilothouse_proxy.operations import DialectName, Operation
 from pilothouse_proxy.providers.azure_openai.endpoint import meters_streams
 
 _PASSED: Mapping[Operation, DialectName] = {

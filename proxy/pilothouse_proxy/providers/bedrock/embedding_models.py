@@ -3,7 +3,7 @@
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.dialects.bedrock_embed import models as embedding
 from pilothouse_proxy.dialects.bedrock_rerank import models as rerank
-from pilothouse_proxy.ports import DialectName, Operation
+from pilothouse_proxy.operations import DialectName, Operation
 
 INVOKED = frozenset({*(row.dialect for row in embedding.ROWS.values()), DialectName.BEDROCK_RERANK})
 """All of them."""

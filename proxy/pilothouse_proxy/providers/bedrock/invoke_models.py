@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from pilothouse_api.snapshot.providers import Model
-from pilothouse_proxy.ports import DialectName
+from pilothouse_proxy.operations import DialectName
 
 _D = DialectName
 

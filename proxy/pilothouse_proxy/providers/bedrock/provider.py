@@ -6,11 +6,13 @@ from typing import Final
 from pilothouse_api.snapshot.credentials import AccessKey, APIKey, BearerToken, Credential
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
-from pilothouse_proxy.ports import Call, DialectName, NativeRequest, Operation, Provider
+from pilothouse_proxy.operations import DialectName, Operation
+from pilothouse_proxy.ports import NativeRequest, Provider
 from pilothouse_proxy.providers.bedrock import classify, sign, surfaces
 from pilothouse_proxy.providers.bedrock.endpoint import Path, as_it_is, canonical, path
 

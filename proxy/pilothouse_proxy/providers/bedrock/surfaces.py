@@ -12,12 +12,13 @@ from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_api.snapshot.settings import MANTLE, PLAIN, Settings, Surface
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.capabilities import bedrock as capabilities
 from pilothouse_proxy.capabilities.rows import Quirk, Row
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange.members import Members
 from pilothouse_proxy.http.messages import Headers
-from pilothouse_proxy.ports import Call, DialectName
+from pilothouse_proxy.operations import DialectName
 from pilothouse_proxy.providers.bedrock import embedding_models, invoke_models
 from pilothouse_proxy.providers.bedrock.invoke_models import Preference
 

@@ -8,13 +8,15 @@ from typing import Final
 from pilothouse_api.snapshot.credentials import APIKey, BearerToken, Credential, NoCredential
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint, Responses
 from pilothouse_api.snapshot.providers import Endpoint, Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_chat import lookup
 from pilothouse_proxy.dialects.openai_responses import models
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
-from pilothouse_proxy.ports import WRITING, Call, DialectName, NativeRequest, Operation, Provider
+from pilothouse_proxy.operations import WRITING, DialectName, Operation
+from pilothouse_proxy.ports import NativeRequest, Provider
 from pilothouse_proxy.providers.openai import classify
 
 _DIALECTS: Final[Mapping[Operation, tuple[DialectName, ...]]] = {

@@ -11,8 +11,9 @@ from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.facts import Facts, Price
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy import translation
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.errors import GatewayError, Kind, Shape
-from pilothouse_proxy.ports import SHAPES, Call, Operation
+from pilothouse_proxy.operations import SHAPES, Operation
 from pilothouse_proxy.quota.estimate import measure, measure_members
 from pilothouse_proxy.routing import fit
 from pilothouse_proxy.runtime import CLIENT_DIALECTS

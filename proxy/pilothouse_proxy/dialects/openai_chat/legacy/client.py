@@ -1,9 +1,10 @@
 """The half of the dialect that faces clients, as `translation` loads it."""
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_chat.legacy import decode, encode
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request
-from pilothouse_proxy.ports import Call, EventEncoder
+from pilothouse_proxy.ports import EventEncoder
 
 
 class Client:

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import msgspec
 
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange import members as members_
 from pilothouse_proxy.exchange.parts import Text
 from pilothouse_proxy.exchange.request import Request, Role, Turn
-from pilothouse_proxy.ports import Call
 
 T = TypeVar("T")
 

@@ -3,6 +3,7 @@
 import msgspec
 
 from pilothouse_proxy import errors
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_chat import filters, wire
 from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
 from pilothouse_proxy.errors import Failure
@@ -10,7 +11,6 @@ from pilothouse_proxy.exchange import events
 from pilothouse_proxy.exchange.filters import Stage
 from pilothouse_proxy.exchange.parts import Text
 from pilothouse_proxy.exchange.reply import Finish, Reply
-from pilothouse_proxy.ports import Call
 
 _encode = msgspec.json.encode
 

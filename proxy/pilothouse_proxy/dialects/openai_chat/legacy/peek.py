@@ -2,10 +2,10 @@
 
 import msgspec
 
+from pilothouse_proxy.call import Peek
 from pilothouse_proxy.dialects.openai_chat import views
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange import members as members_
-from pilothouse_proxy.ports import Peek
 
 DEFAULT_TOKENS = 16
 """What the API writes at the most where the client names no limit."""

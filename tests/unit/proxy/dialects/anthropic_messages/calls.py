@@ -6,9 +6,10 @@ from typing import Any
 
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.anthropic_messages import peek
 from pilothouse_proxy.dialects.anthropic_messages.versions import FIRST, VERSION
-from pilothouse_proxy.ports import Call, DialectName, Operation
+from pilothouse_proxy.operations import DialectName, Operation
 
 
 def call(body: Any = None, *, headers: Mapping[bytes, bytes] | None = None) -> Call:

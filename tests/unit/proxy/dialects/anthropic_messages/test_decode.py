@@ -9,7 +9,7 @@ from pilothouse_proxy.dialects.anthropic_messages.versions import STRICT, VERSIO
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange.parts import Text
 from pilothouse_proxy.exchange.request import Role
-from pilothouse_proxy.ports import Operation
+from pilothouse_proxy.operations import Operation
 from tests.unit.proxy.dialects.anthropic_messages.calls import call
 
 

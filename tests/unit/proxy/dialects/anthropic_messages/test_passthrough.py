@@ -6,11 +6,13 @@ import pytest
 
 from pilothouse_api.names import ModelName, UpstreamModel
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call, Peek
 from pilothouse_proxy.dialects.anthropic_messages.passthrough import CountPassThrough, PassThrough
 from pilothouse_proxy.errors import Failure, Kind, UpstreamBroken
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.exchange.usage import Usage
-from pilothouse_proxy.ports import Call, DialectName, Operation, Peek, StreamRelay
+from pilothouse_proxy.operations import DialectName, Operation
+from pilothouse_proxy.ports import StreamRelay
 from tests import feeding
 from tests.golden import cases
 from tests.golden.streams_of import server_sent

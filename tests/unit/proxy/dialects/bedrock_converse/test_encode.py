@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy import translation
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.capabilities import bedrock as capabilities
 from pilothouse_proxy.dialects.bedrock_converse import encode
 from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.ports import Call, DialectName, Operation
+from pilothouse_proxy.operations import DialectName, Operation
 from tests.golden import converse_model
 
 MODELS = [

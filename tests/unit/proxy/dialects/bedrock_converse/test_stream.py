@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from pilothouse_api.names import ModelName, UpstreamModel
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call, Peek
 from pilothouse_proxy.dialects.bedrock_converse import decode, stream
 from pilothouse_proxy.exchange import events
 from pilothouse_proxy.exchange.parts import RedactedThinking, Text, Thinking, ToolCall
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.framing import eventstream
-from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
+from pilothouse_proxy.operations import DialectName, Operation
 
 MODEL = Model(upstream=UpstreamModel("anthropic.claude-opus-4-8"))
 REQUEST = Request(turns=())

@@ -6,7 +6,9 @@ from typing import Any
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy import translation
-from pilothouse_proxy.ports import Call, DialectName, Operation, Translation
+from pilothouse_proxy.call import Call
+from pilothouse_proxy.operations import DialectName, Operation
+from pilothouse_proxy.ports import Translation
 
 
 def call(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pilothouse_proxy import translation
 from pilothouse_proxy.framing import eventstream
-from pilothouse_proxy.ports import DialectName
+from pilothouse_proxy.operations import DialectName
 from tests.golden import cases
 from tests.unit.proxy.dialects.bedrock_invoke.calls import call, met
 

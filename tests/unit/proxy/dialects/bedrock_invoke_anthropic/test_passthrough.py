@@ -7,11 +7,13 @@ import pytest
 from pilothouse_api.names import ModelName, UpstreamModel
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy import translation
+from pilothouse_proxy.call import Call, Peek
 from pilothouse_proxy.dialects.bedrock_invoke_anthropic.passthrough import PassThrough
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.framing import sse
-from pilothouse_proxy.ports import Call, DialectName, Operation, Peek, StreamRelay
+from pilothouse_proxy.operations import DialectName, Operation
+from pilothouse_proxy.ports import StreamRelay
 from tests import feeding
 from tests.golden import cases
 from tests.golden.streams_of import stream_of

@@ -5,12 +5,13 @@ from typing import Any
 
 from pilothouse_api.names import ModelName, UpstreamModel
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call, Peek
 from pilothouse_proxy.dialects.openai_chat import peek
 from pilothouse_proxy.dialects.openai_chat.client import Client
 from pilothouse_proxy.dialects.openai_chat.provider import Provider
 from pilothouse_proxy.exchange.parts import Text
 from pilothouse_proxy.exchange.request import Request, Role, Turn
-from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
+from pilothouse_proxy.operations import DialectName, Operation
 
 HELLO = (Turn(role=Role.USER, parts=(Text(text="Hello"),), at=0),)
 

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from pilothouse_api.names import ModelName, UpstreamModel
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call, Peek
 from pilothouse_proxy.dialects.openai_chat import chunks
 from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange import events
 from pilothouse_proxy.exchange.filters import Finding, Severity, Stage
 from pilothouse_proxy.exchange.reply import Finish
 from pilothouse_proxy.exchange.usage import Usage
-from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
+from pilothouse_proxy.operations import DialectName, Operation
 
 
 def encoder(*, include_usage: bool = False, model: str = "claude") -> chunks.Encoder:

@@ -6,9 +6,10 @@ import pytest
 
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_chat import passthrough, peek
 from pilothouse_proxy.errors import GatewayError
-from pilothouse_proxy.ports import Call, DialectName, Operation
+from pilothouse_proxy.operations import DialectName, Operation
 
 
 def request(

@@ -21,7 +21,7 @@ from pilothouse_proxy.exchange.request import (
     ToolMode,
     Turn,
 )
-from pilothouse_proxy.ports import DialectName
+from pilothouse_proxy.operations import DialectName
 from tests import sdk_bodies
 from tests.golden import cases
 from tests.unit.proxy.dialects.openai_chat.calls import HELLO, read_again, sent

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pilothouse_proxy.call import Peek
 from pilothouse_proxy.dialects.openai_chat import chunks
 from pilothouse_proxy.dialects.openai_chat.provider import Provider
 from pilothouse_proxy.errors import Kind
@@ -16,7 +17,6 @@ from pilothouse_proxy.exchange.parts import RedactedThinking, Thinking
 from pilothouse_proxy.exchange.reply import Finish, Reply
 from pilothouse_proxy.exchange.request import Request
 from pilothouse_proxy.exchange.usage import Usage
-from pilothouse_proxy.ports import Peek
 from tests import feeding
 from tests.unit.proxy.dialects.openai_chat.calls import HELLO, call
 from tests.unit.proxy.dialects.openai_chat.test_reply import REPLIES

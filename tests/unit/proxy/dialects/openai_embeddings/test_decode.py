@@ -7,10 +7,11 @@ import pytest
 
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_embeddings import decode, peek
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange.embedding import Input, Purpose, Request
-from pilothouse_proxy.ports import Call, DialectName, Operation
+from pilothouse_proxy.operations import DialectName, Operation
 
 
 def decoded(**members: Any) -> Request:

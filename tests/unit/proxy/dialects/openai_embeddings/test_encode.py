@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_embeddings import encode, peek
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange.usage import Usage
-from pilothouse_proxy.ports import Call, DialectName, Operation
+from pilothouse_proxy.operations import DialectName, Operation
 
 singles = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

@@ -4,9 +4,10 @@ import pytest
 
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_embeddings import passthrough, peek
 from pilothouse_proxy.errors import GatewayError, Kind, UpstreamBroken
-from pilothouse_proxy.ports import Call, DialectName, Operation
+from pilothouse_proxy.operations import DialectName, Operation
 
 BODY = b'{"model":"embed","input":[[1, 2],[3]], "x":1.50}'
 

@@ -5,9 +5,10 @@ import pytest
 
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_responses import ahead, peek
 from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.ports import Call, DialectName, Operation
+from pilothouse_proxy.operations import DialectName, Operation
 
 
 @pytest.mark.parametrize(

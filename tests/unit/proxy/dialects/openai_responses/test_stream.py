@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_responses import client, peek
 from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange import events, telling
 from pilothouse_proxy.exchange.parts import RedactedThinking, Text, Thinking, ToolCall
 from pilothouse_proxy.exchange.reply import Finish, Reply
 from pilothouse_proxy.exchange.usage import Usage
-from pilothouse_proxy.ports import Call, DialectName, Operation
+from pilothouse_proxy.operations import DialectName, Operation
 from tests import responses_types
 
 TEXT = st.text(min_size=1, max_size=12)

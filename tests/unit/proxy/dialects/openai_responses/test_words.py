@@ -2,9 +2,10 @@ import pytest
 
 from pilothouse_api.names import ModelName, UpstreamModel
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call, Peek
 from pilothouse_proxy.dialects.openai_responses import words
 from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
+from pilothouse_proxy.operations import DialectName, Operation
 
 CALL = Call(
     operation=Operation.RESPONSES,

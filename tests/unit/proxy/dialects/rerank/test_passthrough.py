@@ -7,9 +7,10 @@ import pytest
 
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.rerank import passthrough, peek
 from pilothouse_proxy.errors import UpstreamBroken
-from pilothouse_proxy.ports import Call, DialectName, Operation
+from pilothouse_proxy.operations import DialectName, Operation
 
 BODY = b'{"model":"rank","query":"q","documents":[ "a", {"text":"b"}], "x":1.50}'
 SUBJECT = passthrough.PassThrough()

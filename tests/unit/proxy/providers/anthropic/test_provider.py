@@ -8,10 +8,11 @@ from pilothouse_api.snapshot.credentials import AccessKey, APIKey, BearerToken, 
 from pilothouse_api.snapshot.endpoints.anthropic import AnthropicEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint
 from pilothouse_api.snapshot.providers import Endpoint, Model
+from pilothouse_proxy.call import Call, Peek
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.http import origins
 from pilothouse_proxy.http.messages import UpstreamRequest
-from pilothouse_proxy.ports import Call, Operation, Peek
+from pilothouse_proxy.operations import Operation
 from pilothouse_proxy.providers.anthropic.provider import PROVIDER
 
 FOUNDRY = "https://team.services.ai.azure.com/anthropic"

@@ -7,8 +7,9 @@ import pytest
 
 from pilothouse_api.names import ModelName, UpstreamModel
 from pilothouse_api.snapshot.providers import Model
+from pilothouse_proxy.call import Call, Peek
 from pilothouse_proxy.exchange import members
-from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
+from pilothouse_proxy.operations import DialectName, Operation
 from pilothouse_proxy.providers.azure_openai import fitting
 
 OLD = "2024-06-01"

@@ -5,7 +5,7 @@ import pytest
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy import translation
-from pilothouse_proxy.ports import DialectName, Operation
+from pilothouse_proxy.operations import DialectName, Operation
 from pilothouse_proxy.providers.bedrock import embedding_models, surfaces
 
 D = DialectName

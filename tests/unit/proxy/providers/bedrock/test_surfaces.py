@@ -12,11 +12,12 @@ from pilothouse_api.snapshot.credentials import AccessKey, APIKey, Credential
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_api.snapshot.settings import Guardrail, Settings, Surface
+from pilothouse_proxy.call import Call, Peek
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import UpstreamRequest
-from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
+from pilothouse_proxy.operations import DialectName, Operation
 from pilothouse_proxy.providers.bedrock import surfaces
 from pilothouse_proxy.providers.bedrock.provider import PROVIDER
 

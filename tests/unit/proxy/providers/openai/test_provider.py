@@ -6,10 +6,11 @@ from pilothouse_api.snapshot.credentials import AccessKey, APIKey, BearerToken, 
 from pilothouse_api.snapshot.endpoints.bedrock import BedrockEndpoint
 from pilothouse_api.snapshot.endpoints.openai import OpenAIEndpoint, Responses
 from pilothouse_api.snapshot.providers import Endpoint, Model
+from pilothouse_proxy.call import Call, Peek
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.http import heads, origins
 from pilothouse_proxy.http.messages import UpstreamRequest
-from pilothouse_proxy.ports import Call, DialectName, Operation, Peek
+from pilothouse_proxy.operations import DialectName, Operation
 from pilothouse_proxy.providers.openai.provider import PROVIDER
 
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from pilothouse_proxy.call import Peek
 from pilothouse_proxy.dialects.openai_chat.legacy import peek
 from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.ports import Peek
 
 
 def read(**body: object) -> Peek:
