@@ -16,6 +16,7 @@ from pilothouse_proxy.exchange.events import Event
 from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request as ChatRequest
 from pilothouse_proxy.exchange.usage import Usage
+from pilothouse_proxy.framing.mould import Mould
 from pilothouse_proxy.http.messages import Headers, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.operations import DialectName, Operation
@@ -47,6 +48,11 @@ class StreamRelay(Protocol):
     """What the provider sent that the client's dialect has no place for, by name; for a metric."""
     events: int
     """How many have been returned."""
+
+    @property
+    def mould(self) -> Mould | None:
+        """Events that fit it may go to the client as they come, without `feed`, which would return them as they are."""
+        ...
 
     def feed(self, received: bytes) -> bytes:
         """Bytes for the client, possibly none. Whole events only."""

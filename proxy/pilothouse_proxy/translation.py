@@ -400,6 +400,7 @@ class HubRelay:
         self.failure: Failure | None = None
         self.unknown: tuple[str, ...] = ()
         self.events = 0
+        self.mould = None
         self._decoder = decoder
         self._encoder = encoder
         self._begun: Usage | None = None

@@ -431,6 +431,11 @@ class ResponseParser:
         """Breaks the reference cycle with llhttp."""
         self._llhttp = None
 
+    @property
+    def between_chunks(self) -> bool:
+        """Whether the next byte begins a chunk of an answer in plain form."""
+        return self._chunks and self._aligned and not self.complete
+
     def feed(self, received: bytes) -> None:
         """What arrived for the response that is expected.
 

@@ -80,6 +80,21 @@ class Responder:
         length = _SIZES[size] if size < _SIZES_MADE else b"%x\r\n" % size
         connection.transport.write(length + data + b"\r\n" if not head else b"".join((head, length, data, b"\r\n")))
 
+    def forward(self, chunk: bytes) -> bool:
+        """A chunk in the framing in which it came. False: not like that, or not now, and nothing was done."""
+        connection = self._connection
+        if (
+            not self.started
+            or self.finished
+            or self._head
+            or self._verbatim
+            or connection.lost
+            or connection.flow.paused
+        ):
+            return False
+        connection.transport.write(chunk)
+        return True
+
     @property
     def streams(self) -> bool:
         """Whether the client can be sent an answer bit by bit that does not end the connection."""

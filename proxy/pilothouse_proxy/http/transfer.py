@@ -2,6 +2,7 @@
 
 import asyncio
 
+from pilothouse_proxy.http.bypass import Bypass
 from pilothouse_proxy.http.messages import HTTPError, Phase, UpstreamRequest
 from pilothouse_proxy.http.pool import Pool
 from pilothouse_proxy.http.upstream import Receiver, Stale, UpstreamConnection
@@ -67,6 +68,11 @@ class Transfer:
         """Pieces may come at most so far apart, and all must have come within so long."""
         if self._connection is not None:
             self._connection.watch(idle_s, within_s)
+
+    def pass_by(self, bypass: Bypass) -> None:
+        """What is asked for each chunk from now on, before the receiver."""
+        if self._connection is not None:
+            self._connection.pass_by(bypass)
 
     def quiet(self) -> None:
         """Nobody waits for what comes next."""

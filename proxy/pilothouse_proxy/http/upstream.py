@@ -7,17 +7,19 @@ import socket
 import struct
 from typing import Final, Protocol, cast
 
-from pilothouse_proxy.http import coding
+from pilothouse_proxy.http import coding, plain
 from pilothouse_proxy.http.alarm import Alarm
+from pilothouse_proxy.http.bypass import Bypass
 from pilothouse_proxy.http.limits import ClientLimits
 from pilothouse_proxy.http.messages import Closed, Headers, HTTPError, Phase, TimedOut
 from pilothouse_proxy.http.parser import ResponseParser
 
-# struct tcp_info of linux/tcp.h, since 4.19: bytes_acked, which counts the SYN, then bytes_sent and bytes_retrans.
 # A member of an enum is looked up anew at each use.
 _FIRST_BYTE: Final = Phase.FIRST_BYTE
 _IDLE: Final = Phase.IDLE
-
+_CR: Final = 13
+_LF: Final = 10
+# struct tcp_info of linux/tcp.h, since 4.19: bytes_acked, which counts the SYN, then bytes_sent and bytes_retrans.
 _TCP_INFO: Final = struct.Struct("=120xQ72xQQ")
 
 
@@ -83,6 +85,7 @@ class UpstreamConnection:
         self._parser = ResponseParser(limits)
         self._alarm = Alarm(loop, self._expired)
         self._receiver: Receiver | None = None
+        self._bypass: Bypass | None = None
         self._decoder: coding.Decoder | None = None
         self._phase = _IDLE
         self._told_s = self._left_s = 0.0
@@ -159,6 +162,10 @@ class UpstreamConnection:
         self._step_s = min(idle_s, self._beat_s) / 4
         self._alarm.set(min(self._step_s, within_s))
 
+    def pass_by(self, bypass: Bypass) -> None:
+        """From now on it is asked before the receiver, which has had all up to here."""
+        self._bypass = bypass
+
     def quiet(self) -> None:
         """It may take as long as it likes: nobody waits for it now."""
         self._alarm.clear()
@@ -177,7 +184,7 @@ class UpstreamConnection:
 
     def abandon(self) -> None:
         """The exchange has been given up: close at once, so that the upstream stops working for nobody."""
-        self._receiver = None
+        self._receiver = self._bypass = None
         self._alarm.clear()
         self.transport.abort()
 
@@ -193,6 +200,8 @@ class UpstreamConnection:
             self.transport.abort()
             return
         self._received = self._heard = True
+        if self._passes(data):
+            return
         parser = self._parser
         error: HTTPError | None = None
         try:
@@ -215,14 +224,8 @@ class UpstreamConnection:
                 receiver.arrived(piece)
                 if self._receiver is not receiver:
                     return
-        if parser.complete and error is None and self._decoder is not None:
-            error = _shortage(self._decoder)
-            self._decoder = None
-        if error is not None:
-            self.transport.abort()
-            self._fail(error)
-        elif parser.complete:
-            self._complete(receiver)
+        if parser.complete or error is not None:
+            self._end(receiver, error)
 
     def eof_received(self) -> None:
         if not self._received:
@@ -243,8 +246,34 @@ class UpstreamConnection:
 
     # Inside.
 
+    def _passes(self, data: bytes) -> bool:
+        """Whether the data is one whole chunk that has gone another way. Then nothing else has changed."""
+        bypass = self._bypass
+        if bypass is None or self._decoder is not None or not self._parser.between_chunks:
+            return False
+        size, start = plain.chunk_size(data, 0)
+        end = start + size
+        return (
+            size > 0
+            and end + 2 == len(data)
+            and data[end] == _CR
+            and data[end + 1] == _LF
+            and bypass.take(data, start, end)
+        )
+
+    def _end(self, receiver: Receiver, error: HTTPError | None) -> None:
+        """The answer is whole, or nothing more can come of it."""
+        if error is None and self._decoder is not None:
+            error = _shortage(self._decoder)
+            self._decoder = None
+        if error is None:
+            self._complete(receiver)
+        else:
+            self.transport.abort()
+            self._fail(error)
+
     def _complete(self, receiver: Receiver) -> None:
-        self._receiver = None
+        self._receiver = self._bypass = None
         self._alarm.clear()
         self.resume()
         transport = self.transport
@@ -260,7 +289,7 @@ class UpstreamConnection:
 
     def _fail(self, error: HTTPError) -> None:
         receiver = self._receiver
-        self._receiver = None
+        self._receiver = self._bypass = None
         self._alarm.clear()
         if receiver is not None:
             receiver.broke(error)
@@ -280,7 +309,7 @@ class UpstreamConnection:
             except HTTPError as error:
                 self._fail(error)
             else:
-                self._receiver = None
+                self._receiver = self._bypass = None
                 receiver.ended()
 
     def _expired(self) -> None:

@@ -8,6 +8,7 @@ from pilothouse_proxy.errors import Failure
 from pilothouse_proxy.http.client import Transfer
 from pilothouse_proxy.http.messages import Phase
 from pilothouse_proxy.http.responder import Responder
+from pilothouse_proxy.pipeline.shortcut import Shortcut
 
 _IDLE: Final = Phase.IDLE
 """A member of an enum is looked up anew at each use."""
@@ -45,6 +46,7 @@ class Stream:
         self._until = unseen_until
         self._held = b""
         self.shown = False
+        self._shortcut: Shortcut | None = None
         self.watched = False
         """Whether the upstream's connection keeps an eye on the time between pieces."""
 
@@ -67,6 +69,10 @@ class Stream:
             if self.shown:
                 self.watched = True
                 transfer.watch(self._idle_s, left_s)
+                mould = self.relay.mould
+                if mould is not None and self._responder.streams:
+                    self._shortcut = self._shortcut or Shortcut(mould, self._responder)
+                    transfer.pass_by(self._shortcut)
             else:
                 patience_s = min(self._idle_s, left_s)
                 transfer.allow(_IDLE, patience_s, patience_s)
@@ -97,4 +103,5 @@ class Stream:
     @property
     def events(self) -> int:
         """How many the client was sent."""
-        return self.relay.events if self.shown else 0
+        passed_by = 0 if self._shortcut is None else self._shortcut.events
+        return self.relay.events + passed_by if self.shown else 0

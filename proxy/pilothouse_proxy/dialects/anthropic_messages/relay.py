@@ -20,6 +20,7 @@ class Relay:
         self.failure: Failure | None = None
         self.unknown: tuple[str, ...] = ()
         self.events = 0
+        self.mould = None
         self._request_id = call.request_id
         self._frames = sse.Decoder()
         self._reading = passing.Reading(framed.request_id(headers))

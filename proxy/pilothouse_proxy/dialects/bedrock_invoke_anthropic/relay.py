@@ -21,6 +21,7 @@ class Relay:
         self.failure: Failure | None = None
         self.unknown: tuple[str, ...] = ()
         self.events = 0
+        self.mould = None
         self._request_id = call.request_id
         self._upstream_id = framed.request_id(headers)
         self._frames = eventstream.Decoder()

@@ -4,7 +4,6 @@ An ordinary chunk is known by a look at its bytes: inside a JSON string a quote 
 can only be the member itself. Everything else is decoded, in part.
 """
 
-import re
 from typing import Final
 
 import msgspec
@@ -16,6 +15,7 @@ from pilothouse_proxy.dialects.openai_chat import views, wire
 from pilothouse_proxy.errors import Failure, Kind
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.framing import sse
+from pilothouse_proxy.framing.mould import Mould
 
 _UNFINISHED: Final = b'"finish_reason":null'
 _NO_USAGE: Final = b'"usage":null'
@@ -26,61 +26,12 @@ _NOTHING: Final = frozenset({b"null", b'""', b"[]", b"{}"})
 
 _chunk: Final = msgspec.json.Decoder(views.Chunk)
 
-_CONTENT: Final = b'"content":"'
-_is_plain: Final = re.compile(rb'[^"\\\x00-\x1f]*').fullmatch
-"""Text in a JSON string that is written as it is."""
-_SHORT: Final = 64
-_QUOTE: Final = 0x22
-_BACKSLASH: Final = 0x5C
-_BLANK: Final = 0x20
-_LESSONS: Final = 4
-"""A server that writes no two chunks alike need not be studied for longer."""
-
 
 def _is_ordinary(data: bytes) -> bool:
     # `in` tries bytes as a number first, and the exception that this costs is a third of all that an event costs.
     return (
         data.find(_UNFINISHED) >= 0 and (data.find(_NO_USAGE) >= 0 or data.find(_USAGE) < 0) and data.find(_ERROR) < 0
     )
-
-
-class _Mould:
-    """What the ordinary events of one stream have in common: every byte but those of the text.
-
-    Servers write them by a template. An event that fits is the same JSON with another string in one place, hence as
-    ordinary as the one that was learned from; comparing its two ends costs less than looking into it.
-    """
-
-    def __init__(self) -> None:
-        self._head = self._tail = b""
-        self._lessons = _LESSONS
-
-    def fits(self, received: bytes) -> bool:
-        """Whether these bytes are one whole event of the kind."""
-        head, tail = self._head, self._tail
-        if not head or not received.startswith(head) or not received.endswith(tail):
-            return False
-        end = len(received) - len(tail)
-        if end - len(head) > _SHORT:
-            return _is_plain(received, len(head), end) is not None
-        # Byte by byte: once compiled, a quarter of what it costs to ask a pattern.
-        for at in range(len(head), end):
-            byte = received[at]
-            if byte in (_QUOTE, _BACKSLASH) or byte < _BLANK:
-                return False
-        return end >= len(head)
-
-    def learn(self, raw: bytes) -> None:
-        """From an event that was found ordinary."""
-        if not self._lessons:
-            return
-        head, content, rest = raw.partition(_CONTENT)
-        text, quote, tail = rest.partition(b'"')
-        if text.find(b"\\") >= 0 or not raw.startswith(b"data: ") or raw.find(b"\n") != len(raw) - 2:
-            return
-        self._lessons -= 1
-        if quote:
-            self._head, self._tail = head + content, quote + tail
 
 
 class Relay:
@@ -96,20 +47,20 @@ class Relay:
         self.events = 0
         self._include_usage = include_usage
         self._events = sse.Decoder()
-        self._mould = _Mould()
+        self.mould = Mould()
 
     def feed(self, received: bytes) -> bytes:
         """Whole events, byte for byte; nothing after [DONE] or a failure."""
         if self._over():
             return b""
-        if self._mould.fits(received) and self._events.between:
+        if self.mould.fits(received, 0, len(received)):
             self.events += 1
             return received
         passed: list[bytes] = []
         for event in self._events.feed(received):
             data = event.data
             if self.content and _is_ordinary(data):
-                self._mould.learn(event.raw)
+                self.mould.learn(event.raw)
                 passed.append(event.raw)
             elif not data or self._read(event):
                 passed.append(event.raw)
@@ -117,6 +68,7 @@ class Relay:
                 break
         if self._events.broken is not None and not self._over():
             self.failure = Failure(kind=Kind.STREAM_BROKEN, message=str(self._events.broken))
+        self.mould.open = self._events.between and not self._over()
         self.events += len(passed)
         return b"".join(passed)
 

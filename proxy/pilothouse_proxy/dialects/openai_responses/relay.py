@@ -46,6 +46,7 @@ class Relay:
         self.failure: Failure | None = None
         self.unknown: tuple[str, ...] = ()
         self.events = 0
+        self.mould = None
         self._events = sse.Decoder()
 
     def feed(self, received: bytes) -> bytes:
