@@ -22,6 +22,8 @@ class Callers:
     def __init__(self, identity: Identity, *, resident: subject.Subject | None = None) -> None:
         self.identity = identity
         self.resident = resident
+        self._mark = object()
+        """Stands for this object in memories, which outlive it on connections that are idle."""
         self._holders = api_keys.subjects(identity.api_keys)
         self._verifier = tokens.Verifier(identity.issuers) if identity.issuers else None
         self._anonymous = subject.of_nobody(identity.anonymous) if identity.anonymous is not None else None
@@ -39,7 +41,7 @@ class Callers:
         """
         if self.resident is not None:
             return self.resident
-        if memory is not None and memory.by is self:
+        if memory is not None and memory.by is self._mark:
             known = memory.found
             if isinstance(known, subject.Subject):
                 return known
@@ -54,7 +56,7 @@ class Callers:
         if caller is not None:
             if memory is not None:
                 # A key holds as long as this snapshot does, which a token need not.
-                memory.by, memory.found = self, caller
+                memory.by, memory.found = self._mark, caller
             return caller
         if self._verifier is not None:
             caller = self._verifier.remembered(digest, now=now)
