@@ -246,3 +246,21 @@ def test_another_connection_remembers_nothing_of_this_one() -> None:
         parser.feed(REQUEST)
 
     assert parsers[0].completed[0].memory is not parsers[1].completed[0].memory
+
+
+def test_who_writes_every_head_anew_is_not_studied_for_ever() -> None:
+    parser = RequestParser(Limits(), "peer")
+    unlike = [REQUEST.replace(b"Host: a", b"X: %d\r\nHost: a" % number) for number in range(6)]
+
+    parser.feed(b"".join(unlike) + REQUEST + REQUEST)
+
+    assert [request.memory is not None for request in parser.completed] == [True] * 4 + [False] * 4
+
+
+def test_a_head_that_recurs_now_and_then_is_studied_on() -> None:
+    parser = RequestParser(Limits(), "peer")
+    pairs = [2 * [REQUEST.replace(b"Host: a", b"X: %d\r\nHost: a" % number)] for number in range(9)]
+
+    parser.feed(b"".join(head for pair in pairs for head in pair))
+
+    assert all(request.memory is not None for request in parser.completed)
