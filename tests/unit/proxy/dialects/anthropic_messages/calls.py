@@ -6,7 +6,7 @@ from typing import Any
 
 from pilothouse_api.names import UpstreamModel
 from pilothouse_api.snapshot.providers import Model
-from pilothouse_proxy.call import Call
+from pilothouse_proxy.call import Call, Peek
 from pilothouse_proxy.dialects.anthropic_messages import peek
 from pilothouse_proxy.dialects.anthropic_messages.versions import FIRST, VERSION
 from pilothouse_proxy.operations import DialectName, Operation
@@ -16,9 +16,18 @@ def call(body: Any = None, *, headers: Mapping[bytes, bytes] | None = None) -> C
     """One as the pipeline makes it."""
     asked = {"model": "claude", "max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}], **(body or {})}
     raw = json.dumps(asked).encode()
-    peeked = peek.read(raw)
+    return _call(Operation.MESSAGES, raw, peek.read(raw), headers)
+
+
+def count(body: Any) -> Call:
+    """The same, of how many tokens a body has."""
+    raw = json.dumps(body).encode()
+    return _call(Operation.COUNT_TOKENS, raw, peek.read_count(raw), None)
+
+
+def _call(operation: Operation, raw: bytes, peeked: Peek, headers: Mapping[bytes, bytes] | None) -> Call:
     return Call(
-        operation=Operation.MESSAGES,
+        operation=operation,
         request_id="r1",
         created=7,
         peek=peeked,

@@ -1,24 +1,19 @@
 """What golden cases do not show: they are all of messages."""
 
-import json
-
 import pytest
 
-from pilothouse_proxy.dialects.anthropic_messages import decode, peek
+from pilothouse_proxy.dialects.anthropic_messages import decode
 from pilothouse_proxy.dialects.anthropic_messages.versions import STRICT, VERSION
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange.parts import Text
 from pilothouse_proxy.exchange.request import Role
-from pilothouse_proxy.operations import Operation
-from tests.unit.proxy.dialects.anthropic_messages.calls import call
+from tests.unit.proxy.dialects.anthropic_messages.calls import call, count
 
 
 @pytest.mark.parametrize("more", [{}, {"max_tokens": 0}, {"max_tokens": 100}])
 def test_a_count_is_of_the_same_request_without_a_limit(more: dict[str, int]) -> None:
-    asked = call()
     body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "system": "Be brief.", **more}
-    asked.operation, asked.peek = Operation.COUNT_TOKENS, peek.read_count(json.dumps(body).encode())
-    request = decode.decode(asked)
+    request = decode.decode(count(body))
     assert [turn.role for turn in request.turns] == [Role.SYSTEM, Role.USER]
     assert request.max_output_tokens is None
 

@@ -7,7 +7,6 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilothouse_proxy.call import Peek
 from pilothouse_proxy.dialects.openai_chat import chunks
 from pilothouse_proxy.dialects.openai_chat.provider import Provider
 from pilothouse_proxy.errors import Kind
@@ -258,8 +257,8 @@ def test_what_is_no_chunk_breaks_the_stream() -> None:
 
 @given(REPLIES, st.booleans())
 def test_what_the_gateway_streams_another_gateway_reads(reply: Reply, usage_asked: bool) -> None:
-    outgoing = call(streams=True)
-    outgoing.peek = Peek(model=outgoing.peek.model, stream=True, include_usage=usage_asked)
+    asked = {"model": "m", "messages": [{}], "stream": True, "stream_options": {"include_usage": usage_asked}}
+    outgoing = call(body=json.dumps(asked).encode(), streams=True)
     encoder = chunks.Encoder(outgoing)
     sent = telling.events_of(reply)
     decoder = Provider().event_decoder(REQUEST, call(streams=True), [])

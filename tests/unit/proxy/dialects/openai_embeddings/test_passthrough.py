@@ -12,14 +12,14 @@ from pilothouse_proxy.operations import DialectName, Operation
 BODY = b'{"model":"embed","input":[[1, 2],[3]], "x":1.50}'
 
 
-def call() -> Call:
+def call(body: bytes = BODY, upstream: str = "text-embedding-3-small") -> Call:
     return Call(
         operation=Operation.EMBEDDINGS,
         request_id="r",
         created=0,
-        peek=peek.read(BODY),
-        body=BODY,
-        model=Model(upstream=UpstreamModel("text-embedding-3-small")),
+        peek=peek.read(body),
+        body=body,
+        model=Model(upstream=UpstreamModel(upstream)),
         dialect=DialectName.OPENAI_EMBEDDINGS,
         streams=False,
     )
@@ -39,10 +39,8 @@ def test_a_stream_is_not_what_was_asked_for() -> None:
 @pytest.mark.parametrize(("upstream", "refused"), [("text-embedding-3-small", True), ("jina-clip-v2", False)])
 def test_images_go_to_models_that_may_take_them(upstream: str, refused: bool) -> None:
     body = b'{"model":"m","input":[ {"image":"data:image/png;base64,AA"}]}'
-    asked = call()
-    asked.peek, asked.body, asked.model = peek.read(body), body, Model(upstream=UpstreamModel(upstream))
     try:
-        passthrough.PassThrough().request(asked)
+        passthrough.PassThrough().request(call(body, upstream))
     except GatewayError as error:
         assert (error.kind, error.param, refused) == (Kind.UNSUPPORTED, "input", True)
     else:
