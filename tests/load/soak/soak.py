@@ -71,7 +71,7 @@ async def _reconfigure(
         await asyncio.sleep(CHANGE_S)
         tally.configurations += 1
         version = control.publish(configuration(cloud, bedrock_url, tally.configurations))
-        await asyncio.to_thread(control.wait_for_ack, version, timeout_s=30)
+        await asyncio.to_thread(control.wait_for_ack, version)
 
 
 async def _watch(proxy: Process, tally: Tally, ending: asyncio.Event) -> None:
