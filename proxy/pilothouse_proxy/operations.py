@@ -24,8 +24,12 @@ WRITING = frozenset({Operation.CHAT, Operation.COMPLETIONS, Operation.RESPONSES,
 FREE = frozenset({Operation.COUNT_TOKENS})
 """Operations that no model works on: they cost no tokens, and count as requests."""
 
-SHAPES: Mapping[Operation, Shape] = {Operation.MESSAGES: Shape.ANTHROPIC, Operation.COUNT_TOKENS: Shape.ANTHROPIC}
-"""How the clients of an operation want to be told of errors; all others as OpenAI does."""
+SHAPES: Mapping[Operation, Shape] = {
+    **dict.fromkeys(Operation, Shape.OPENAI),
+    Operation.MESSAGES: Shape.ANTHROPIC,
+    Operation.COUNT_TOKENS: Shape.ANTHROPIC,
+}
+"""How the clients of an operation want to be told of errors."""
 
 
 class DialectName(enum.StrEnum):

@@ -202,7 +202,7 @@ def call_of(client: DialectName, upstream: DialectName, document: dict[str, Any]
 
 def shape_of(client: DialectName) -> errors.Shape:
     """How a client of the dialect is told of errors."""
-    return SHAPES.get(OPERATIONS[client], errors.Shape.OPENAI)
+    return SHAPES[OPERATIONS[client]]
 
 
 def told(error: GatewayError, shape: errors.Shape = errors.Shape.OPENAI) -> dict[str, object]:

@@ -8,7 +8,7 @@ import msgspec
 from pilothouse_api.snapshot.providers import Model
 from pilothouse_proxy.anthropic import capabilities, refusal
 from pilothouse_proxy.exchange.capabilities import Capabilities, Reasoning, Sampling
-from pilothouse_proxy.exchange.members import Members, says_nothing
+from pilothouse_proxy.exchange.members import Members, sampled_by
 from pilothouse_proxy.exchange.request import ToolMode
 
 
@@ -34,10 +34,8 @@ def check(model: Model, sent: Members) -> None:
     caps = capabilities.of(model)
     if caps is capabilities.UNKNOWN:
         return
-    if caps.sampling is Sampling.NONE:
-        for param in ("temperature", "top_p"):
-            if param in sent and not says_nothing(sent[param]):
-                raise refusal.unsupported(caps, param)
+    if caps.sampling is Sampling.NONE and (sampled := sampled_by(sent)):
+        raise refusal.unsupported(caps, sampled)
     if "thinking" in sent:
         _check_thinking(sent, caps)
     if "tool_choice" in sent:

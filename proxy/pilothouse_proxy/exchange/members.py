@@ -67,9 +67,12 @@ def value(members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T:
         raise GatewayError(Kind.INVALID_REQUEST, f"invalid `{name}`: {error}", param=name) from None
 
 
-def says_nothing(sampling: msgspec.Raw) -> bool:
-    """Whether a temperature or a top_p asks for what every model does unasked."""
-    return bytes(sampling) in _UNASKED
+def sampled_by(members: Members) -> str:
+    """Which of temperature and top_p asks for what not every model does unasked; empty: none."""
+    for name in ("temperature", "top_p"):
+        if name in members and bytes(members[name]) not in _UNASKED:
+            return name
+    return ""
 
 
 def model(members: Members) -> ModelName:

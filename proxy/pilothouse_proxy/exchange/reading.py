@@ -23,8 +23,7 @@ def read(members: Members, name: str, decoder: msgspec.json.Decoder[T], *, opaqu
     Raises:
         GatewayError: INVALID_REQUEST, or UNSUPPORTED for a member that is not known, with its path.
     """
-    raw = members.get(name)
-    return None if raw is None else value(raw, name, decoder, opaque=opaque)
+    return value(members[name], name, decoder, opaque=opaque) if name in members else None
 
 
 def value(raw: msgspec.Raw, path: str, decoder: msgspec.json.Decoder[T], *, opaque: frozenset[str]) -> T:

@@ -494,11 +494,10 @@ class ResponseParser:
     def _take_chunks(self, received: bytes, start: int) -> int:
         """Those that are whole. Where the next begins that is llhttp's business."""
         while start < len(received) and not self.complete:
-            size, at = plain.chunk_size(received, start)
-            end = at + size
-            if size < 0 or received[end : end + 2] != b"\r\n":
+            at, end = plain.chunk(received, start)
+            if at < 0:
                 break
-            if not size:
+            if at == end:
                 if self._told:
                     break
                 self.complete = True

@@ -214,6 +214,15 @@ def chunk_size(received: bytes, start: int) -> tuple[int, int]:
     return size, at + 2
 
 
+def chunk(received: bytes, start: int) -> tuple[int, int]:
+    """(where the data begins, where it ends) of the chunk at `start`; (-1, -1): it is not whole, or is not plain."""
+    size, at = chunk_size(received, start)
+    end = at + size
+    if size < 0 or received[end : end + 2] != _LINE_END:
+        return -1, -1
+    return at, end
+
+
 def _read(lines: list[bytes], head: Head) -> bool:
     headers = head.headers
     for index in range(1, len(lines)):

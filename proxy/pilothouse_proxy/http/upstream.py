@@ -17,8 +17,6 @@ from pilothouse_proxy.http.parser import ResponseParser
 # A member of an enum is looked up anew at each use.
 _FIRST_BYTE: Final = Phase.FIRST_BYTE
 _IDLE: Final = Phase.IDLE
-_CR: Final = 13
-_LF: Final = 10
 # struct tcp_info of linux/tcp.h, since 4.19: bytes_acked, which counts the SYN, then bytes_sent and bytes_retrans.
 _TCP_INFO: Final = struct.Struct("=120xQ72xQQ")
 
@@ -251,15 +249,8 @@ class UpstreamConnection:
         bypass = self._bypass
         if bypass is None or self._decoder is not None or not self._parser.between_chunks:
             return False
-        size, start = plain.chunk_size(data, 0)
-        end = start + size
-        return (
-            size > 0
-            and end + 2 == len(data)
-            and data[end] == _CR
-            and data[end + 1] == _LF
-            and bypass.take(data, start, end)
-        )
+        start, end = plain.chunk(data, 0)
+        return start < end and end + 2 == len(data) and bypass.take(data, start, end)
 
     def _end(self, receiver: Receiver, error: HTTPError | None) -> None:
         """The answer is whole, or nothing more can come of it."""

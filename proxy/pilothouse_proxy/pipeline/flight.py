@@ -769,7 +769,7 @@ class Flight:
         if not self._sent:
             reservation.refund(now=now)
             return
-        reservation.commit(tokens=0 if usage is None else usage.input_tokens + usage.output_tokens, now=now)
+        reservation.commit(tokens=0 if usage is None else usage.total_tokens, now=now)
         if usage is not None and self._served is not None:
             self._served.meters.count(usage)
             if reservation.limited:

@@ -27,7 +27,7 @@ from pilothouse_proxy.quota.reserve import QuotaExceeded, Reservation
 from pilothouse_proxy.routing import table
 
 _OPENAI: Final = Shape.OPENAI
-_SHAPES: Final = {operation: SHAPES.get(operation, Shape.OPENAI) for operation in Operation}
+_SHAPES: Final = SHAPES
 _DIALECTS: Final = runtime.CLIENT_DIALECTS
 
 OPERATIONS: Final = {

@@ -7,16 +7,11 @@ costs a quarter of what decoding does.
 
 from typing import Final
 
+from pilothouse_proxy.framing.mould import LESSONS, SHORT, string_end
+
 _TEXT: Final = b'"text":"'
 _PADDING: Final = b'"p":"'
 _END: Final = b'"}'
-_SHORT: Final = 64
-_LESSONS: Final = 4
-"""Who writes no two events alike need not be studied for longer."""
-
-_QUOTE: Final = 0x22
-_BACKSLASH: Final = 0x5C
-_BLANK: Final = 0x20
 
 
 class Mould:
@@ -25,7 +20,7 @@ class Mould:
     def __init__(self) -> None:
         self._head = self._tail = b""
         self._padded = False
-        self._lessons = _LESSONS
+        self._lessons = LESSONS
 
     def text(self, payload: bytes) -> str:
         """The text of a piece that fits; empty: it must be decoded.
@@ -37,7 +32,7 @@ class Mould:
         if not head or not payload.startswith(head):
             return ""
         start = len(head)
-        end = _end(payload, start)
+        end = string_end(payload, start, min(len(payload), start + SHORT))
         tail = self._tail
         rest = end + len(tail)
         # Slices, for to compare in place takes three times as long.
@@ -57,7 +52,7 @@ class Mould:
         if not self._lessons or at < 0:
             return
         start = at + len(_TEXT)
-        end = _end(payload, start)
+        end = string_end(payload, start, min(len(payload), start + SHORT))
         if end < 0 or payload.find(_TEXT, start) >= 0 or payload[start:end].decode() != text:
             return
         self._lessons -= 1
@@ -65,16 +60,3 @@ class Mould:
         self._padded = padding >= 0
         self._head = payload[:start]
         self._tail = payload[end : padding + len(_PADDING)] if self._padded else payload[end:]
-
-
-def _end(payload: bytes, start: int) -> int:
-    """Where the string that begins at `start` ends; -1: it is not written as it is, or is not short."""
-    # Byte by byte: once compiled, a quarter of what it costs to search.
-    last = min(len(payload), start + _SHORT)
-    for at in range(start, last):
-        byte = payload[at]
-        if byte == _QUOTE:
-            return at
-        if byte == _BACKSLASH or byte < _BLANK:
-            return -1
-    return -1

@@ -9,7 +9,7 @@ from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_chat import lookup, rules
 from pilothouse_proxy.dialects.openai_chat.refusal import unsupported
 from pilothouse_proxy.exchange.capabilities import Sampling
-from pilothouse_proxy.exchange.members import Members, says_nothing
+from pilothouse_proxy.exchange.members import sampled_by
 
 _NO_EFFORT: Final = frozenset({b"null", b'"none"'})
 # A member of an enum is looked up anew at each use.
@@ -32,11 +32,7 @@ def check(call: Call) -> None:
     if known.efforts == () and effort not in _NO_EFFORT:
         raise unsupported(known, "reasoning_effort")
     if known.sampling is _NEITHER and not (known.sampled_unreasoned and effort in _NO_EFFORT):
-        _check_sampling(sent, known)
-
-
-def _check_sampling(sent: Members, known: rules.Rules) -> None:
-    for param in ("temperature", "top_p"):
-        if param in sent and not says_nothing(sent[param]):
+        sampled = sampled_by(sent)
+        if sampled:
             hint = "only with `reasoning_effort` none" if known.sampled_unreasoned else ""
-            raise unsupported(known, param, hint)
+            raise unsupported(known, sampled, hint)

@@ -174,4 +174,4 @@ def _asks_nothing(name: str, raw: msgspec.Raw) -> bool:
 
 
 def _read(members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T | None:
-    return reading.read(members, name, decoder, opaque=_OPAQUE) if name in members else None
+    return reading.read(members, name, decoder, opaque=_OPAQUE)

@@ -8,7 +8,7 @@ import msgspec
 from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_responses.ask import reasons_of
 from pilothouse_proxy.errors import GatewayError, Kind
-from pilothouse_proxy.exchange.members import says_nothing
+from pilothouse_proxy.exchange.members import sampled_by
 
 _NEVER_REASONS = re.compile(r"(openai[/.])?(chatgpt-4o|gpt-[34])", re.IGNORECASE)
 """OpenAI's models before GPT-5 that are not of the o-series."""
@@ -30,11 +30,11 @@ def check(call: Call) -> None:
         GatewayError: UNSUPPORTED that names the parameter.
     """
     sent = call.peek.members
-    sampled = [name for name in ("temperature", "top_p") if name in sent and not says_nothing(sent[name])]
+    sampled = sampled_by(sent)
     if sampled and reasons_of(call.model):
         effort = _effort(sent.get("reasoning"))
         if effort != "none" and (effort is not None or _always_reasons(call.model.family or call.model.upstream)):
-            raise _unsupported(sampled[0], "a model that reasons takes it with `reasoning.effort` none alone")
+            raise _unsupported(sampled, "a model that reasons takes it with `reasoning.effort` none alone")
     asks = "reasoning" in sent and _effort(sent["reasoning"]) not in {None, "none"}
     if asks and _never_reasons(call.model.family or call.model.upstream):
         raise _unsupported("reasoning.effort", "this model does not reason")
