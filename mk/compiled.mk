@@ -13,10 +13,10 @@ $(COMPILED)/.installed: pyproject.toml hatch_build.py requirements.lock $(SOURCE
 	@command -v $${CC:-cc} >/dev/null || { echo "compiling needs a C compiler: install gcc, or name yours in CC"; exit 1; }
 	@test -n "$(COMPILED_PYTHON)" || { echo "compiling needs Python's headers: install python3-dev, or name an interpreter that has them in COMPILED_PYTHON"; exit 1; }
 	$(BIN)/uv venv --quiet --clear --python "$$($(COMPILED_PYTHON) -c 'import sys; print(sys.executable)')" $(COMPILED)
-	$(BIN)/uv pip sync --quiet --python $(COMPILED)/bin/python requirements.lock
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(COMPILED)/bin/python requirements.lock
 	rm -rf .cache/wheel
 	PILOTHOUSE_COMPILE=1 $(BIN)/uv build --quiet --wheel --python $(COMPILED)/bin/python --out-dir .cache/wheel .
-	$(BIN)/uv pip install --quiet --python $(COMPILED)/bin/python --no-deps .cache/wheel/*.whl
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(COMPILED)/bin/python --no-deps .cache/wheel/*.whl
 	touch $@
 
 test-compiled: compiled ## The tests of the proxy once more, with the request path compiled
