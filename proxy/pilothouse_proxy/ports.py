@@ -17,6 +17,7 @@ from pilothouse_proxy.exchange.reply import Reply
 from pilothouse_proxy.exchange.request import Request as ChatRequest
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.framing.mould import Mould
+from pilothouse_proxy.http.body import Body
 from pilothouse_proxy.http.messages import Headers, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.operations import DialectName, Operation
@@ -81,7 +82,7 @@ class Meter(Protocol):
 class Translation(Protocol):
     """From one client dialect to one provider dialect and back. Stateless; one instance serves all requests."""
 
-    def request(self, call: Call) -> bytes:
+    def request(self, call: Call) -> Body:
         """The upstream body.
 
         Raises:
@@ -347,7 +348,7 @@ class Provider(Protocol):
         ...
 
     def prepare(
-        self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: Body, now: float
     ) -> UpstreamRequest:
         """The signed request of `call.dialect`. `base` is the URL and the way there; `now` in Unix seconds."""
         ...

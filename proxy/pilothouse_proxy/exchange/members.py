@@ -11,6 +11,7 @@ import msgspec
 
 from pilothouse_api.names import ModelName
 from pilothouse_proxy.errors import GatewayError, Kind
+from pilothouse_proxy.http.body import LARGE_BYTES, Body, Pieces
 
 Members = Mapping[str, msgspec.Raw]
 
@@ -106,7 +107,7 @@ def replaced(members: Members, /, **replacements: object) -> bytes:
     return b"".join(pieces)
 
 
-def renamed(body: bytes, members: Members, model: str) -> bytes:
+def renamed(body: bytes, members: Members, model: str) -> Body:
     """The body of these members under another `model`, all else byte for byte.
 
     SDKs write bodies without a superfluous blank, or with one behind each comma and colon. Such a body is cut where the
@@ -118,7 +119,8 @@ def renamed(body: bytes, members: Members, model: str) -> bytes:
         if at:
             # The slices of a view copy nothing, but take longer to make.
             text = body if len(body) <= _COPIED_BYTES else memoryview(body)
-            return b"".join((text[:at], _encode(model), text[at + len(bytes(members["model"])) :]))
+            parts = [text[:at], _encode(model), text[at + len(bytes(members["model"])) :]]
+            return Pieces(parts) if len(body) > LARGE_BYTES else b"".join(parts)
     return replaced(members, model=model)
 
 

@@ -5,6 +5,7 @@ import ssl
 from typing import Final
 
 from pilothouse_proxy.http import heads, origins, tls
+from pilothouse_proxy.http.body import LARGE_BYTES, Pieces
 from pilothouse_proxy.http.limits import ClientLimits
 from pilothouse_proxy.http.messages import ConnectError, Origin, UpstreamRequest
 from pilothouse_proxy.http.pool import Pool
@@ -22,7 +23,6 @@ class Client:
 
     def __init__(self, limits: ClientLimits) -> None:
         self._limits = limits
-        self._join_bytes = limits.join_bytes
         self._pools: dict[Origin, tuple[Pool, bytes]] = {}
         self.requests = 0
 
@@ -85,8 +85,8 @@ class Client:
         self._pools[origin] = entry
         return entry
 
-    def _wire(self, request: UpstreamRequest, host: bytes) -> list[bytes]:
-        """Head and body as they are written: in one piece, or in two where copying the body costs more."""
+    def _wire(self, request: UpstreamRequest, host: bytes) -> list[bytes | memoryview]:
+        """Head and body as they are written: in one piece, or in several where copying the body costs more."""
         body = request.body
         size = len(body)
         method = request.method
@@ -95,7 +95,9 @@ class Client:
         framing = b"\r\n"
         if size or method in _BODY_EXPECTED:
             framing = b"content-length: " + str(size).encode() + b"\r\n\r\n"
-        if size > self._join_bytes:
+        if isinstance(body, Pieces):
+            return [b"".join((line, host, lines, coding, framing)), *body.parts]
+        if size > LARGE_BYTES:
             return [b"".join((line, host, lines, coding, framing)), body]
         return [b"".join((line, host, lines, coding, framing, body))]
 

@@ -55,5 +55,3 @@ class ClientLimits:
     """For so long what a name was resolved to serves further connects."""
     attempt_delay_s: float = 0.25
     """Head start of one address over the next (RFC 8305, section 5)."""
-    join_bytes: int = 64 * KIB
-    """Up to this size a body is copied behind its head and leaves in the same buffer."""

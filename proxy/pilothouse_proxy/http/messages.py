@@ -6,6 +6,7 @@ from typing import NewType
 import msgspec
 
 from pilothouse_api.secret import Secret
+from pilothouse_proxy.http.body import Body
 
 Headers = list[tuple[bytes, bytes]]
 """In the order of the wire, names in lower case, values without surrounding blanks."""
@@ -48,7 +49,7 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     method: bytes
     target: bytes
     headers: Headers | Lines = []
-    body: bytes = b""
+    body: Body = b""
     sent: bool = False
     """Set by the client: bytes of it have left, so that somebody may be at work on it."""
 

@@ -15,7 +15,12 @@ class Transfer:
     """
 
     def __init__(
-        self, pool: Pool, wire: list[bytes], request: UpstreamRequest, receiver: Receiver, first_byte_timeout_s: float
+        self,
+        pool: Pool,
+        wire: list[bytes | memoryview],
+        request: UpstreamRequest,
+        receiver: Receiver,
+        first_byte_timeout_s: float,
     ) -> None:
         self._pool = pool
         self._wire = wire

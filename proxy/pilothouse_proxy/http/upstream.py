@@ -109,7 +109,9 @@ class UpstreamConnection:
             return False
         return now - self.unused_since < self._peek_after_s or self._silent()
 
-    def begin(self, wire: list[bytes], method: bytes, receiver: Receiver, *, patience_s: float, told_s: float) -> None:
+    def begin(
+        self, wire: list[bytes | memoryview], method: bytes, receiver: Receiver, *, patience_s: float, told_s: float
+    ) -> None:
         """Send one request; the rest is told to `receiver`. `told_s` is what an error names.
 
         Raises:

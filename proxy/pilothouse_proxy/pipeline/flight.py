@@ -16,6 +16,7 @@ from pilothouse_proxy.call import Call
 from pilothouse_proxy.errors import Failure, GatewayError, Kind, Shape, UpstreamBroken
 from pilothouse_proxy.exchange.usage import Usage
 from pilothouse_proxy.http import heads, messages
+from pilothouse_proxy.http.body import Body, whole
 from pilothouse_proxy.http.client import Transfer
 from pilothouse_proxy.http.messages import Lines
 from pilothouse_proxy.http.responder import Responder
@@ -435,7 +436,7 @@ class Flight:
             self._services,
             self,
             fan.Asking(target, parted, way.base, sign_in.credential, call),
-            [first.body, *call.further],
+            [whole(first.body), *call.further],
             first_byte_s=self._route.first_token_s,
             ends=self._ends,
         )
@@ -796,7 +797,7 @@ def _shunned(served: list[runtime.Served | None], now: float) -> int:
 
 def _translated(
     call: Call, served: runtime.Served, provider: ports.Provider, measured: Measured
-) -> tuple[ports.Way, bytes]:
+) -> tuple[ports.Way, Body]:
     """The first way that can say all of the request, and the request in it.
 
     Raises:

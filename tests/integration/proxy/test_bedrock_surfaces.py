@@ -162,6 +162,16 @@ def test_each_surface_is_reached_by_signature_and_by_api_key(
     assert [target.removesuffix("-stream") for target in targets(simulators)] == [path, path]
 
 
+@pytest.mark.parametrize("model", ["gpt", "keyed-gpt"])
+def test_a_long_prompt_is_signed_and_sent_to_its_last_byte(
+    client: openai.OpenAI, simulators: Simulators, model: str
+) -> None:
+    prompt = "Hello there \u2693 " * 10_000
+    assert chat(client, model, prompt).choices[0].finish_reason == "stop"
+    (record,) = simulators.controls.recorder.records
+    assert json.loads(record.request.body)["messages"] == [{"role": "user", "content": prompt}]
+
+
 OPUS_PATH, SONNET_PATH = f"/model/{OPUS}", f"/model/{SONNET.replace(':', '%3A')}"
 
 

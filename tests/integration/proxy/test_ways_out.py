@@ -137,6 +137,18 @@ async def test_a_provider_behind_a_forward_proxy_is_served_and_the_proxy_sees_no
     assert UPSTREAM_KEY.encode() not in head
 
 
+async def test_a_long_prompt_reaches_a_provider_over_tls_to_its_last_byte(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "ca")
+    cloud = Upstream(otherwise=whole(completion()))
+    said = [{"role": "user", "content": "Ahoy \u2693 " * 20_000}]
+    async with await over_tls(authority, cloud):
+        configured = one(f"https://localhost:{cloud.port}/v1", ca_bundle=authority.pem)
+        async with gateway(configured) as proxy:
+            answer = await proxy.chat(messages=said, temperature=0.5)
+    assert answer.status == 200
+    assert cloud.received[0].json == {"model": cloud.received[0].json["model"], "messages": said, "temperature": 0.5}
+
+
 async def test_a_forward_proxy_that_refuses_is_told_apart_from_the_provider() -> None:
     async with (
         upstream(failure(500)) as cloud,

@@ -8,6 +8,7 @@ from pilothouse_proxy.dialects.anthropic_messages import relay
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.exchange.usage import Usage
+from pilothouse_proxy.http.body import Body
 from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.ports import StreamRelay
 
@@ -22,7 +23,7 @@ _count = msgspec.json.Decoder(_Count)
 class PassThrough:
     """`Translation` from anthropic.messages to anthropic.messages."""
 
-    def request(self, call: Call) -> bytes:
+    def request(self, call: Call) -> Body:
         """The client's body under the upstream's model name.
 
         Raises:
@@ -44,7 +45,7 @@ class PassThrough:
 class CountPassThrough:
     """`Translation` from anthropic.count_tokens to anthropic.count_tokens. Counting costs nothing."""
 
-    def request(self, call: Call) -> bytes:
+    def request(self, call: Call) -> Body:
         """The client's body under the upstream's model name."""
         return members.renamed(call.body, call.peek.members, call.model.upstream)
 

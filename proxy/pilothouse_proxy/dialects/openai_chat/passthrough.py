@@ -13,6 +13,7 @@ from pilothouse_proxy.dialects.openai_chat import ahead, lookup, relay, rules, v
 from pilothouse_proxy.dialects.openai_chat import usage as wire_usage
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange import members
+from pilothouse_proxy.http.body import Body
 from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.operations import DialectName
 from pilothouse_proxy.ports import StreamRelay
@@ -31,7 +32,7 @@ _CHAT: Final = DialectName.OPENAI_CHAT
 class PassThrough:
     """`Translation` from openai.chat to openai.chat, and from openai.completions to openai.completions."""
 
-    def request(self, call: Call) -> bytes:
+    def request(self, call: Call) -> Body:
         """The client's body under the upstream's model name.
 
         Raises:

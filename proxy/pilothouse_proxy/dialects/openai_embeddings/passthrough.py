@@ -6,6 +6,7 @@ from pilothouse_proxy.call import Answer, Call
 from pilothouse_proxy.errors import GatewayError, Kind, UpstreamBroken
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.exchange.usage import Usage
+from pilothouse_proxy.http.body import Body
 from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.ports import StreamRelay
 
@@ -27,7 +28,7 @@ _TEXTS_ALONE = "text-embedding-"
 class PassThrough:
     """`Translation` from openai.embeddings to openai.embeddings."""
 
-    def request(self, call: Call) -> bytes:
+    def request(self, call: Call) -> Body:
         """The client's body under the upstream's model name.
 
         Raises:

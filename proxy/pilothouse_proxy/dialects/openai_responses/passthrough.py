@@ -11,6 +11,7 @@ from pilothouse_proxy.dialects.openai_responses import ahead, errors, relay, vie
 from pilothouse_proxy.dialects.openai_responses import usage as wire_usage
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange import members
+from pilothouse_proxy.http.body import Body
 from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.ports import StreamRelay
 
@@ -20,7 +21,7 @@ _response = msgspec.json.Decoder(views.Response)
 class PassThrough:
     """`Translation` from openai.responses to openai.responses."""
 
-    def request(self, call: Call) -> bytes:
+    def request(self, call: Call) -> Body:
         """The client's body under the upstream's model name.
 
         Raises:

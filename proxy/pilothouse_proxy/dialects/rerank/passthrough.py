@@ -7,6 +7,7 @@ from pilothouse_proxy.dialects.rerank import wire
 from pilothouse_proxy.errors import UpstreamBroken
 from pilothouse_proxy.exchange import members
 from pilothouse_proxy.exchange.usage import Usage
+from pilothouse_proxy.http.body import Body
 from pilothouse_proxy.http.messages import Headers
 from pilothouse_proxy.ports import StreamRelay
 
@@ -16,7 +17,7 @@ _reply = msgspec.json.Decoder(wire.Reply)
 class PassThrough:
     """`Translation` from rerank to rerank."""
 
-    def request(self, call: Call) -> bytes:
+    def request(self, call: Call) -> Body:
         """The client's body under the upstream's model name."""
         return members.renamed(call.body, call.peek.members, call.model.upstream)
 

@@ -9,6 +9,7 @@ from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.call import Call
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads
+from pilothouse_proxy.http.body import Body
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.operations import WRITING, DialectName, Operation
@@ -51,7 +52,7 @@ class AnthropicProvider:
         return endpoint.url
 
     def prepare(
-        self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: Body, now: float
     ) -> UpstreamRequest:
         """The dialect's path below the base URL. A client of Messages chooses version and betas itself.
 

@@ -7,6 +7,7 @@ import msgspec
 from pilothouse_proxy.call import Call
 from pilothouse_proxy.dialects.openai_chat import lookup, rules
 from pilothouse_proxy.exchange import members
+from pilothouse_proxy.http.body import Body, whole
 from pilothouse_proxy.operations import DialectName, Operation
 from pilothouse_proxy.providers.azure_openai.endpoint import meters_streams
 
@@ -17,11 +18,11 @@ _PASSED: Mapping[Operation, DialectName] = {
 """Of which operation the client itself has written the body."""
 
 
-def fitted(body: bytes, call: Call, api_version: str) -> bytes:
+def fitted(body: Body, call: Call, api_version: str) -> Body:
     """The body of a call. A client's own is changed in nothing but what the gateway has put in."""
     peek = call.peek
     if call.dialect is not _PASSED.get(call.operation):
-        return _translated(body, call, api_version)
+        return _translated(whole(body), call, api_version)
     if peek.stream and not peek.include_usage and not meters_streams(api_version):
         # The question for usage is ours, and this version refuses it: what the stream costs is estimated.
         return members.replaced(peek.members, model=call.model.upstream)

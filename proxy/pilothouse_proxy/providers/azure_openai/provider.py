@@ -11,6 +11,7 @@ from pilothouse_proxy.dialects.openai_chat import lookup
 from pilothouse_proxy.dialects.openai_responses import models
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads
+from pilothouse_proxy.http.body import Body
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.operations import WRITING, DialectName, Operation
@@ -61,7 +62,7 @@ class AzureOpenAIProvider:
         return endpoint.url
 
     def prepare(
-        self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: Body, now: float
     ) -> UpstreamRequest:
         """The operation on the deployment that the target names.
 

@@ -9,6 +9,7 @@ from pilothouse_api.snapshot.providers import Endpoint, Model
 from pilothouse_proxy.call import Call
 from pilothouse_proxy.errors import Failure, GatewayError, Kind
 from pilothouse_proxy.http import heads, origins
+from pilothouse_proxy.http.body import Body, whole
 from pilothouse_proxy.http.messages import Headers, Lines, UpstreamRequest
 from pilothouse_proxy.http.origins import Base
 from pilothouse_proxy.operations import DialectName, Operation
@@ -43,7 +44,7 @@ class BedrockProvider:
         return surfaces.url(_of_bedrock(endpoint), dialect, model)
 
     def prepare(
-        self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: bytes, now: float
+        self, *, endpoint: Endpoint, base: Base, credential: Credential, call: Call, body: Body, now: float
     ) -> UpstreamRequest:
         """An operation on the model, or the path of another API; signed, or with an API key as a Bearer token.
 
@@ -62,6 +63,7 @@ class BedrockProvider:
             raise GatewayError(Kind.UPSTREAM_AUTH, _UNFIT)
         host = origins.authority(origin.scheme, origin.host, origin.port)
         service = surfaces.service(found, call)
+        body = whole(body)
         if own and call.dialect in surfaces.NATIVE:
             # Bedrock's own headers are signed too.
             request = NativeRequest(method=b"POST", path=b"", query=b"", headers=[_JSON, *own], body=body)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pilothouse_proxy.errors import GatewayError, Kind
 from pilothouse_proxy.exchange import members
+from pilothouse_proxy.http.body import LARGE_BYTES, Pieces, whole
 
 VALUES = st.recursive(
     st.none()
@@ -50,6 +51,17 @@ def test_a_body_as_sdks_write_it_keeps_every_other_byte(separators: tuple[str, s
     sent = json.dumps(body, separators=separators).encode()
     wanted = json.dumps(body | {"model": "other"}, separators=separators).encode()
     assert members.renamed(sent, members.read(sent), "other") == wanted
+
+
+@pytest.mark.parametrize("size", [20_000, 65_000, 70_000, 1_000_000])
+def test_so_does_a_long_one_and_of_a_large_one_nothing_else_is_copied(size: int) -> None:
+    body = {"a": "\u00e9" * (size // 2), "model": "m", "z": 1}
+    sent = json.dumps(body, ensure_ascii=False).encode()
+    renamed = members.renamed(sent, members.read(sent), "other")
+    assert whole(renamed) == sent.replace(b'"m"', b'"other"')
+    if size > LARGE_BYTES:
+        assert isinstance(renamed, Pieces)
+        assert [part.obj is sent for part in renamed.parts if isinstance(part, memoryview)] == [True, True]
 
 
 def test_values_pass_byte_for_byte() -> None:

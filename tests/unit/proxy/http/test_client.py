@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
+from pilothouse_proxy.http.body import Body, Pieces, whole
 from pilothouse_proxy.http.client import Client, UpstreamResponse
 from pilothouse_proxy.http.limits import ClientLimits
 from pilothouse_proxy.http.messages import (
@@ -137,8 +138,13 @@ async def test_a_length_is_written_where_a_body_is_expected(method: bytes, body:
     assert (b"content-length: " in seen[0], b"identity" in seen[0], seen[1]) == (has_length, False, body)
 
 
-async def test_a_large_body_arrives_whole() -> None:
-    body = bytes(range(256)) * 20_000
+LARGE = bytes(range(256)) * 20_000
+
+
+@pytest.mark.parametrize(
+    "body", [LARGE, Pieces([memoryview(LARGE)[:70_000], b"between", memoryview(LARGE)[70_000:]])], ids=["one", "pieces"]
+)
+async def test_a_large_body_arrives_whole(body: Body) -> None:
     seen: list[bytes] = []
 
     async def script(server: Peer) -> None:
@@ -151,7 +157,7 @@ async def test_a_large_body_arrives_whole() -> None:
             request = to(server.port)
             request.body = body
             assert await call(sender, request) == b"ok"
-    assert seen == [body]
+    assert seen == [whole(body)]
 
 
 @pytest.mark.parametrize(
