@@ -50,7 +50,8 @@ class Parallel(build_ext):
 libraries = mypycify(
     ["--strict", "--ignore-missing-imports", {modules}], opt_level="3", debug_level="0", multi_file=True)
 for library in libraries:
-    library.extra_compile_args += ["-include", os.path.abspath("cold.h"), "-Wno-unused-function"]
+    # Anew, for they share one list.
+    library.extra_compile_args = [*library.extra_compile_args, "-include", os.path.abspath("cold.h")]
 
 setup(name="compiled", packages=[], cmdclass={{"build_ext": Parallel}}, ext_modules=libraries)
 """

@@ -20,8 +20,13 @@ T = TypeVar("T")
 MAX_MODEL_CHARS: Final = 2_048
 """As long as the longest name of a provider (an ARN of Bedrock). Names are what caches remember: they need a bound."""
 
-_COPIED_BYTES = 16 << 10
+_COPIED_BYTES: Final = 16 << 10
 """Bodies up to this size are rather copied than looked at value by value."""
+
+_BLANK: Final = 0x20
+_WORDS_MAX: Final = 1_024
+_words: Final[dict[str, bytes]] = {}
+"""Upstream names of models as they are written, which are the configuration's, hence few."""
 
 _UNASKED: Final = frozenset({b"null", b"1", b"1.0"})
 
@@ -114,14 +119,36 @@ def renamed(body: bytes, members: Members, model: str) -> Body:
     value of `model` stands; that nothing else stands in it, no member twice and none in another spelling, follows from
     its length, for which its members account to the last byte. Any other is put together anew.
     """
-    for gap in (0, 1):
-        at = _place_of_model(body, members, gap)
-        if at:
-            # The slices of a view copy nothing, but take longer to make.
-            text = body if len(body) <= _COPIED_BYTES else memoryview(body)
-            parts = [text[:at], _encode(model), text[at + len(bytes(members["model"])) :]]
-            return Pieces(parts) if len(body) > LARGE_BYTES else b"".join(parts)
-    return replaced(members, model=model)
+    at = _place_of_model(body, members, _gap(body, members))
+    if not at:
+        return replaced(members, model=model)
+    end = at + len(bytes(members["model"]))
+    name = _word(model)
+    size = len(body)
+    if size <= _COPIED_BYTES:
+        return b"".join((body[:at], name, body[end:]))
+    # The slices of a view copy nothing, but take longer to make.
+    text = memoryview(body)
+    parts: list[bytes | memoryview] = [text[:at], name, text[end:]]
+    return Pieces(parts) if size > LARGE_BYTES else b"".join(parts)
+
+
+def _word(model: str) -> bytes:
+    """As JSON."""
+    word = _words.get(model)
+    if word is None:
+        if len(_words) >= _WORDS_MAX:
+            _words.clear()
+        word = _words[model] = _encode(model)
+    return word
+
+
+def _gap(body: bytes, members: Members) -> int:
+    """How many blanks its writer seems to put behind each comma and colon: one or none."""
+    for name in members:
+        after = len(name) + 4
+        return 1 if after < len(body) and body[after] == _BLANK else 0
+    return 0
 
 
 def _place_of_model(body: bytes, members: Members, gap: int) -> int:

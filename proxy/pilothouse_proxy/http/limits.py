@@ -6,7 +6,7 @@ KIB = 1024
 MIB = 1024 * KIB
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """The server's. One instance serves all connections."""
 
@@ -37,7 +37,7 @@ class Limits:
     """What a client may send ahead while its request is being answered; then its socket is not read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ClientLimits:
     """The client's."""
 
