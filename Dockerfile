@@ -16,13 +16,18 @@ RUN python3 -m venv --without-pip /opt/pilothouse \
     && /installer/bin/uv pip install --no-cache --compile-bytecode --python /opt/pilothouse/bin/python \
         --constraint requirements.lock '.[operator]'
 
-# The request path is compiled here; the image gets the libraries, not the compiler.
+# The request path is compiled here, and again when a training has shown what it does most (see hatch_build.py). The
+# image gets the libraries, not the compiler.
 FROM build AS build-proxy
-ENV PILOTHOUSE_COMPILE=1
+ENV PILOTHOUSE_COMPILE=1 PILOTHOUSE_PROFILE=/profile
+COPY mk/train.py mk/train.py
 RUN command -v cc || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; }
 RUN python3 -m venv --without-pip /opt/pilothouse \
-    && /installer/bin/uv pip install --no-cache --compile-bytecode --python /opt/pilothouse/bin/python \
-        --constraint requirements.lock '.[proxy]' \
+    && install="/installer/bin/uv pip install --no-cache --compile-bytecode --python /opt/pilothouse/bin/python \
+        --constraint requirements.lock" \
+    && $install '.[proxy]' \
+    && /opt/pilothouse/bin/python mk/train.py \
+    && $install --reinstall-package pilothouse '.[proxy]' \
     && rm -rf /opt/pilothouse/lib/python3*/site-packages/pilothouse_operator \
         /opt/pilothouse/lib/python3*/site-packages/pilothouse_api/resources
 
