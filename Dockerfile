@@ -20,13 +20,13 @@ RUN python3 -m venv --without-pip /opt/pilothouse \
 # image gets the libraries, not the compiler.
 FROM build AS build-proxy
 ENV PILOTHOUSE_COMPILE=1 PILOTHOUSE_PROFILE=/profile
-COPY mk/train.py mk/train.py
+COPY tests/load tests/load
 RUN command -v cc || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; }
 RUN python3 -m venv --without-pip /opt/pilothouse \
     && install="/installer/bin/uv pip install --no-cache --compile-bytecode --python /opt/pilothouse/bin/python \
         --constraint requirements.lock" \
     && $install '.[proxy]' \
-    && /opt/pilothouse/bin/python mk/train.py \
+    && PYTHONPATH=/source /opt/pilothouse/bin/python -m tests.load.train \
     && $install --reinstall-package pilothouse '.[proxy]' \
     && rm -rf /opt/pilothouse/lib/python3*/site-packages/pilothouse_operator \
         /opt/pilothouse/lib/python3*/site-packages/pilothouse_api/resources

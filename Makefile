@@ -33,7 +33,7 @@ lint: setup crds-check docs-check prices-check ## Format, ruff, mypy, import con
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy mk/train.py
+	$(BIN)/mypy -m tests.load.train
 	$(BIN)/lint-imports --config pyproject.toml
 
 format: setup ## Format and fix what can be fixed

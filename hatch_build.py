@@ -4,7 +4,7 @@ The sources stay plain Python and run as they are; compiled, a request costs hal
 Python's headers, so a wheel without them remains the default. The modules are listed in pyproject.toml.
 
 PILOTHOUSE_PROFILE names a folder for two such builds, with GCC: the libraries of the first count there what is done how
-often while they run (`mk/train.py`), and the second is made with these counts. That saves another seventh.
+often while they run (`tests/load/train`), and the second is made with these counts. That saves another seventh.
 """
 
 import os

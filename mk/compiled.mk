@@ -10,6 +10,8 @@ COMPILED_PYTHON ?= $(shell for each in /usr/bin/python3 $(PYTHON); do $$each -c 
 # GCC alone is trained: another compiler writes its counts in another form.
 PROFILE := $(shell $${CC:-cc} -v 2>&1 | grep -q '^gcc version' && echo $(CURDIR)/.cache/profile)
 
+TRAINING := tests/load/train/__main__.py $(addprefix tests/load/bench/,configuration.py payloads.py works.py)
+
 define compile
 rm -rf .cache/wheel
 PILOTHOUSE_COMPILE=1 PILOTHOUSE_PROFILE=$(PROFILE) \
@@ -19,14 +21,14 @@ endef
 
 compiled: $(COMPILED)/.installed ## Make the environment with the request path compiled, as the image has it (needs cc)
 
-$(COMPILED)/.installed: pyproject.toml hatch_build.py requirements.lock mk/train.py $(SOURCES) $(VENV)/.installed
+$(COMPILED)/.installed: pyproject.toml hatch_build.py requirements.lock $(TRAINING) $(SOURCES) $(VENV)/.installed
 	@command -v $${CC:-cc} >/dev/null || { echo "compiling needs a C compiler: install gcc, or name yours in CC"; exit 1; }
 	@test -n "$(COMPILED_PYTHON)" || { echo "compiling needs Python's headers: install python3-dev, or name an interpreter that has them in COMPILED_PYTHON"; exit 1; }
 	$(BIN)/uv venv --quiet --clear --python "$$($(COMPILED_PYTHON) -c 'import sys; print(sys.executable)')" $(COMPILED)
 	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(COMPILED)/bin/python requirements.lock
 	rm -rf .cache/profile
 	$(compile)
-	$(if $(PROFILE),$(COMPILED)/bin/python mk/train.py)
+	$(if $(PROFILE),$(COMPILED)/bin/python -m tests.load.train)
 	$(if $(PROFILE),$(compile))
 	touch $@
 

@@ -5,6 +5,7 @@ import json
 
 from tests.integration.proxy.control import ControlServer
 from tests.load.bench import pilothouse, report, rig
+from tests.load.bench.configuration import configuration
 from tests.load.bench.measure import Measured, Plan, measure
 from tests.load.bench.works import WORKS
 
@@ -27,7 +28,7 @@ def run() -> None:
     rig.build()
     with (
         rig.upstream(seconds=1800) as upstream_port,
-        ControlServer(pilothouse.configuration(upstream_port)) as control,
+        ControlServer(configuration(upstream_port)) as control,
     ):
         gateways = [rig.nginx(upstream_port), pilothouse.gateway(control)]
         (nginx, proxy), alone = measure(gateways, upstream_port=upstream_port, plan=plan)

@@ -7,6 +7,7 @@ import sys
 
 from tests.integration.proxy.control import ControlServer
 from tests.load.bench import pilothouse, report, rig
+from tests.load.bench.configuration import configuration
 from tests.load.bench.measure import Plan, measure
 from tests.load.bench.rig import Gateway
 from tests.load.bench.works import WORKS
@@ -39,7 +40,7 @@ def run() -> None:
     rig.build()
     with (
         rig.upstream(seconds=3600) as upstream_port,
-        ControlServer(pilothouse.configuration(upstream_port)) as control,
+        ControlServer(configuration(upstream_port)) as control,
     ):
         gateways = [rig.nginx(upstream_port), pilothouse.gateway(control), *peers(upstream_port)]
         all_measured, alone = measure(gateways, upstream_port=upstream_port, plan=plan)
